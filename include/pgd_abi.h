@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* include/pgd_abi.h — what the kernel programs and the daemon say to each other.
+ *
+ *   daemon ─► targets[slot]          struct pgd_target        how to read this process
+ *   daemon ─► cookie of each site    PGD_COOKIE()             which target, where the block is
+ *   kernel ─► live[block key]        struct pgd_live          one followed block
+ *   kernel ─► stacks[stack key]      struct pgd_stack_total   what a stack holds and has held
+ *   kernel ─► events (ring buffer)   struct pgd_stack_event   a stack that was never seen before
+ *   kernel ─► gc[slot]               struct pgd_gc            collections of this process
+ *   kernel ─► counters[slot, id]     __u64 per CPU            pgd_counters.h
+ *
+ * A target is known in the kernel by its slot, not by its PID: the cookie of every site carries it,
+ * so PID namespaces do not matter and no hit pays for a lookup.
+ */
+#ifndef PGD_ABI_H
+#define PGD_ABI_H
+
+#include <linux/types.h>
+#include "pgd_counters.h"
+#include "pgd_pyoffsets.h"
+
+#define PGD_TARGETS_MAX 128	/* slots; one more process is refused and said so */
+#define PGD_FRAMES_MAX	128	/* deeper stacks are cut at the outer end and counted */
+#define PGD_STACKS_MAX	65536	/* rows of stacks; full: counted, block not followed */
+#define PGD_LIVE_MAX	4194304 /* default rows of live; full: counted, block not followed */
+#define PGD_GENERATIONS 3
+
+/* ── cookies ─────────────────────────────────────────────────────────────────────────────────
+ *  63        32 31      16 15       8 7        0
+ * ┌────────────┬──────────┬──────────┬──────────┐
+ * │     0      │   slot   │ register │   lane   │   register: enum pgd_reg, holds the block
+ * └────────────┴──────────┴──────────┴──────────┘
+ */
+#define PGD_COOKIE(slot, reg, lane) (((__u64)(slot) << 16) | ((__u64)(reg) << 8) | (__u64)(lane))
+#define PGD_COOKIE_SLOT(c)	    ((__u32)((c) >> 16) & 0xffff)
+#define PGD_COOKIE_REG(c)	    ((__u32)((c) >> 8) & 0xff)
+#define PGD_COOKIE_LANE(c)	    ((__u32)(c)&0xff)
+
+/* Registers in the machine's own encoding order, so that a decoder's number is the cookie's. */
+enum pgd_reg {
+	PGD_REG_AX = 0,
+	PGD_REG_CX,
+	PGD_REG_DX,
+	PGD_REG_BX,
+	PGD_REG_SP,
+	PGD_REG_BP,
+	PGD_REG_SI,
+	PGD_REG_DI,
+	PGD_REG_R8,
+	PGD_REG_R9,
+	PGD_REG_R10,
+	PGD_REG_R11,
+	PGD_REG_R12,
+	PGD_REG_R13,
+	PGD_REG_R14,
+	PGD_REG_R15,
+	PGD_REG_MAX
+};
+
+/* Who serves the block, hence how its size is found. */
+enum pgd_lane {
+	PGD_LANE_POOL = 0, /* pymalloc: (szidx + 1) * 16 from the pool's header */
+	PGD_LANE_CHUNK,	   /* glibc malloc: usable size from the chunk header before the block */
+	PGD_LANE_MAX
+};
+
+/* ── targets ──────────────────────────────────────────────────────────────────────────────── */
+struct pgd_target {
+	struct pgd_py_offsets py;
+	__u64 runtime;	 /* address of _PyRuntime in the target */
+	__u64 pool_mask; /* block & pool_mask = its pool */
+	__u64 gc_stats;	 /* address of the main interpreter's generation_stats, or 0 */
+	__u32 tss_key;	 /* PyGILState's pthread key */
+	__u32 sample_of; /* follow one block in this many; 1: all of them (exact) */
+};
+
+/* ── live blocks ──────────────────────────────────────────────────────────────────────────── */
+/* Blocks are 16-aligned and user addresses end below 2^57: slot and address share 64 bits. */
+#define PGD_BLOCK_KEY(slot, addr) (((__u64)(slot) << 53) | ((__u64)(addr) >> 4))
+#define PGD_BLOCK_SLOT(key)	  ((__u32)((key) >> 53))
+#define PGD_BLOCK_ADDR(key)	  (((key) & ((1ULL << 53) - 1)) << 4)
+
+struct pgd_live {
+	__u64 stack; /* struct pgd_stack_key.hash */
+	__u32 bytes; /* block size as the allocator sees it; blocks over 4 GiB are cut */
+	__u32 lane;  /* enum pgd_lane */
+};
+
+/* ── stacks ───────────────────────────────────────────────────────────────────────────────── */
+struct pgd_stack_key {
+	__u64 hash; /* over all frames, never 0; PGD_STACK_NONE: no Python frame */
+	__u32 slot;
+	__u32 pad;
+};
+#define PGD_STACK_NONE 1
+
+/* Every field only grows but `live_*`; 64-bit atomic adds in the kernel. */
+struct pgd_stack_total {
+	__s64 live_bytes;
+	__s64 live_blocks;
+	__u64 alloc_bytes;
+	__u64 alloc_blocks;
+	__u64 gc_freed_bytes; /* freed while this target's collector was running */
+	__u64 gc_freed_blocks;
+	__u32 announced; /* its frames were given to user space */
+	__u32 pad;
+};
+
+struct pgd_frame {
+	__u64 code;   /* address of the code object */
+	__s32 offset; /* byte offset of the instruction, < 0: not started */
+	__u32 check;  /* hash of the bytes that tell this code object from a later one there */
+};
+
+#define PGD_STACK_F_TRUNCATED  1u /* cut at PGD_FRAMES_MAX */
+#define PGD_STACK_F_UNREADABLE 2u /* cut at a frame that could not be read */
+
+/* Variable length: only n_frames frames are sent. frames[0] is the innermost. */
+struct pgd_stack_event {
+	struct pgd_stack_key key;
+	__u64 thread_id; /* the walked thread's fs_base: names the thread for the self-test */
+	__u32 flags;	 /* PGD_STACK_F_* */
+	__u32 n_frames;
+	struct pgd_frame frames[PGD_FRAMES_MAX];
+};
+#define PGD_STACK_EVENT_HEAD_BYTES 32
+
+/* ── the collector ────────────────────────────────────────────────────────────────────────── */
+struct pgd_gc {
+	__u64 running_tid; /* thread inside the collector, or 0 */
+	__u64 started_ns;
+	__u64 started_counts[PGD_GENERATIONS]; /* collections so far, when it started */
+	__u64 collections[PGD_GENERATIONS];
+	__u64 pause_ns[PGD_GENERATIONS];
+	__u64 freed_bytes; /* followed blocks that died inside the collector */
+	__u64 freed_blocks;
+};
+
+_Static_assert(sizeof(struct pgd_py_offsets) == 72, "padding");
+_Static_assert(sizeof(struct pgd_target) == 104, "padding");
+_Static_assert(sizeof(struct pgd_live) == 16, "padding");
+_Static_assert(sizeof(struct pgd_stack_key) == 16, "padding");
+_Static_assert(sizeof(struct pgd_stack_total) == 56, "padding");
+_Static_assert(sizeof(struct pgd_frame) == 16, "padding");
+_Static_assert(sizeof(struct pgd_stack_event) ==
+		       PGD_STACK_EVENT_HEAD_BYTES + PGD_FRAMES_MAX * sizeof(struct pgd_frame),
+	       "padding");
+_Static_assert(PGD_TARGETS_MAX <= 2048, "a slot must fit above a block's 53 bits");
+
+#endif
