@@ -8,6 +8,7 @@
  *   kernel ─► events (ring buffer)   struct pgd_stack_event   a stack that was never seen before
  *   kernel ─► gc[slot]               struct pgd_gc            collections of this process
  *   kernel ─► counters[slot, id]     __u64 per CPU            pgd_counters.h
+ *   kernel ─► hits[slot]             struct pgd_hits per CPU  what was trapped
  *
  * A target is known in the kernel by its slot, not by its PID: the cookie of every site carries it,
  * so PID namespaces do not matter and no hit pays for a lookup.
@@ -28,13 +29,13 @@
 /* ── cookies ─────────────────────────────────────────────────────────────────────────────────
  *  63        32 31      16 15       8 7        0
  * ┌────────────┬──────────┬──────────┬──────────┐
- * │     0      │   slot   │ register │   lane   │   register: enum pgd_reg, holds the block
+ * │     0      │   slot   │ register │   how    │   register: enum pgd_reg, holds the block
  * └────────────┴──────────┴──────────┴──────────┘
  */
-#define PGD_COOKIE(slot, reg, lane) (((__u64)(slot) << 16) | ((__u64)(reg) << 8) | (__u64)(lane))
+#define PGD_COOKIE(slot, reg, how) (((__u64)(slot) << 16) | ((__u64)(reg) << 8) | (__u64)(how))
 #define PGD_COOKIE_SLOT(c)	    ((__u32)((c) >> 16) & 0xffff)
 #define PGD_COOKIE_REG(c)	    ((__u32)((c) >> 8) & 0xff)
-#define PGD_COOKIE_LANE(c)	    ((__u32)(c)&0xff)
+#define PGD_COOKIE_HOW(c)	    ((__u32)(c)&0xff)
 
 /* Registers in the machine's own encoding order, so that a decoder's number is the cookie's. */
 enum pgd_reg {
@@ -57,6 +58,15 @@ enum pgd_reg {
 	PGD_REG_MAX
 };
 
+/* What a site says of its block. */
+enum pgd_how {
+	PGD_HOW_POOL = 0, /* pymalloc hands it out, or takes it back */
+	PGD_HOW_CHUNK,	  /* libc hands it out, or takes it back */
+	PGD_HOW_REALLOC,  /* libc takes it back, and will hand out its successor to this thread */
+	PGD_HOW_RESIZED,  /* that successor; anything else if this thread has passed no REALLOC */
+	PGD_HOW_MAX
+};
+
 /* Who serves the block, hence how its size is found. */
 enum pgd_lane {
 	PGD_LANE_POOL = 0, /* pymalloc: (szidx + 1) * 16 from the pool's header */
@@ -72,6 +82,23 @@ struct pgd_target {
 	__u64 gc_stats;	 /* address of the main interpreter's generation_stats, or 0 */
 	__u32 tss_key;	 /* PyGILState's pthread key */
 	__u32 sample_of; /* follow one block in this many; 1: all of them (exact) */
+	__u32 pid;	 /* process ID in the daemon's PID namespace: a forked child inherits the
+			  * breakpoints, and must not be taken for its parent */
+	__u32 state;	 /* enum pgd_target_state */
+};
+
+enum pgd_target_state {
+	PGD_TARGET_FREE = 0, /* nobody in this slot: hits are ignored */
+	PGD_TARGET_WATCHED,
+	PGD_TARGET_EXECED, /* set by the kernel: the address space that we knew is gone */
+};
+
+/* Per-CPU sums of what was trapped, for the cost. */
+struct pgd_hits {
+	__u64 alloc; /* allocation sites hit */
+	__u64 free;  /* free sites hit */
+	__u64 followed; /* blocks accounted to a stack */
+	__u64 bytes; /* their bytes */
 };
 
 /* ── live blocks ──────────────────────────────────────────────────────────────────────────── */
@@ -137,7 +164,7 @@ struct pgd_gc {
 };
 
 _Static_assert(sizeof(struct pgd_py_offsets) == 72, "padding");
-_Static_assert(sizeof(struct pgd_target) == 104, "padding");
+_Static_assert(sizeof(struct pgd_target) == 112, "padding");
 _Static_assert(sizeof(struct pgd_live) == 16, "padding");
 _Static_assert(sizeof(struct pgd_stack_key) == 16, "padding");
 _Static_assert(sizeof(struct pgd_stack_total) == 56, "padding");

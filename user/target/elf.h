@@ -41,4 +41,33 @@ int elf_vaddr_to_offset(const struct elf_image *e, uint64_t vaddr, uint64_t *ret
 /* vaddr of a file offset inside a PT_LOAD; -EFAULT. bias = map_start - vaddr(map_file_offset). */
 int elf_offset_to_vaddr(const struct elf_image *e, uint64_t offset, uint64_t *ret_vaddr);
 
+/* ── code ─────────────────────────────────────────────────────────────────────────────────── */
+/* The same bytes in place, NULL if elf_read() would fail. Owned by `e`. */
+const uint8_t *elf_bytes(const struct elf_image *e, uint64_t vaddr, size_t n_bytes);
+
+#define ELF_TEXT_BYTES_MAX (64u << 20) /* ranges past it are left out: no interpreter is that big */
+
+struct elf_range {
+	uint64_t start; /* vaddr */
+	uint64_t end;	/* first vaddr behind it */
+	bool is_plt;	/* a section of jump stubs */
+};
+
+/* Executable file-backed ranges, sorted, disjoint: the sections flagged so, or, in a file without
+ * sections, the PT_LOADs. Owned by `e`. */
+size_t elf_exec_ranges(const struct elf_image *e, const struct elf_range **ret);
+/* vaddrs where code described by the sorted table of .eh_frame_hdr begins, sorted, no two alike, all
+ * inside a range of above. Survives strip. A cold part counts as a function. 0: no table. */
+size_t elf_functions(const struct elf_image *e, const uint64_t **ret);
+
+/* Name of the imported symbol whose address the loader puts at vaddr (a GOT slot), or NULL. */
+const char *elf_got_name(const struct elf_image *e, uint64_t vaddr);
+/* Name of the imported symbol that the jump stub at vaddr (.plt, .plt.sec, .plt.got) leads to, or
+ * NULL: code at vaddr is no `jmp *slot(%rip)`. */
+const char *elf_plt_name(const struct elf_image *e, uint64_t vaddr);
+
+/* Every defined symbol, .dynsym then .symtab, until `each` returns non-zero, which is returned. */
+typedef int elf_symbol_fn(const char *name, uint64_t vaddr, uint64_t size_bytes, void *arg);
+int elf_each_symbol(const struct elf_image *e, elf_symbol_fn *each, void *arg);
+
 #endif

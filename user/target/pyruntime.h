@@ -8,6 +8,7 @@
 #ifndef USER_TARGET_PYRUNTIME_H
 #define USER_TARGET_PYRUNTIME_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/strbuf.h"
@@ -50,6 +51,8 @@ struct pyruntime {
 	uint64_t gc_stats;		/* address of the main interpreter's generation_stats, or 0:
 					 * {collections, collected, uncollectable} s64 x 3 */
 	uint32_t pool_bytes;		/* 4096 or 16384 */
+	bool is_hooked;			/* tracemalloc, or a hook like it, sits over pymalloc: the sites
+					 * see all blocks still, which are the target's and the hook's */
 };
 
 /* 0, or -errno with one clear sentence in `why`: -ENOTSUP wrong version (2.x, 3.6, 3.7, 3.15+),
@@ -63,6 +66,10 @@ int pyruntime_load(const struct discover *d, const struct procmem *m, struct pyr
 struct pgd_frame;
 int pyruntime_walk(const struct pyruntime *rt, const struct procmem *m, uint64_t tstate,
 		   struct pgd_frame *frames, unsigned n_max, unsigned *ret_n);
+
+/* Thread states of all interpreters, newest first; no more than n_max. */
+int pyruntime_threads(const struct pyruntime *rt, const struct procmem *m, uint64_t *tstates,
+		      unsigned n_max, unsigned *ret_n);
 
 /* Self-test: every frame of at least one thread leads to a code object of type PyCode_Type.
  * 0; -EBADMSG with `why`; -EAGAIN no thread could be read whole. pyruntime_load calls it. */

@@ -8,6 +8,7 @@
 #ifndef USER_TARGET_SITES_H
 #define USER_TARGET_SITES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,13 +24,21 @@ enum site_kind {
 	SITE_REALLOC,	   /* call or jmp to libc realloc: old block in rdi, or NULL */
 	SITE_GC_START,	   /* entry of the gc collect function */
 	SITE_GC_DONE,	   /* a `ret` of the gc collect function: the one kind that is single-stepped */
+	SITE_RESIZED,	   /* behind a call of a function that may end in a jump to realloc, see below */
 	SITE_KIND_MAX
 };
+
+/* SITE_RESIZED: PyMem_Realloc and PyObject_Realloc leave libc blocks to realloc by a tail jump, so
+ * the new block is first seen behind the call of PyMem_Realloc; but so are pool blocks, old and new,
+ * which other sites report. Believe the block (libc's, or NULL: the old one stays) only if the thread
+ * passed a SITE_REALLOC and no SITE_MALLOC or SITE_RESIZED since. */
 
 struct site {
 	uint64_t offset;   /* in the file */
 	enum site_kind kind;
 	uint8_t reg;	   /* enum pgd_reg that holds the block; unused for gc kinds */
+	bool is_mem;	   /* the block is in no register, but is the qword at reg + disp: the pool's */
+	int32_t disp;	   /* freeblock (a push just put it there), or a spill slot. Else 0 */
 };
 
 struct sites {

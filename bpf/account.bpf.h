@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* bpf/account.bpf.h — live samples per stack: plus on alloc, minus on free, apart inside the collector.
+ *
+ * The sums live in the kernel, so that a busy process costs the daemon one batch read an interval
+ * and not one event a block.
+ */
+#ifndef BPF_ACCOUNT_BPF_H
+#define BPF_ACCOUNT_BPF_H
+
+#include "kernel.bpf.h"
+#include "maps.bpf.h"
+
+/* Take one followed block off its stack. `slot`'s collector may be the one that frees it. */
+static __always_inline void account_forget(__u32 slot, const struct pgd_live *live)
+{
+	struct pgd_stack_key key = { .hash = live->stack, .slot = slot };
+	struct pgd_stack_total *total = bpf_map_lookup_elem(&pgd_stacks, &key);
+	struct pgd_gc *gc = bpf_map_lookup_elem(&pgd_gc, &slot);
+
+	if (!total) {
+		counter_add(slot, PGD_COUNTER_STACK_GONE);
+		return;
+	}
+	__sync_fetch_and_add(&total->live_bytes, -(__s64)live->bytes);
+	__sync_fetch_and_add(&total->live_blocks, -1);
+
+	if (gc && gc->running_tid && gc->running_tid == (__u32)bpf_get_current_pid_tgid()) {
+		__sync_fetch_and_add(&total->gc_freed_bytes, live->bytes);
+		__sync_fetch_and_add(&total->gc_freed_blocks, 1);
+		__sync_fetch_and_add(&gc->freed_bytes, live->bytes);
+		__sync_fetch_and_add(&gc->freed_blocks, 1);
+	}
+}
+
+static __always_inline void account_free(__u32 slot, __u64 block)
+{
+	__u64 key = PGD_BLOCK_KEY(slot, block);
+	struct pgd_live *found = bpf_map_lookup_elem(&pgd_live, &key);
+	struct pgd_live live;
+
+	if (!found)
+		return; /* taken before we came, or not followed */
+	live = *found;	/* read before the delete: the row may be reused at once */
+	if (bpf_map_delete_elem(&pgd_live, &key))
+		return; /* somebody else was faster and has accounted for it */
+	account_forget(slot, &live);
+}
+
+static __always_inline struct pgd_stack_total *account_stack(const struct pgd_stack_key *key)
+{
+	static const struct pgd_stack_total zero;
+	struct pgd_stack_total *total = bpf_map_lookup_elem(&pgd_stacks, key);
+
+	if (total)
+		return total;
+	bpf_map_update_elem(&pgd_stacks, key, &zero, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&pgd_stacks, key);
+}
+
+/* Tell user space of a stack that it has no frames of yet: at once, while the code objects are
+ * certainly there. */
+static __always_inline void account_announce(struct pgd_stack_total *total,
+					     const struct pgd_stack_event *event)
+{
+	__u32 n = event->n_frames;
+
+	if (total->announced || __sync_lock_test_and_set(&total->announced, 1))
+		return;
+	if (n > PGD_FRAMES_MAX) /* verifier: bound the length below */
+		n = PGD_FRAMES_MAX;
+	if (bpf_ringbuf_output(&pgd_events, (void *)event,
+			       PGD_STACK_EVENT_HEAD_BYTES + n * sizeof(struct pgd_frame), 0)) {
+		total->announced = 0;
+		counter_add(event->key.slot, PGD_COUNTER_EVENT_FULL);
+	}
+}
+
+static __always_inline void account_alloc(const struct pgd_stack_event *event, __u64 block,
+					  __u64 bytes, __u32 lane)
+{
+	__u32 slot = event->key.slot;
+	__u64 key = PGD_BLOCK_KEY(slot, block);
+	struct pgd_live live = {
+		.stack = event->key.hash,
+		.bytes = bytes > 0xffffffffULL ? 0xffffffffU : (__u32)bytes,
+		.lane = lane,
+	};
+	struct pgd_live *found = bpf_map_lookup_elem(&pgd_live, &key);
+	struct pgd_stack_total *total;
+	struct pgd_hits *hits;
+
+	if (found) {
+		struct pgd_live old = *found;
+
+		counter_add(slot, PGD_COUNTER_MISSED_FREE);
+		account_forget(slot, &old);
+		bpf_map_delete_elem(&pgd_live, &key);
+	}
+	total = account_stack(&event->key);
+	if (!total) {
+		counter_add(slot, PGD_COUNTER_STACKS_FULL);
+		return;
+	}
+	account_announce(total, event);
+	if (bpf_map_update_elem(&pgd_live, &key, &live, BPF_ANY)) {
+		counter_add(slot, PGD_COUNTER_LIVE_FULL);
+		return;
+	}
+	__sync_fetch_and_add(&total->live_bytes, live.bytes);
+	__sync_fetch_and_add(&total->live_blocks, 1);
+	__sync_fetch_and_add(&total->alloc_bytes, live.bytes);
+	__sync_fetch_and_add(&total->alloc_blocks, 1);
+	hits = bpf_map_lookup_elem(&pgd_hits, &slot);
+	if (hits) {
+		__sync_fetch_and_add(&hits->followed, 1);
+		__sync_fetch_and_add(&hits->bytes, live.bytes);
+	}
+}
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* bpf/hit.bpf.h — from a trap at a site to the steps that follow: who, which block, which stack. */
+#ifndef BPF_HIT_BPF_H
+#define BPF_HIT_BPF_H
+
+#include "kernel.bpf.h"
+#include "maps.bpf.h"
+#include "pywalk.bpf.h"
+#include "sample.bpf.h"
+#include "account.bpf.h"
+
+/* The daemon's PID namespace, as st_dev and st_ino of /proc/self/ns/pid. */
+const volatile __u64 pidns_dev;
+const volatile __u64 pidns_ino;
+
+/* Process ID of the running task as the daemon would say it, or 0. */
+static __always_inline __u32 hit_pid(void)
+{
+	struct bpf_pidns_info info = {};
+
+	if (bpf_get_ns_current_pid_tgid(pidns_dev, pidns_ino, &info, sizeof(info)))
+		return 0;
+	return info.tgid;
+}
+
+/* The target of a hit, or NULL if this hit is not ours to look at: a slot that was given up, or a
+ * child that inherited its parent's breakpoints. */
+static __always_inline struct pgd_target *hit_target(__u32 slot)
+{
+	struct pgd_target *t = bpf_map_lookup_elem(&pgd_targets, &slot);
+
+	if (!t || t->state != PGD_TARGET_WATCHED || t->pid != hit_pid())
+		return NULL;
+	return t;
+}
+
+/* Some buffer of this CPU, or NULL. The cpu cannot change under a program, the task can. */
+static __always_inline struct scratch *scratch_claim(void)
+{
+	for (__u32 i = 0; i < SCRATCHES_MAX; i++) {
+		__u32 key = i;
+		struct scratch *s = bpf_map_lookup_elem(&pgd_scratch, &key);
+
+		if (s && !__sync_lock_test_and_set(&s->claimed, 1))
+			return s;
+	}
+	return NULL;
+}
+
+static __always_inline void scratch_release(struct scratch *s)
+{
+	__sync_lock_test_and_set(&s->claimed, 0);
+}
+
+/* The running thread's Python stack into s->event.
+ * verifier: a function of its own with a global name is checked once, for all arguments, and not
+ * again on every path that leads to it (inlined: over a million steps; so: see `make insns`). */
+__noinline int hit_walk(struct scratch *s, __u32 slot)
+{
+	const struct pgd_target *t = bpf_map_lookup_elem(&pgd_targets, &slot);
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	__u64 fs_base = BPF_CORE_READ(task, thread.fsbase), tstate = 0;
+
+	if (!s || !t)
+		return 0;
+	s->event.key.slot = slot;
+	s->event.thread_id = fs_base;
+	if (pywalk_top(&t->py, t->runtime, t->tss_key, fs_base, &s->walk, &tstate))
+		tstate = 0;
+	pywalk_frames(&t->py, tstate, &s->walk, &s->event);
+
+	if (s->event.flags & PGD_STACK_F_TRUNCATED)
+		counter_add(slot, PGD_COUNTER_STACK_TRUNCATED);
+	if (s->event.flags & PGD_STACK_F_UNREADABLE)
+		counter_add(slot, PGD_COUNTER_STACK_UNREADABLE);
+	if (!s->event.n_frames)
+		counter_add(slot, PGD_COUNTER_NO_PYTHON);
+	return 0;
+}
+
+/* Is the block at an allocation site news? Behind PyMem_Realloc it is if libc moved it; a pool's
+ * block there was seen at its own site. */
+static __always_inline bool hit_is_news(__u32 how)
+{
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	bool was_resizing;
+
+	if (how == PGD_HOW_POOL)
+		return true;
+	was_resizing = !bpf_map_delete_elem(&pgd_resizing, &tid);
+	return how == PGD_HOW_CHUNK || was_resizing;
+}
+
+static __always_inline int hit_alloc(struct pt_regs *regs, __u64 cookie)
+{
+	__u32 slot = PGD_COOKIE_SLOT(cookie), how = PGD_COOKIE_HOW(cookie);
+	__u32 lane = how == PGD_HOW_POOL ? PGD_LANE_POOL : PGD_LANE_CHUNK;
+	__u64 block = sample_block(regs, PGD_COOKIE_REG(cookie)), bytes;
+	struct pgd_hits *hits = bpf_map_lookup_elem(&pgd_hits, &slot);
+	struct pgd_target *t = hit_target(slot);
+	struct scratch *s;
+
+	if (!hits || !t)
+		return 0;
+	__sync_fetch_and_add(&hits->alloc, 1);
+	if (!hit_is_news(how) || !block)
+		return 0;
+	if (!sample_is_wanted(t))
+		return 0;
+	bytes = sample_bytes(t, block, lane);
+	if (!bytes) {
+		counter_add(slot, lane == PGD_LANE_POOL ? PGD_COUNTER_BAD_POOL :
+							  PGD_COUNTER_BAD_CHUNK);
+		return 0;
+	}
+	s = scratch_claim();
+	if (!s) {
+		counter_add(slot, PGD_COUNTER_SCRATCH_BUSY);
+		return 0;
+	}
+	hit_walk(s, slot);
+	account_alloc(&s->event, block, bytes, lane);
+	scratch_release(s);
+	return 0;
+}
+
+static __always_inline int hit_free(struct pt_regs *regs, __u64 cookie)
+{
+	__u32 slot = PGD_COOKIE_SLOT(cookie);
+	__u64 block = sample_block(regs, PGD_COOKIE_REG(cookie));
+	struct pgd_hits *hits = bpf_map_lookup_elem(&pgd_hits, &slot);
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	__u8 yes = 1;
+
+	if (!hits || !hit_target(slot))
+		return 0;
+	__sync_fetch_and_add(&hits->free, 1);
+	if (PGD_COOKIE_HOW(cookie) == PGD_HOW_REALLOC)
+		bpf_map_update_elem(&pgd_resizing, &tid, &yes, BPF_ANY);
+	if (block)
+		account_free(slot, block);
+	return 0;
+}
+
+static __always_inline int hit_exec(void)
+{
+	__u32 pid = hit_pid();
+	__u32 *slot = bpf_map_lookup_elem(&pgd_pids, &pid);
+	struct pgd_target *t = slot ? bpf_map_lookup_elem(&pgd_targets, slot) : NULL;
+
+	if (t)
+		t->state = PGD_TARGET_EXECED;
+	return 0;
+}
+
+#endif

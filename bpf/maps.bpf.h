@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* bpf/maps.bpf.h — every map: key → value, who writes it, its size, what happens when it is full. */
+#ifndef BPF_MAPS_BPF_H
+#define BPF_MAPS_BPF_H
+
+#include "kernel.bpf.h"
+#include "pgd_abi.h"
+#include "pywalk.bpf.h"
+
+/* slot → how to read this process. The daemon writes a row before its first site goes on; on_exec
+ * marks it. Fixed size: a process more than PGD_TARGETS_MAX is refused by the daemon. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PGD_TARGETS_MAX);
+	__type(key, __u32);
+	__type(value, struct pgd_target);
+} pgd_targets SEC(".maps");
+
+/* PID in the daemon's namespace → slot, for the process tracepoints. The daemon writes it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PGD_TARGETS_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} pgd_pids SEC(".maps");
+
+/* PGD_BLOCK_KEY → one followed block. on_alloc adds, on_free deletes; the daemon purges the blocks
+ * of a target that is gone. Rows are allocated as needed where the kernel can do that in a uprobe
+ * (6.1; the daemon sets the flag). Full: LIVE_FULL, the block is not followed. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PGD_LIVE_MAX);
+	__type(key, __u64);
+	__type(value, struct pgd_live);
+} pgd_live SEC(".maps");
+
+/* Stack → what it holds. on_alloc creates and adds, on_free subtracts; the daemon reads all rows in
+ * batches every interval and drops rows that hold nothing when the map gets full. Full:
+ * STACKS_FULL, the block is not followed. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PGD_STACKS_MAX);
+	__type(key, struct pgd_stack_key);
+	__type(value, struct pgd_stack_total);
+} pgd_stacks SEC(".maps");
+
+/* struct pgd_stack_event, once per new stack. Full: EVENT_FULL, told again with its next block. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+} pgd_events SEC(".maps");
+
+/* slot → what its collector did. on_gc_* write; the GIL keeps them apart. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PGD_TARGETS_MAX);
+	__type(key, __u32);
+	__type(value, struct pgd_gc);
+} pgd_gc SEC(".maps");
+
+/* slot * PGD_COUNTER_MAX + enum pgd_counter → events of that kind on this CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PGD_TARGETS_MAX *PGD_COUNTER_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} pgd_counters SEC(".maps");
+
+/* Thread → it has passed a realloc whose result it has not seen yet. Least recently used rows go
+ * first: a thread that died in between must not stay for ever. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u8);
+} pgd_resizing SEC(".maps");
+
+/* Buffers to walk a stack in: too big for the BPF stack. Some per CPU, since a program can be
+ * preempted in mid-walk; each is claimed and given back. All taken: SCRATCH_BUSY, block skipped. */
+#define SCRATCHES_MAX 4
+
+struct scratch {
+	__u32 claimed;
+	__u32 pad;
+	struct pywalk_scratch walk;
+	struct pgd_stack_event event;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SCRATCHES_MAX);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} pgd_scratch SEC(".maps");
+
+/* slot → what was trapped on this CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PGD_TARGETS_MAX);
+	__type(key, __u32);
+	__type(value, struct pgd_hits);
+} pgd_hits SEC(".maps");
+
+/* Atomic although per CPU: a uprobe's program can be preempted by another one on its CPU. */
+static __always_inline void counter_add(__u32 slot, enum pgd_counter counter)
+{
+	__u32 key = slot * PGD_COUNTER_MAX + counter;
+	__u64 *count = bpf_map_lookup_elem(&pgd_counters, &key);
+
+	if (count)
+		__sync_fetch_and_add(count, 1);
+}
+
+#endif

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* bpf/pygrowd.bpf.c — what we hook, and nothing else.
+ *
+ *   site in the target's text ─► on_alloc ─► sample ─► pywalk ─► account ─► maps
+ *                             └► on_free  ─────────────────────► account ─► maps
+ *
+ * The four site programs are attached by user/target/window.c, as one uprobe_multi link each (or as
+ * perf-event uprobes on kernels without it); every site's cookie says which target it belongs to and
+ * which register holds the block. There are no return probes: they are a system call since kernel
+ * 6.11, and a target under seccomp can be killed for it.
+ */
+#include "kernel.bpf.h"
+#include "pgd_abi.h"
+#include "maps.bpf.h"
+#include "pywalk.bpf.h"
+#include "sample.bpf.h"
+#include "account.bpf.h"
+#include "collector.bpf.h"
+#include "hit.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* A block was handed out. */
+SEC("uprobe")
+int on_alloc(struct pt_regs *regs)
+{
+	return hit_alloc(regs, bpf_get_attach_cookie(regs));
+}
+
+/* A block is taken back. */
+SEC("uprobe")
+int on_free(struct pt_regs *regs)
+{
+	return hit_free(regs, bpf_get_attach_cookie(regs));
+}
+
+/* The collector starts. */
+SEC("uprobe")
+int on_gc_start(struct pt_regs *regs)
+{
+	return collector_start(PGD_COOKIE_SLOT(bpf_get_attach_cookie(regs)));
+}
+
+/* The collector is about to return. */
+SEC("uprobe")
+int on_gc_done(struct pt_regs *regs)
+{
+	return collector_done(PGD_COOKIE_SLOT(bpf_get_attach_cookie(regs)));
+}
+
+/* A process replaced its address space: nothing that we knew of it holds any longer. */
+SEC("raw_tp/sched_process_exec")
+int on_exec(void *args)
+{
+	return hit_exec();
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/daemon/gather.c — see gather.h. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/gather.h"
+#include "lib/clock.h"
+
+/* Fastest growing first, then biggest; a rate that is not known yet comes last. */
+static int by_growth(const void *a, const void *b)
+{
+	const struct snapshot_stack *x = a, *y = b;
+	double gx = x->growth_bytes_per_second, gy = y->growth_bytes_per_second;
+
+	gx = isnan(gx) ? -INFINITY : gx;
+	gy = isnan(gy) ? -INFINITY : gy;
+	if (gx != gy)
+		return gx < gy ? 1 : -1;
+	if (x->live_bytes != y->live_bytes)
+		return x->live_bytes < y->live_bytes ? 1 : -1;
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static pid_t pid_of_slot(const struct pipeline *p, uint32_t slot)
+{
+	for (size_t i = 0; i < p->n_watches; i++)
+		if (p->watches[i]->slot == slot)
+			return p->watches[i]->pid;
+	return -1;
+}
+
+static void gather_stack(const struct pipeline *p, const struct stack *from, double now_sec,
+			 struct snapshot_stack *ret)
+{
+	struct series_rate rate = series_rate(&from->series, SERIES_RATE_POINTS);
+
+	*ret = (struct snapshot_stack){
+		.id = from->id,
+		.pid = pid_of_slot(p, from->slot),
+		.live_bytes = (double)from->live_bytes,
+		.live_blocks = from->live_blocks,
+		.growth_bytes_per_second = rate.bytes_per_sec,
+		.growth_error = rate.error,
+		.since = from->since_sec,
+		.age_seconds = now_sec - from->since_sec,
+		.gc_freed_bytes = (double)from->gc_freed_bytes,
+		.truncated = from->truncated,
+		.frames = from->frames,
+		.n_frames = from->n_frames,
+		.blame = from->blame,
+	};
+	ret->n_history = series_history(&from->series, SNAPSHOT_HISTORY_MAX, ret->history);
+}
+
+static int gather_stacks(const struct pipeline *p, struct snapshot *s)
+{
+	_cleanup_free_ struct stack **list = NULL;
+	size_t n = 0;
+	int r = stacktab_list(p->stacks, &list, &n);
+
+	if (r < 0)
+		return r;
+	s->stacks = calloc(n + 1, sizeof(*s->stacks));
+	if (!s->stacks)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		gather_stack(p, list[i], s->at, &s->stacks[i]);
+	s->n_stacks = n;
+	qsort(s->stacks, n, sizeof(*s->stacks), by_growth);
+	return 0;
+}
+
+static void gather_gc(const struct pipeline *p, const struct watch *w, struct snapshot_gc *ret)
+{
+	struct pgd_gc gc;
+
+	if (!w->has_gc || probes_gc(p->probes, w->slot, &gc) < 0)
+		return;
+	ret->known = true;
+	ret->freed_bytes = gc.freed_bytes;
+	ret->freed_blocks = gc.freed_blocks;
+	for (int i = 0; i < PGD_GENERATIONS; i++) {
+		ret->collections[i] = gc.collections[i];
+		ret->pause_seconds[i] = (double)gc.pause_ns[i] / 1e9;
+	}
+}
+
+static void gather_process(const struct pipeline *p, const struct watch *w,
+			   struct snapshot_process *ret)
+{
+	struct procfs_memory memory;
+	struct pgd_hits hits = { 0 };
+
+	*ret = (struct snapshot_process){
+		.pid = w->pid,
+		.comm = w->comm,
+		.cmdline = w->cmdline,
+		.unit = w->unit,
+		.python = w->runtime.version,
+		.build_id = w->build_id,
+		.regime = watch_regime_name(w->regime),
+		.why = w->why[0] ? w->why : NULL,
+		.duty = w->regime == WATCH_EXACT ? 1 : 0,
+		.coverage = w->coverage_allocs,
+		.coverage_frees = w->coverage_frees,
+		.coverage_why = w->coverage_why[0] ? w->coverage_why : NULL,
+		.overhead = w->overhead,
+		.rss_bytes = -1,
+		.uss_bytes = -1,
+		.pymalloc_bytes = -1,
+		.libc_bytes = -1,
+		.unexplained_bytes = -1,
+		.n_sites = w->sites.n,
+		.n_sites_unplaced = w->sites.n_unplaced,
+	};
+	if (procfs_memory(&p->fs, w->pid, &memory) == 0) {
+		ret->rss_bytes = (int64_t)memory.rss_bytes;
+		ret->uss_bytes = (int64_t)memory.uss_bytes;
+	}
+	if (probes_hits(p->probes, w->slot, &hits) == 0) {
+		ret->samples = hits.followed;
+		ret->hits = hits.alloc + hits.free;
+	}
+	probes_counters(p->probes, w->slot, ret->lost);
+	for (int c = 0; c < PGD_COUNTER_MAX; c++)
+		ret->lost[c] += w->lost_here[c];
+	gather_gc(p, w, &ret->gc);
+}
+
+int gather(const struct pipeline *p, struct snapshot *ret)
+{
+	struct snapshot s = { .version = PYGROWD_VERSION, .at = clock_realtime_sec() };
+	int r;
+
+	s.uptime_seconds = (double)clock_monotonic_ns() / 1e9 - p->started_sec;
+	s.processes = calloc(p->n_watches + 1, sizeof(*s.processes));
+	if (!s.processes)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->n_watches; i++)
+		gather_process(p, p->watches[i], &s.processes[i]);
+	s.n_processes = p->n_watches;
+	r = gather_stacks(p, &s);
+	if (r < 0) {
+		gather_done(&s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+void gather_done(struct snapshot *s)
+{
+	free(s->processes);
+	free(s->stacks);
+	*s = (struct snapshot){ 0 };
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/daemon/pipeline.h — the way of the data, from the kernel's maps to a snapshot. */
+#ifndef USER_DAEMON_PIPELINE_H
+#define USER_DAEMON_PIPELINE_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "daemon/watch.h"
+#include "lib/cleanup.h"
+#include "sample/drain.h"
+#include "sample/stacktab.h"
+#include "target/probes.h"
+
+struct pipeline {
+	struct probes *probes;
+	struct drain *drain;
+	struct stacktab *stacks;
+	struct watch **watches;
+	size_t n_watches;
+	struct procfs fs;
+	const char *state_dir; /* NULL: no cache */
+	double started_sec;    /* monotonic */
+};
+
+/* 0, or -errno with one clear sentence in `why`. */
+int pipeline_open(const struct probes_options *probes, const char *state_dir,
+		  struct pipeline **ret, struct strbuf *why);
+void pipeline_close(struct pipeline *p);
+DEFINE_CLEANUP(struct pipeline *, pipeline_close)
+
+/* Take a process on: found, understood, sites on. */
+int pipeline_add(struct pipeline *p, pid_t pid, struct strbuf *why);
+
+/* New stacks, at once: while their code objects are there. */
+void pipeline_events(struct pipeline *p);
+/* One interval: everything that the kernel has, into the stacks' series. */
+void pipeline_tick(struct pipeline *p);
+/* Sites off everywhere; what was gathered stays. */
+void pipeline_detach(struct pipeline *p);
+
+/* Processes still watched. */
+size_t pipeline_alive(const struct pipeline *p);
+
+#endif

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/daemon/watch.c — see watch.h. */
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "daemon/watch.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define SELFTEST_STACKS	 8   /* stacks of a process that are checked against a walk from outside */
+#define SELFTEST_THREADS 256
+
+const char *watch_regime_name(enum watch_regime regime)
+{
+	static const char *const names[] = { [WATCH_EXACT] = "exact", [WATCH_GONE] = "gone" };
+
+	_Static_assert(ARRAY_SIZE(names) == WATCH_REGIME_MAX, "a name for each regime");
+	return names[regime];
+}
+
+static double now_sec(void)
+{
+	return (double)clock_monotonic_ns() / 1e9;
+}
+
+static void watch_free(struct watch *w)
+{
+	if (!w)
+		return;
+	window_close(&w->window);
+	symbolize_free(w->symbolize);
+	if (w->pidfd >= 0)
+		close(w->pidfd);
+	sites_done(&w->sites);
+	free(w->path);
+	free(w->cmdline);
+	free(w->unit);
+	free(w);
+}
+DEFINE_CLEANUP(struct watch *, watch_free)
+
+static void read_words(const struct procfs *fs, struct watch *w)
+{
+	struct strbuf b = STRBUF_INIT;
+	struct procfs_stat stat;
+
+	if (procfs_stat(fs, w->pid, &stat) == 0)
+		memcpy(w->comm, stat.comm, sizeof(w->comm));
+	if (procfs_cmdline(fs, w->pid, &b) == 0)
+		w->cmdline = strbuf_take(&b);
+	strbuf_reset(&b);
+	if (procfs_unit(fs, w->pid, &b) == 0)
+		w->unit = strbuf_take(&b);
+	strbuf_done(&b);
+}
+
+static int find_sites(const struct watch_options *o, const struct discover *d, struct sites *ret,
+		      struct strbuf *why)
+{
+	const char *build_id = elf_build_id(d->elf);
+	int r;
+
+	if (o->state_dir && sites_load(o->state_dir, build_id, ret) == 0)
+		return 0;
+	r = sites_find(d->elf, ret);
+	if (r < 0) {
+		strbuf_printf(why,
+			      "pid %d: no allocation sites found in %s: %s; this build of Python "
+			      "cannot be watched",
+			      d->pid, d->name,
+			      r == -ENOENT ? "it shows no free list of pymalloc" : strerror(-r));
+		return r == -ENOENT ? -ENOTSUP : r;
+	}
+	if (o->state_dir) {
+		int saved = sites_save(o->state_dir, build_id, ret);
+
+		if (saved < 0) /* a read-only state directory only costs time at the next start */
+			log_debug(saved, "save sites to %s, ignoring", o->state_dir);
+	}
+	return 0;
+}
+
+static int add_slot(struct probes *p, struct watch *w)
+{
+	struct pgd_target t = {
+		.py = w->runtime.walk,
+		.runtime = w->runtime.runtime,
+		.pool_mask = ~((uint64_t)w->runtime.pool_bytes - 1),
+		.gc_stats = w->runtime.gc_stats,
+		.tss_key = w->runtime.tss_key,
+		.sample_of = 1,
+		.pid = (uint32_t)w->pid,
+		.state = PGD_TARGET_WATCHED,
+	};
+
+	return probes_slot_add(p, &t, &w->slot);
+}
+
+int watch_open(struct probes *p, pid_t pid, const struct watch_options *o, struct watch **ret,
+	       struct strbuf *why)
+{
+	_cleanup_(watch_freep) struct watch *w = calloc(1, sizeof(*w));
+	_cleanup_(discover_done) struct discover d = { 0 };
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	w->pid = pid;
+	w->pidfd = -1;
+	w->overhead = w->coverage_allocs = w->coverage_frees = NAN;
+
+	r = discover_open(o->fs, pid, &d, why);
+	if (r < 0)
+		return r;
+	procmem_init(&w->mem, pid);
+	r = pyruntime_load(&d, &w->mem, &w->runtime, why);
+	if (r < 0)
+		return r;
+	r = find_sites(o, &d, &w->sites, why);
+	if (r < 0)
+		return r;
+	r = symbolize_new(&w->runtime, &w->mem, &w->symbolize);
+	if (r < 0)
+		return r;
+	w->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (w->pidfd < 0) {
+		r = -errno;
+		strbuf_printf(why, "pid %d: %s; it has just exited", pid, strerror(-r));
+		return r;
+	}
+	read_words(o->fs, w);
+	snprintf(w->build_id, sizeof(w->build_id), "%s", elf_build_id(d.elf));
+	w->has_gc = w->runtime.gc_stats && sites_count(&w->sites, SITE_GC_START) &&
+		    sites_count(&w->sites, SITE_GC_DONE);
+	if (!d.has_glibc)
+		snprintf(w->why, sizeof(w->why),
+			 "another malloc than glibc's: blocks over 512 bytes are not seen");
+	w->has_glibc = d.has_glibc;
+	w->path = TAKE_PTR(d.path);
+
+	r = add_slot(p, w);
+	if (r < 0) {
+		strbuf_printf(why, "pid %d: %s", pid,
+			      r == -ENOSPC ? "too many processes are watched already" :
+					     strerror(-r));
+		return r;
+	}
+	*ret = TAKE_PTR(w);
+	return 0;
+}
+
+int watch_attach(struct probes *p, struct watch *w, struct strbuf *why)
+{
+	struct window_target t = { .path = w->path, .pid = w->pid, .slot = w->slot };
+	unsigned progs = (1u << WINDOW_PROG_MAX) - 1;
+	int r;
+
+	if (!w->has_gc)
+		progs &= ~(1u << WINDOW_ON_GC_START | 1u << WINDOW_ON_GC_DONE);
+	probes_prog_fds(p, t.prog_fds);
+	r = window_open(&w->window, probes_method(p), &t, &w->sites, progs, !w->has_glibc);
+	if (r < 0) {
+		strbuf_printf(why, "pid %d: cannot attach %zu sites to %s: %s", w->pid,
+			      w->sites.n, w->path, strerror(-r));
+		return r;
+	}
+	w->opened_sec = now_sec();
+	return 0;
+}
+
+void watch_detach(struct watch *w)
+{
+	window_close(&w->window);
+}
+
+void watch_close(struct probes *p, struct watch *w)
+{
+	if (!w)
+		return;
+	watch_detach(w);
+	probes_slot_del(p, w->slot);
+	watch_free(w);
+}
+
+void watch_check(struct probes *p, struct watch *w)
+{
+	struct pollfd pfd = { .fd = w->pidfd, .events = POLLIN };
+	enum pgd_target_state state = PGD_TARGET_WATCHED;
+	const char *what = NULL;
+
+	if (w->regime == WATCH_GONE)
+		return;
+	if (poll(&pfd, 1, 0) == 1)
+		what = "exited or was killed";
+	else if (probes_state(p, w->slot, &state) == 0 && state == PGD_TARGET_EXECED)
+		what = "replaced itself by another program (exec)";
+	if (!what)
+		return;
+	snprintf(w->why, sizeof(w->why), "%s %.1f s after pygrowd came: figures end there", what,
+		 now_sec() - w->opened_sec);
+	w->regime = WATCH_GONE;
+	watch_detach(w);
+}
+
+void watch_measure(struct probes *p, const struct procfs *fs, struct watch *w, uint64_t run_ns)
+{
+	struct procfs_stat stat;
+	struct pgd_hits hits;
+	double tick_ns = 1e9 / (double)sysconf(_SC_CLK_TCK);
+
+	if (probes_hits(p, w->slot, &hits) < 0 || procfs_stat(fs, w->pid, &stat) < 0)
+		return;
+	if (w->last_cpu_ticks && stat.cpu_ticks > w->last_cpu_ticks) {
+		double spent_ns = (double)(hits.alloc + hits.free - w->last_hits) *
+					  probes_trap_ns(p) +
+				  (double)(run_ns - w->last_run_ns);
+
+		w->overhead =
+			spent_ns / ((double)(stat.cpu_ticks - w->last_cpu_ticks) * tick_ns);
+		if (w->overhead > 1) /* ticks are coarse */
+			w->overhead = 1;
+	}
+	w->last_cpu_ticks = stat.cpu_ticks;
+	w->last_hits = hits.alloc + hits.free;
+	w->last_run_ns = run_ns;
+}
+
+/* The thread state whose thread_id is this. */
+static int find_tstate(const struct watch *w, uint64_t thread_id, uint64_t *ret)
+{
+	uint64_t tstates[SELFTEST_THREADS], id;
+	unsigned n = 0;
+	int r = pyruntime_threads(&w->runtime, &w->mem, tstates, SELFTEST_THREADS, &n);
+
+	for (unsigned i = 0; r == 0 && i < n; i++) {
+		if (procmem_u64(&w->mem, tstates[i] + w->runtime.walk.tstate_thread_id, &id) == 0 &&
+		    id == thread_id) {
+			*ret = tstates[i];
+			return 0;
+		}
+	}
+	return r < 0 ? r : -ENOENT;
+}
+
+void watch_selftest(struct watch *w, const struct pgd_stack_event *event)
+{
+	struct pgd_frame frames[PGD_FRAMES_MAX];
+	unsigned n = 0;
+	uint64_t tstate;
+
+	if (w->selftest_tries >= SELFTEST_STACKS || event->flags || !event->n_frames)
+		return;
+	/* The thread runs on while we look: only its outermost frame is certain to be there still,
+	 * and a thread that has ended proves nothing. */
+	if (find_tstate(w, event->thread_id, &tstate) < 0 ||
+	    pyruntime_walk(&w->runtime, &w->mem, tstate, frames, PGD_FRAMES_MAX, &n) < 0 || !n)
+		return;
+	w->selftest_tries++;
+	if (frames[n - 1].code == event->frames[event->n_frames - 1].code)
+		return;
+	w->selftest_failures++;
+	if (w->selftest_failures == w->selftest_tries && w->selftest_tries == SELFTEST_STACKS)
+		snprintf(w->why, sizeof(w->why),
+			 "stacks seen by the kernel and from outside do not agree: names may be "
+			 "wrong, please report this build of Python");
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/daemon/watch.h — one watched process, from its PID to its sites going on, and off again. */
+#ifndef USER_DAEMON_WATCH_H
+#define USER_DAEMON_WATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/cleanup.h"
+#include "lib/strbuf.h"
+#include "pgd_abi.h"
+#include "sample/symbolize.h"
+#include "target/discover.h"
+#include "target/probes.h"
+#include "target/procfs.h"
+#include "target/procmem.h"
+#include "target/pyruntime.h"
+#include "target/sites.h"
+#include "target/window.h"
+
+enum watch_regime {
+	WATCH_EXACT = 0, /* sites on all the time, every block followed */
+	WATCH_GONE,	 /* exited, killed or replaced itself: what was seen stays */
+	WATCH_REGIME_MAX
+};
+
+struct watch {
+	pid_t pid;
+	int pidfd;
+	uint32_t slot;
+	enum watch_regime regime;
+	char why[192]; /* one sentence: why gone, or a warning; "" */
+
+	struct procmem mem;
+	struct pyruntime runtime;
+	struct symbolize *symbolize;
+	struct sites sites;
+	struct window window;
+	char *path;	/* of the interpreter, as we can open it */
+	bool has_gc;	/* collections can be counted */
+	bool has_glibc; /* blocks over 512 bytes can be followed */
+
+	/* for status */
+	char comm[PROCFS_COMM_BYTES];
+	char *cmdline, *unit; /* unit may be NULL */
+	char build_id[72];
+	uint64_t lost_here[PGD_COUNTER_MAX]; /* counted by the daemon; the kernel has its own */
+	double opened_sec;		     /* monotonic */
+	double overhead;		     /* share of its CPU time that went into us; NAN: not known */
+	uint64_t last_cpu_ticks, last_hits, last_run_ns;
+	double coverage_allocs, coverage_frees; /* NAN: not known */
+	char coverage_why[128];
+	unsigned selftest_tries, selftest_failures;
+};
+
+struct watch_options {
+	const struct procfs *fs;
+	const char *state_dir; /* of the site cache; NULL: no cache */
+};
+
+/* Find the interpreter, its layout and its sites; give it a slot. Nothing is attached yet.
+ * 0, or -errno with one clear sentence in `why`. */
+int watch_open(struct probes *p, pid_t pid, const struct watch_options *o, struct watch **ret,
+	       struct strbuf *why);
+/* Sites off, slot given back. */
+void watch_close(struct probes *p, struct watch *w);
+
+/* Sites on; and off (idempotent: the slot and what was gathered stay). */
+int watch_attach(struct probes *p, struct watch *w, struct strbuf *why);
+void watch_detach(struct watch *w);
+
+/* Has it gone, or become another program? Once per tick; sets regime and why, takes the sites off. */
+void watch_check(struct probes *p, struct watch *w);
+/* New overhead figure from what happened since the last call. run_ns: of our programs for it. */
+void watch_measure(struct probes *p, const struct procfs *fs, struct watch *w, uint64_t run_ns);
+/* The first stacks of a process are walked from outside as well: both walks must end in the same
+ * outermost frame. */
+void watch_selftest(struct watch *w, const struct pgd_stack_event *event);
+
+const char *watch_regime_name(enum watch_regime regime);
+
+#endif

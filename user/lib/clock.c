@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/lib/clock.c — see clock.h. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/clock.h"
+#include "lib/units.h"
+
+#define YEAR_10000_SEC 253402300800.0
+
+uint64_t clock_monotonic_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+double clock_realtime_sec(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+char *clock_rfc3339_format(char buf[CLOCK_TEXT_MAX], double unix_sec)
+{
+	struct tm tm;
+	int64_t ms;
+	time_t t;
+	size_t len;
+
+	if (!(unix_sec >= 0 && unix_sec < YEAR_10000_SEC - 1))
+		return strcpy(buf, "?");
+	ms = llround(unix_sec * 1000);
+	t = (time_t)(ms / 1000);
+	gmtime_r(&t, &tm);
+	len = strftime(buf, CLOCK_TEXT_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(buf + len, CLOCK_TEXT_MAX - len, ".%03dZ", (int)(ms % 1000));
+	return buf;
+}
+
+static int rfc3339_parse(const char *s, double *ret_sec)
+{
+	struct tm tm = { 0 };
+	double fraction = 0, offset = 0, scale = 0.1;
+	int hours, minutes, used = 0;
+
+	s = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
+	if (!s)
+		return -EINVAL;
+	if (*s == '.')
+		for (s++; *s >= '0' && *s <= '9'; s++, scale /= 10)
+			fraction += (*s - '0') * scale;
+	if (*s == '+' || *s == '-') {
+		if (sscanf(s + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || used != 5)
+			return -EINVAL;
+		offset = (hours * 60 + minutes) * 60 * (*s == '-' ? -1 : 1);
+		s += 1 + used;
+	} else if (*s == 'Z' || *s == 'z') {
+		s++;
+	} else {
+		return -EINVAL;
+	}
+	if (*s)
+		return -EINVAL;
+	*ret_sec = (double)timegm(&tm) + fraction - offset;
+	return 0;
+}
+
+int clock_moment_parse(const char *s, double now_sec, double *ret_sec)
+{
+	double ago;
+	char *end;
+	int r;
+
+	if (*s == '-') {
+		r = units_duration_parse(s + 1, &ago);
+		if (r < 0)
+			return r;
+		*ret_sec = now_sec - ago;
+		return 0;
+	}
+	if (*s == '@') {
+		long long t;
+
+		errno = 0;
+		t = strtoll(s + 1, &end, 10);
+		if (s[1] < '0' || s[1] > '9' || *end)
+			return -EINVAL;
+		if (errno || (double)t >= YEAR_10000_SEC)
+			return -ERANGE;
+		*ret_sec = (double)t;
+		return 0;
+	}
+	return rfc3339_parse(s, ret_sec);
+}

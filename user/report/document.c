@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/report/document.c — see document.h. One function per JSON object, its fields in the order of
+ * the interface; what is computed here (sums of a process, tau and p) is what no snapshot carries.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "growth/rollup.h"
+#include "growth/trend.h"
+#include "lib/cleanup.h"
+#include "report/document.h"
+#include "report/jsonput.h"
+
+DEFINE_CLEANUP(json_object *, json_object_put)
+
+static const struct {
+	const char *name, *help;
+} counters[] = {
+#define COUNTER_ROW(id, name, help) [PGD_COUNTER_##id] = { name, help },
+	PGD_COUNTERS(COUNTER_ROW)
+#undef COUNTER_ROW
+};
+_Static_assert(ARRAY_SIZE(counters) == PGD_COUNTER_MAX, "every counter has a name");
+
+/* The stacks that a document is about, in the snapshot's order. */
+struct selection {
+	const struct snapshot_stack **stacks;
+	size_t n;
+};
+
+static void selection_done(struct selection *s)
+{
+	free(s->stacks);
+}
+
+static void put_text(json_object *o, const char *key, const char *text)
+{
+	jsonput_text(o, key, text, DOCUMENT_TEXT_BYTES);
+}
+
+static bool has_id(const struct snapshot_stack *s, const char *prefix)
+{
+	char text[DOCUMENT_STACK_MAX + 1];
+
+	snprintf(text, sizeof(text), "%016" PRIx64, s->id);
+	return strncasecmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool is_selected(const struct snapshot_stack *s, const struct document_options *o)
+{
+	return (!o->pid || s->pid == o->pid) && (!o->stack || has_id(s, o->stack)) &&
+	       (isnan(o->since_sec) || s->since >= o->since_sec);
+}
+
+static int selection_new(const struct snapshot *snapshot, const struct document_options *o,
+			 struct selection *ret)
+{
+	ret->n = 0;
+	ret->stacks = calloc(snapshot->n_stacks + 1, sizeof(ret->stacks[0]));
+	if (!ret->stacks)
+		return -ENOMEM;
+	for (size_t i = 0; i < snapshot->n_stacks; i++)
+		if (is_selected(&snapshot->stacks[i], o))
+			ret->stacks[ret->n++] = &snapshot->stacks[i];
+	return 0;
+}
+
+/* ── processes ────────────────────────────────────────────────────────────────────────────── */
+static json_object *lost_new(const struct snapshot_process *p)
+{
+	json_object *o = json_object_new_object();
+
+	for (size_t i = 0; i < PGD_COUNTER_MAX; i++)
+		if (p->lost[i])
+			jsonput_count(o, counters[i].name, (int64_t)p->lost[i]);
+	return o;
+}
+
+/* What the names under "lost" mean, for all processes at once. */
+static json_object *lost_help_new(const struct snapshot *s)
+{
+	json_object *o = json_object_new_object();
+
+	for (size_t i = 0; i < s->n_processes; i++)
+		for (size_t j = 0; j < PGD_COUNTER_MAX; j++)
+			if (s->processes[i].lost[j])
+				put_text(o, counters[j].name, counters[j].help);
+	return o;
+}
+
+static json_object *gc_new(const struct snapshot_gc *gc)
+{
+	json_object *o = json_object_new_object();
+	json_object *collections = NULL, *pauses = NULL;
+
+	if (gc->known) {
+		collections = json_object_new_array();
+		pauses = json_object_new_array();
+	}
+	for (size_t i = 0; gc->known && i < PGD_GENERATIONS; i++) {
+		json_object_array_add(collections,
+				      json_object_new_int64((int64_t)gc->collections[i]));
+		json_object_array_add(pauses, json_object_new_double(gc->pause_seconds[i]));
+	}
+	jsonput_bool(o, "known", gc->known);
+	jsonput_object(o, "collections", collections);
+	jsonput_object(o, "pause_seconds", pauses);
+	jsonput_count(o, "freed_bytes", gc->known ? (int64_t)gc->freed_bytes : -1);
+	jsonput_count(o, "freed_blocks", gc->known ? (int64_t)gc->freed_blocks : -1);
+	return o;
+}
+
+static json_object *sites_new(const struct snapshot_process *p)
+{
+	json_object *o = json_object_new_object();
+
+	jsonput_count(o, "found", (int64_t)p->n_sites);
+	jsonput_count(o, "unplaced", (int64_t)p->n_sites_unplaced);
+	return o;
+}
+
+static json_object *process_new(const struct snapshot_process *p, const struct rollup_figures *sum)
+{
+	json_object *o = json_object_new_object();
+
+	jsonput_count(o, "pid", p->pid);
+	put_text(o, "comm", p->comm);
+	put_text(o, "cmdline", p->cmdline);
+	put_text(o, "unit", p->unit);
+	put_text(o, "python", p->python);
+	put_text(o, "build_id", p->build_id);
+	put_text(o, "regime", p->regime);
+	put_text(o, "why", p->why);
+	jsonput_number(o, "duty", p->duty);
+	jsonput_number(o, "coverage", p->coverage);
+	jsonput_number(o, "coverage_frees", p->coverage_frees);
+	put_text(o, "coverage_why", p->coverage_why);
+	jsonput_number(o, "overhead", p->overhead);
+	jsonput_count(o, "rss_bytes", p->rss_bytes);
+	jsonput_count(o, "uss_bytes", p->uss_bytes);
+	jsonput_count(o, "pymalloc_bytes", p->pymalloc_bytes);
+	jsonput_count(o, "libc_bytes", p->libc_bytes);
+	jsonput_count(o, "unexplained_bytes", p->unexplained_bytes);
+	jsonput_bytes(o, "live_bytes", sum->live_bytes);
+	jsonput_bytes(o, "live_bytes_error", sum->live_error);
+	jsonput_count(o, "live_blocks", sum->live_blocks);
+	jsonput_number(o, "growth_bytes_per_second", sum->growth_bytes_per_sec);
+	jsonput_number(o, "growth_error", sum->growth_error);
+	jsonput_count(o, "samples", (int64_t)p->samples);
+	jsonput_count(o, "hits", (int64_t)p->hits);
+	jsonput_object(o, "sites", sites_new(p));
+	jsonput_object(o, "gc", gc_new(&p->gc));
+	jsonput_object(o, "lost", lost_new(p));
+	return o;
+}
+
+/* All that is followed in a process, whatever the document's other filters are. */
+static int process_sum(const struct snapshot *snapshot, pid_t pid, struct rollup_figures *ret)
+{
+	_cleanup_(selection_done) struct selection s = { 0 };
+	const struct document_options o = { .pid = pid, .since_sec = NAN };
+	int r;
+
+	r = selection_new(snapshot, &o, &s);
+	if (r < 0)
+		return r;
+	*ret = rollup_sum(s.stacks, s.n);
+	return 0;
+}
+
+static int processes_new(const struct snapshot *s, pid_t pid, json_object **ret)
+{
+	_cleanup_(json_object_putp) json_object *list = json_object_new_array();
+	struct rollup_figures sum;
+	int r;
+
+	for (size_t i = 0; i < s->n_processes; i++) {
+		if (pid && s->processes[i].pid != pid)
+			continue;
+		r = process_sum(s, s->processes[i].pid, &sum);
+		if (r < 0)
+			return r;
+		json_object_array_add(list, process_new(&s->processes[i], &sum));
+	}
+	*ret = TAKE_PTR(list);
+	return 0;
+}
+
+/* ── stacks ───────────────────────────────────────────────────────────────────────────────── */
+static json_object *frame_new(const struct snapshot_frame *f)
+{
+	json_object *o = json_object_new_object();
+
+	put_text(o, "function", f->function);
+	put_text(o, "file", f->file);
+	jsonput_count(o, "line", f->line > 0 ? f->line : -1);
+	jsonput_bool(o, "in_application", f->in_application);
+	return o;
+}
+
+static json_object *frames_new(const struct snapshot_stack *s)
+{
+	json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < s->n_frames; i++)
+		json_object_array_add(list, frame_new(&s->frames[i]));
+	return list;
+}
+
+static json_object *stack_gc_new(const struct snapshot_stack *s)
+{
+	json_object *o = json_object_new_object();
+
+	jsonput_bytes(o, "freed_by_collector_bytes", s->gc_freed_bytes);
+	jsonput_object(o, "survived_full_collections", NULL);
+	return o;
+}
+
+static json_object *history_new(const double *live_bytes, size_t n)
+{
+	json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_object_array_add(list, isfinite(live_bytes[i])
+						    ? json_object_new_int64(llround(live_bytes[i]))
+						    : NULL);
+	return list;
+}
+
+/* Order is all that tau asks for, so that a history without times will do. */
+static void put_trend(json_object *o, const struct snapshot_stack *s)
+{
+	struct series_point p[SNAPSHOT_HISTORY_MAX];
+	struct trend t = { .tau = NAN, .p_value = NAN };
+	size_t n = s->n_history < SNAPSHOT_HISTORY_MAX ? s->n_history : SNAPSHOT_HISTORY_MAX;
+
+	for (size_t i = 0; i < n; i++)
+		p[i] = (struct series_point){ .time_sec = (double)i, .live_bytes = s->history[i] };
+	(void)trend_fit(p, n, &t); /* too short: stays not known */
+	jsonput_number(o, "tau", t.tau);
+	jsonput_number(o, "p_value", t.p_value);
+}
+
+static json_object *stack_new(const struct snapshot_stack *s)
+{
+	json_object *o = json_object_new_object();
+	bool has_blame = s->blame >= 0 && (size_t)s->blame < s->n_frames;
+
+	jsonput_id(o, "id", s->id);
+	jsonput_count(o, "pid", s->pid);
+	jsonput_object(o, "verdict", NULL);
+	jsonput_bytes(o, "live_bytes", s->live_bytes);
+	jsonput_bytes(o, "live_bytes_error", s->live_bytes_error);
+	jsonput_count(o, "live_blocks", s->live_blocks);
+	jsonput_number(o, "growth_bytes_per_second", s->growth_bytes_per_second);
+	jsonput_number(o, "growth_error", s->growth_error);
+	put_trend(o, s);
+	jsonput_moment(o, "since", s->since);
+	jsonput_seconds(o, "age_seconds", s->age_seconds);
+	jsonput_object(o, "survival", json_object_new_array());
+	jsonput_object(o, "types", json_object_new_array());
+	jsonput_object(o, "gc", stack_gc_new(s));
+	jsonput_object(o, "blame", has_blame ? frame_new(&s->frames[s->blame]) : NULL);
+	jsonput_object(o, "frames", frames_new(s));
+	jsonput_bool(o, "truncated", s->truncated);
+	jsonput_object(o, "history", history_new(s->history, s->n_history));
+	return o;
+}
+
+static json_object *stacks_new(const struct selection *s, size_t limit)
+{
+	json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < s->n && i < limit; i++)
+		json_object_array_add(list, stack_new(s->stacks[i]));
+	return list;
+}
+
+/* ── lines and functions ──────────────────────────────────────────────────────────────────── */
+static json_object *row_new(const struct selection *s, enum rollup_by by,
+			    const struct rollup_row *row)
+{
+	json_object *o = json_object_new_object();
+	const struct snapshot_stack *top = row->top_stack;
+	double history[SNAPSHOT_HISTORY_MAX];
+	size_t n;
+
+	jsonput_count(o, "pid", row->pid);
+	put_text(o, "function", row->function);
+	put_text(o, "file", row->file);
+	jsonput_count(o, "line", row->line > 0 ? row->line : -1);
+	jsonput_bool(o, "in_application", row->in_application);
+	jsonput_bytes(o, "live_bytes", row->all.live_bytes);
+	jsonput_bytes(o, "live_bytes_error", row->all.live_error);
+	jsonput_count(o, "live_blocks", row->all.live_blocks);
+	jsonput_number(o, "growth_bytes_per_second", row->all.growth_bytes_per_sec);
+	jsonput_number(o, "growth_error", row->all.growth_error);
+	jsonput_count(o, "stacks", (int64_t)row->all.n_stacks);
+	jsonput_bytes(o, "blamed_live_bytes", row->blamed.live_bytes);
+	jsonput_bytes(o, "blamed_live_bytes_error", row->blamed.live_error);
+	jsonput_count(o, "blamed_live_blocks", row->blamed.live_blocks);
+	jsonput_number(o, "blamed_growth_bytes_per_second", row->blamed.growth_bytes_per_sec);
+	jsonput_number(o, "blamed_growth_error", row->blamed.growth_error);
+	jsonput_count(o, "blamed_stacks", (int64_t)row->blamed.n_stacks);
+	n = row->blamed.n_stacks ? rollup_history(s->stacks, s->n, by, row, history) : 0;
+	jsonput_object(o, "blamed_history", history_new(history, n));
+	jsonput_id(o, "top_stack", top->id);
+	jsonput_object(o, "through", top->n_frames ? frame_new(&top->frames[0]) : NULL);
+	return o;
+}
+
+static int rows_new(const struct selection *s, enum rollup_by by, size_t limit, size_t *ret_n,
+		    json_object **ret)
+{
+	_cleanup_(rollup_done) struct rollup rollup = { 0 };
+	json_object *list;
+	int r;
+
+	r = rollup_new(s->stacks, s->n, by, &rollup);
+	if (r < 0)
+		return r;
+	list = json_object_new_array();
+	for (size_t i = 0; i < rollup.n_rows && i < limit; i++)
+		json_object_array_add(list, row_new(s, by, &rollup.rows[i]));
+	*ret_n = rollup.n_rows;
+	*ret = list;
+	return 0;
+}
+
+/* ── the whole ────────────────────────────────────────────────────────────────────────────── */
+int document_new(const struct snapshot *snapshot, const struct document_options *o,
+		 json_object **ret)
+{
+	_cleanup_(json_object_putp) json_object *doc = json_object_new_object();
+	_cleanup_(selection_done) struct selection s = { 0 };
+	size_t limit = o->limit < DOCUMENT_LIMIT_MAX ? o->limit : DOCUMENT_LIMIT_MAX;
+	size_t n_lines, n_functions;
+	json_object *list;
+	int r;
+
+	if (!doc || selection_new(snapshot, o, &s) < 0)
+		return -ENOMEM;
+	put_text(doc, "version", snapshot->version);
+	jsonput_moment(doc, "at", snapshot->at);
+	jsonput_seconds(doc, "uptime_seconds", snapshot->uptime_seconds);
+	r = processes_new(snapshot, o->pid, &list);
+	if (r < 0)
+		return r;
+	jsonput_object(doc, "processes", list);
+	jsonput_object(doc, "lost_help", lost_help_new(snapshot));
+	jsonput_object(doc, "stacks", stacks_new(&s, limit));
+	r = rows_new(&s, ROLLUP_BY_LINE, limit, &n_lines, &list);
+	if (r < 0)
+		return r;
+	jsonput_object(doc, "lines", list);
+	r = rows_new(&s, ROLLUP_BY_FUNCTION, limit, &n_functions, &list);
+	if (r < 0)
+		return r;
+	jsonput_object(doc, "functions", list);
+	jsonput_object(doc, "alerts", json_object_new_array());
+	jsonput_count(doc, "stacks_total", (int64_t)s.n);
+	if (s.n > limit || n_lines > limit || n_functions > limit)
+		jsonput_count(doc, "truncated_to", (int64_t)limit);
+	*ret = TAKE_PTR(doc);
+	return 0;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/report/document.h — a snapshot as the one JSON object that users and scripts get.
+ *
+ * Every command and `pygrowd --for --json` give this same document, so that a script need not care
+ * which it called. A figure that is not known is null. Lists are cut to a limit, and "truncated_to"
+ * says so; what is in "processes" (totals too) is never cut. Text is made valid UTF-8.
+ */
+#ifndef USER_REPORT_DOCUMENT_H
+#define USER_REPORT_DOCUMENT_H
+
+#include <json-c/json.h>
+
+#include "growth/snapshot.h"
+
+#define DOCUMENT_LIMIT	    10 /* rows of each list, if nobody says otherwise */
+#define DOCUMENT_LIMIT_MAX  1000 /* rows of each list, whoever asks: keeps an answer below 64 MiB \
+				  */
+#define DOCUMENT_TEXT_BYTES 2048 /* of one string */
+#define DOCUMENT_STACK_MAX  16 /* hex digits of a stack's id */
+
+struct document_options {
+	size_t limit; /* rows of each list; cut to DOCUMENT_LIMIT_MAX */
+	pid_t pid; /* only this process; 0: all */
+	double since_sec; /* only stacks first seen after this Unix time; NAN: all */
+	const char *stack; /* only stacks whose id begins with these hex digits; NULL: all */
+};
+
+#define DOCUMENT_OPTIONS_INIT                             \
+	{                                                 \
+		.limit = DOCUMENT_LIMIT, .since_sec = NAN \
+	}
+
+/* 0 or -ENOMEM; *ret is the caller's. */
+int document_new(const struct snapshot *snapshot, const struct document_options *o,
+		 json_object **ret);
+
+/* The answer to a request of docs/PROTOCOL: a document, or { "error": "one line" }. snapshot may be
+ * NULL: none was made yet. Never fails but by NULL: out of memory. */
+json_object *document_answer(const struct snapshot *snapshot, json_object *request);
+
+#endif

@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/target/probes.c — see probes.h.
+ *
+ * The surprising part is the self-test: some kernels (6.6 to 6.9) match the PID of a uprobe_multi
+ * link against one thread instead of the process, and no version number tells which are mended. So
+ * a site in ourselves is attached and passed by a second thread; unseen means perf events. The same
+ * site, passed some thousand times, gives the price of a trap on this machine.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <link.h>
+#include <linux/capability.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "pygrowd.skel.h"
+#include "target/probes.h"
+
+#define KERNEL_MIN		 515 /* major * 100 + minor: bpf_get_attach_cookie, 5.15 */
+#define KERNEL_UPROBE_ALLOCATES 601 /* rows of a hash map can be allocated in a uprobe: 6.1 */
+#define ATTACH_UPROBE_MULTI	 48  /* enum bpf_attach_type: BPF_TRACE_UPROBE_MULTI */
+#define SELFTEST_SLOT		 (PGD_TARGETS_MAX - 1)
+#define CALIBRATE_HITS		 2000
+#define PURGE_BATCH		 4096
+
+struct probes {
+	struct pygrowd_bpf *skel;
+	struct bpf_link *exec_link;
+	enum window_method method;
+	bool slot_used[PGD_TARGETS_MAX];
+	int n_cpus;
+	int stats_fd;
+	double trap_ns;
+};
+
+static int libbpf_says(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	char line[512];
+
+	vsnprintf(line, sizeof(line), fmt, ap);
+	line[strcspn(line, "\n")] = '\0';
+	/* One level lower than libbpf thinks: what is fatal to it may be survivable to us. */
+	if (level == LIBBPF_WARN)
+		log_info("%s", line);
+	else if (level == LIBBPF_INFO)
+		log_debug(0, "%s", line);
+	return 0;
+}
+
+/* ── can this machine do it, and may we? ──────────────────────────────────────────────────── */
+
+static int kernel_version(void)
+{
+	struct utsname u;
+	int major, minor;
+
+	if (uname(&u) < 0 || sscanf(u.release, "%d.%d", &major, &minor) != 2)
+		return 0;
+	return major * 100 + minor;
+}
+
+static bool has_capability(int cap)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { 0 };
+
+	if (syscall(SYS_capget, &head, data) < 0)
+		return false;
+	return data[cap / 32].effective & 1u << cap % 32;
+}
+
+static int check_capabilities(struct strbuf *why)
+{
+	static const struct {
+		int cap;
+		const char *name, *what_for;
+		bool admin_will_do;
+	} needs[] = {
+		{ CAP_BPF, "CAP_BPF", "load BPF programs", true },
+		{ CAP_PERFMON, "CAP_PERFMON", "attach uprobes", true },
+		{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE", "read the memory of other processes", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(needs); i++) {
+		if (has_capability(needs[i].cap) ||
+		    (needs[i].admin_will_do && has_capability(CAP_SYS_ADMIN)))
+			continue;
+		strbuf_printf(why, "cannot %s: capability %s is missing; run as root or grant it",
+			      needs[i].what_for, needs[i].name);
+		return -EPERM;
+	}
+	return 0;
+}
+
+static int check_kernel(struct strbuf *why)
+{
+	struct utsname u;
+
+	if (uname(&u) < 0)
+		return -errno;
+	if (kernel_version() < KERNEL_MIN) {
+		strbuf_printf(why, "kernel %s is too old: 5.15 or newer is needed", u.release);
+		return -ENOTSUP;
+	}
+	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0) {
+		strbuf_printf(why,
+			      "kernel %s has no BTF (/sys/kernel/btf/vmlinux): a kernel built with "
+			      "CONFIG_DEBUG_INFO_BTF=y is needed",
+			      u.release);
+		return -ENOTSUP;
+	}
+	return 0;
+}
+
+/* ── load ─────────────────────────────────────────────────────────────────────────────────── */
+
+static int load(struct probes *p, const struct probes_options *o, struct strbuf *why)
+{
+	struct bpf_program *site_progs[WINDOW_PROG_MAX];
+	struct rlimit memlock = { RLIM_INFINITY, RLIM_INFINITY };
+	struct pygrowd_bpf *skel;
+	struct stat pidns;
+	int r;
+
+	p->skel = skel = pygrowd_bpf__open();
+	if (!skel) {
+		r = -errno;
+		strbuf_printf(why, "cannot open the BPF object: %s", strerror(-r));
+		return r;
+	}
+	if (stat("/proc/self/ns/pid", &pidns) < 0) {
+		r = -errno;
+		strbuf_printf(why, "cannot read /proc/self/ns/pid: %s; is /proc mounted?",
+			      strerror(-r));
+		return r;
+	}
+	skel->rodata->pidns_dev = pidns.st_dev;
+	skel->rodata->pidns_ino = pidns.st_ino;
+
+	if (o->live_max)
+		bpf_map__set_max_entries(skel->maps.pgd_live, o->live_max);
+	if (kernel_version() >= KERNEL_UPROBE_ALLOCATES)
+		bpf_map__set_map_flags(skel->maps.pgd_live, BPF_F_NO_PREALLOC);
+
+	site_progs[WINDOW_ON_ALLOC] = skel->progs.on_alloc;
+	site_progs[WINDOW_ON_FREE] = skel->progs.on_free;
+	site_progs[WINDOW_ON_GC_START] = skel->progs.on_gc_start;
+	site_progs[WINDOW_ON_GC_DONE] = skel->progs.on_gc_done;
+	for (int i = 0; !o->force_perf && i < WINDOW_PROG_MAX; i++)
+		bpf_program__set_expected_attach_type(site_progs[i], ATTACH_UPROBE_MULTI);
+
+	setrlimit(RLIMIT_MEMLOCK, &memlock); /* kernels before 5.11 charge maps to it */
+	r = pygrowd_bpf__load(skel);
+	if (r < 0) {
+		strbuf_printf(why,
+			      "the kernel refused the BPF programs: %s; `pygrowd -v -v` shows its "
+			      "reasons",
+			      strerror(-r));
+		return r;
+	}
+	p->exec_link = bpf_program__attach(skel->progs.on_exec);
+	if (!p->exec_link) {
+		r = -errno;
+		strbuf_printf(why, "cannot attach to the tracepoint sched_process_exec: %s",
+			      strerror(-r));
+		return r;
+	}
+	return 0;
+}
+
+/* ── self-test and price of a trap ────────────────────────────────────────────────────────── */
+
+extern const char probes_selftest_nop[];
+
+/* A site in ourselves: a nop, with a "block" in rdi, as at a call of free(). */
+static __attribute__((noinline, noclone)) void selftest_site(void *block)
+{
+	asm volatile(".globl probes_selftest_nop\n"
+		     "probes_selftest_nop: nop"
+		     :
+		     : "D"(block)
+		     : "memory");
+}
+
+static void *selftest_thread(void *arg)
+{
+	selftest_site(arg);
+	return NULL;
+}
+
+/* File offset of probes_selftest_nop in /proc/self/exe. */
+static int selftest_offset(struct dl_phdr_info *info, size_t size, void *ret)
+{
+	uintptr_t addr = (uintptr_t)probes_selftest_nop;
+
+	(void)size;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+		uintptr_t start = info->dlpi_addr + ph->p_vaddr;
+
+		if (ph->p_type == PT_LOAD && addr >= start && addr < start + ph->p_filesz) {
+			*(uint64_t *)ret = addr - start + ph->p_offset;
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static double now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
+}
+
+/* 0: a second thread's hit was seen, and p->trap_ns is set. -ENOTSUP: it was not. */
+static int selftest(struct probes *p, enum window_method method)
+{
+	struct site site = { .kind = SITE_FREE, .reg = PGD_REG_DI };
+	struct sites sites = { .v = &site, .n = 1 };
+	struct window_target wt = { .path = "/proc/self/exe",
+				    .pid = getpid(),
+				    .slot = SELFTEST_SLOT };
+	struct pgd_target t = { .pid = (uint32_t)getpid(), .state = PGD_TARGET_WATCHED };
+	struct window w = WINDOW_INIT;
+	struct pgd_hits hits = { 0 };
+	uint32_t slot = SELFTEST_SLOT;
+	pthread_t thread;
+	double start_ns;
+	int r;
+
+	if (!dl_iterate_phdr(selftest_offset, &site.offset))
+		return -ENOTSUP;
+	r = bpf_map_update_elem(bpf_map__fd(p->skel->maps.pgd_targets), &slot, &t, BPF_ANY);
+	if (r < 0)
+		return r;
+	probes_prog_fds(p, wt.prog_fds);
+	r = window_open(&w, method, &wt, &sites, 1u << WINDOW_ON_FREE, 0);
+	if (r < 0)
+		return r;
+	if (pthread_create(&thread, NULL, selftest_thread, &site) == 0)
+		pthread_join(thread, NULL);
+	r = probes_hits(p, slot, &hits);
+	start_ns = now_ns();
+	for (int i = 0; i < CALIBRATE_HITS; i++)
+		selftest_site(&site);
+	p->trap_ns = (now_ns() - start_ns) / CALIBRATE_HITS;
+	window_close(&w);
+
+	t.state = PGD_TARGET_FREE;
+	bpf_map_update_elem(bpf_map__fd(p->skel->maps.pgd_targets), &slot, &t, BPF_ANY);
+	if (r < 0)
+		return r;
+	return hits.free == 1 ? 0 : -ENOTSUP;
+}
+
+static int choose_method(struct probes *p, const struct probes_options *o, struct strbuf *why)
+{
+	int r = -ENOTSUP;
+
+	if (!o->force_perf && window_has_multi(bpf_program__fd(p->skel->progs.on_free)) == 0) {
+		p->method = WINDOW_MULTI;
+		r = selftest(p, p->method);
+		if (r < 0)
+			log_info("uprobe_multi does not work here (%s), using perf events",
+				 strerror(-r));
+	}
+	if (r < 0) {
+		p->method = WINDOW_PERF;
+		r = selftest(p, p->method);
+	}
+	if (r < 0)
+		strbuf_printf(why,
+			      "cannot attach a uprobe to ourselves: %s; is CONFIG_UPROBES on, and are "
+			      "CAP_PERFMON and CAP_BPF there?",
+			      strerror(-r));
+	return r;
+}
+
+int probes_open(const struct probes_options *o, struct probes **ret, struct strbuf *why)
+{
+	_cleanup_(probes_closep) struct probes *p = NULL;
+	int r;
+
+	libbpf_set_print(libbpf_says);
+	r = check_capabilities(why);
+	if (r < 0)
+		return r;
+	r = check_kernel(why);
+	if (r < 0)
+		return r;
+
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	p->stats_fd = -1;
+	p->slot_used[SELFTEST_SLOT] = true;
+	p->n_cpus = libbpf_num_possible_cpus();
+	if (p->n_cpus < 1)
+		return -EINVAL;
+	r = load(p, o, why);
+	if (r < 0)
+		return r;
+	r = choose_method(p, o, why);
+	if (r < 0)
+		return r;
+	p->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	*ret = TAKE_PTR(p);
+	return 0;
+}
+
+void probes_close(struct probes *p)
+{
+	if (!p)
+		return;
+	if (p->stats_fd >= 0)
+		close(p->stats_fd);
+	bpf_link__destroy(p->exec_link);
+	pygrowd_bpf__destroy(p->skel);
+	free(p);
+}
+
+enum window_method probes_method(const struct probes *p)
+{
+	return p->method;
+}
+
+double probes_trap_ns(const struct probes *p)
+{
+	return p->trap_ns;
+}
+
+int probes_stacks_fd(const struct probes *p)
+{
+	return bpf_map__fd(p->skel->maps.pgd_stacks);
+}
+
+int probes_events_fd(const struct probes *p)
+{
+	return bpf_map__fd(p->skel->maps.pgd_events);
+}
+
+void probes_prog_fds(const struct probes *p, int ret[WINDOW_PROG_MAX])
+{
+	ret[WINDOW_ON_ALLOC] = bpf_program__fd(p->skel->progs.on_alloc);
+	ret[WINDOW_ON_FREE] = bpf_program__fd(p->skel->progs.on_free);
+	ret[WINDOW_ON_GC_START] = bpf_program__fd(p->skel->progs.on_gc_start);
+	ret[WINDOW_ON_GC_DONE] = bpf_program__fd(p->skel->progs.on_gc_done);
+}
+
+/* ── slots ────────────────────────────────────────────────────────────────────────────────── */
+
+int probes_slot_add(struct probes *p, const struct pgd_target *t, uint32_t *ret_slot)
+{
+	uint32_t slot = 0, pid = t->pid;
+	int r;
+
+	while (slot < PGD_TARGETS_MAX && p->slot_used[slot])
+		slot++;
+	if (slot == PGD_TARGETS_MAX)
+		return -ENOSPC;
+	r = bpf_map_update_elem(bpf_map__fd(p->skel->maps.pgd_targets), &slot, t, BPF_ANY);
+	if (r < 0)
+		return r;
+	r = bpf_map_update_elem(bpf_map__fd(p->skel->maps.pgd_pids), &pid, &slot, BPF_ANY);
+	if (r < 0)
+		return r;
+	p->slot_used[slot] = true;
+	*ret_slot = slot;
+	return 0;
+}
+
+/* Delete the rows of a hash map whose key belongs to `slot`. Best effort: a row that stays is found
+ * by nobody, since the slot's blocks are looked up by address and its stacks by hash. */
+static void purge(int map_fd, size_t key_bytes, size_t value_bytes, uint32_t slot,
+		  uint32_t (*key_slot)(const void *key))
+{
+	_cleanup_free_ uint8_t *keys = malloc(PURGE_BATCH * key_bytes);
+	_cleanup_free_ uint8_t *values = malloc(PURGE_BATCH * value_bytes);
+	uint32_t in = 0, out = 0;
+	void *from = NULL;
+	int r = 0;
+
+	while (keys && values && r == 0) {
+		uint32_t n = PURGE_BATCH;
+
+		r = bpf_map_lookup_batch(map_fd, from, &out, keys, values, &n, NULL);
+		if (r < 0 && r != -ENOENT)
+			return;
+		for (uint32_t i = 0; i < n; i++)
+			if (key_slot(keys + i * key_bytes) == slot)
+				bpf_map_delete_elem(map_fd, keys + i * key_bytes);
+		in = out;
+		from = &in;
+	}
+}
+
+static uint32_t block_slot(const void *key)
+{
+	return PGD_BLOCK_SLOT(*(const uint64_t *)key);
+}
+
+static uint32_t stack_slot(const void *key)
+{
+	return ((const struct pgd_stack_key *)key)->slot;
+}
+
+static void zero_percpu(const struct probes *p, int map_fd, uint32_t key, size_t value_bytes)
+{
+	_cleanup_free_ void *zero = calloc((size_t)p->n_cpus, value_bytes);
+
+	if (zero)
+		bpf_map_update_elem(map_fd, &key, zero, BPF_ANY);
+}
+
+void probes_slot_del(struct probes *p, uint32_t slot)
+{
+	const struct pgd_target none = { .state = PGD_TARGET_FREE };
+	const struct pgd_gc no_gc = { 0 };
+	struct pgd_target t;
+	int targets = bpf_map__fd(p->skel->maps.pgd_targets);
+
+	if (bpf_map_lookup_elem(targets, &slot, &t) == 0)
+		bpf_map_delete_elem(bpf_map__fd(p->skel->maps.pgd_pids), &t.pid);
+	bpf_map_update_elem(targets, &slot, &none, BPF_ANY);
+	bpf_map_update_elem(bpf_map__fd(p->skel->maps.pgd_gc), &slot, &no_gc, BPF_ANY);
+	purge(bpf_map__fd(p->skel->maps.pgd_live), sizeof(uint64_t), sizeof(struct pgd_live), slot,
+	      block_slot);
+	purge(probes_stacks_fd(p), sizeof(struct pgd_stack_key), sizeof(struct pgd_stack_total),
+	      slot, stack_slot);
+	zero_percpu(p, bpf_map__fd(p->skel->maps.pgd_hits), slot, sizeof(struct pgd_hits));
+	for (uint32_t c = 0; c < PGD_COUNTER_MAX; c++)
+		zero_percpu(p, bpf_map__fd(p->skel->maps.pgd_counters),
+			    slot * PGD_COUNTER_MAX + c, sizeof(uint64_t));
+	p->slot_used[slot] = false;
+}
+
+int probes_state(const struct probes *p, uint32_t slot, enum pgd_target_state *ret)
+{
+	struct pgd_target t;
+	int r = bpf_map_lookup_elem(bpf_map__fd(p->skel->maps.pgd_targets), &slot, &t);
+
+	if (r < 0)
+		return r;
+	*ret = t.state;
+	return 0;
+}
+
+int probes_gc(const struct probes *p, uint32_t slot, struct pgd_gc *ret)
+{
+	return bpf_map_lookup_elem(bpf_map__fd(p->skel->maps.pgd_gc), &slot, ret);
+}
+
+/* Sum of a per-CPU value made of n 64-bit words. */
+static int sum_percpu(const struct probes *p, int map_fd, uint32_t key, size_t n_words,
+		      uint64_t *ret)
+{
+	_cleanup_free_ uint64_t *words = calloc((size_t)p->n_cpus * n_words, sizeof(*words));
+	int r;
+
+	if (!words)
+		return -ENOMEM;
+	r = bpf_map_lookup_elem(map_fd, &key, words);
+	if (r < 0)
+		return r;
+	memset(ret, 0, n_words * sizeof(*ret));
+	for (size_t i = 0; i < (size_t)p->n_cpus * n_words; i++)
+		ret[i % n_words] += words[i];
+	return 0;
+}
+
+int probes_hits(const struct probes *p, uint32_t slot, struct pgd_hits *ret)
+{
+	return sum_percpu(p, bpf_map__fd(p->skel->maps.pgd_hits), slot,
+			  sizeof(*ret) / sizeof(uint64_t), (uint64_t *)ret);
+}
+
+int probes_counters(const struct probes *p, uint32_t slot, uint64_t ret[PGD_COUNTER_MAX])
+{
+	for (uint32_t c = 0; c < PGD_COUNTER_MAX; c++) {
+		int r = sum_percpu(p, bpf_map__fd(p->skel->maps.pgd_counters),
+				   slot * PGD_COUNTER_MAX + c, 1, &ret[c]);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int probes_run_ns(const struct probes *p, uint64_t *ret)
+{
+	int fds[WINDOW_PROG_MAX];
+	uint64_t sum = 0;
+
+	probes_prog_fds(p, fds);
+	for (int i = 0; i < WINDOW_PROG_MAX; i++) {
+		struct bpf_prog_info info = { 0 };
+		uint32_t info_bytes = sizeof(info);
+		int r = bpf_obj_get_info_by_fd(fds[i], &info, &info_bytes);
+
+		if (r < 0)
+			return r;
+		sum += info.run_time_ns;
+	}
+	*ret = sum;
+	return 0;
+}

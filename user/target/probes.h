@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/target/probes.h — load the kernel side once, and hand out its programs, maps and slots. */
+#ifndef USER_TARGET_PROBES_H
+#define USER_TARGET_PROBES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/cleanup.h"
+#include "lib/strbuf.h"
+#include "pgd_abi.h"
+#include "target/window.h"
+
+struct probes;
+
+struct probes_options {
+	uint32_t live_max;	   /* rows of the live map; 0: PGD_LIVE_MAX */
+	bool force_perf;	   /* tests: as on a kernel without uprobe_multi */
+};
+
+/* Loads and verifies the programs, attaches the process tracepoint, chooses the attach method by
+ * trying it on ourselves. 0, or -errno with one clear sentence in `why`: -EPERM names the missing
+ * capability, -ENOTSUP the missing kernel feature (BTF, version). */
+int probes_open(const struct probes_options *o, struct probes **ret, struct strbuf *why);
+void probes_close(struct probes *p);
+DEFINE_CLEANUP(struct probes *, probes_close)
+
+enum window_method probes_method(const struct probes *p);
+/* File descriptors, owned by `p`. */
+int probes_stacks_fd(const struct probes *p);
+int probes_events_fd(const struct probes *p);
+void probes_prog_fds(const struct probes *p, int ret[WINDOW_PROG_MAX]);
+
+/* Give a process a slot and tell the kernel how to read it. -ENOSPC: PGD_TARGETS_MAX are taken. */
+int probes_slot_add(struct probes *p, const struct pgd_target *t, uint32_t *ret_slot);
+/* Forget it: its live blocks, stacks, counters. Only after its window is closed. */
+void probes_slot_del(struct probes *p, uint32_t slot);
+
+/* What the kernel knows of a slot now. */
+int probes_state(const struct probes *p, uint32_t slot, enum pgd_target_state *ret);
+int probes_gc(const struct probes *p, uint32_t slot, struct pgd_gc *ret);
+int probes_hits(const struct probes *p, uint32_t slot, struct pgd_hits *ret);
+int probes_counters(const struct probes *p, uint32_t slot, uint64_t ret[PGD_COUNTER_MAX]);
+
+/* Nanoseconds that one trap at an emulated site costs on this machine, with a program that does next
+ * to nothing: measured when opened. */
+double probes_trap_ns(const struct probes *p);
+/* Nanoseconds that our programs have run, over all targets (kernel statistics are switched on for
+ * as long as `p` is open). */
+int probes_run_ns(const struct probes *p, uint64_t *ret);
+
+#endif

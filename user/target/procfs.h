@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/target/procfs.h — what does /proc say of a process?
+ *
+ * The root is settable, so that a test can give a tree of its own. Everything in there is written by
+ * somebody else and may vanish between two lines: all functions return -ESRCH for a process that is
+ * gone, -EACCES or -EPERM for one that we may not look into, -EBADMSG for text we do not understand;
+ * results are untouched then.
+ */
+#ifndef USER_TARGET_PROCFS_H
+#define USER_TARGET_PROCFS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "lib/cleanup.h"
+#include "lib/strbuf.h"
+
+#define PROCFS_PATH_MAX	       4352 /* root, PID, a name and a path of PATH_MAX */
+#define PROCFS_TEXT_BYTES_MAX  4096 /* longer command lines are cut, "..." */
+#define PROCFS_FILE_BYTES_MAX  (1u << 20) /* environ, cgroup: the rest is not looked at */
+#define PROCFS_COMM_BYTES      64
+
+struct procfs {
+	const char *root; /* "/proc" */
+};
+
+/* "<root>/<pid>/<name>". -ENAMETOOLONG. */
+int procfs_path(const struct procfs *fs, pid_t pid, const char *name, char *buf, size_t n_bytes);
+
+/* ── /proc/PID/stat ───────────────────────────────────────────────────────────────────────── */
+struct procfs_stat {
+	char comm[PROCFS_COMM_BYTES]; /* may hold blanks, brackets, control characters */
+	char state;		      /* 'R', 'S', 'D', 'T', 'Z', ... */
+	pid_t ppid;
+	bool is_kernel_thread;
+	uint64_t cpu_ticks; /* user + system, all threads, sysconf(_SC_CLK_TCK) a second */
+	uint32_t threads_cnt;
+	uint64_t start_ticks; /* since boot: tells a PID from its reuse */
+};
+int procfs_stat(const struct procfs *fs, pid_t pid, struct procfs_stat *ret);
+
+/* ── /proc/PID/status ─────────────────────────────────────────────────────────────────────── */
+struct procfs_status {
+	uid_t uid;	  /* real */
+	pid_t inner_pid;  /* its PID in its own, innermost namespace */
+	int seccomp_mode; /* 0: none, 1: strict, 2: filtered; -1: kernel does not say */
+};
+int procfs_status(const struct procfs *fs, pid_t pid, struct procfs_status *ret);
+
+/* ── /proc/PID/maps ───────────────────────────────────────────────────────────────────────── */
+struct procfs_map {
+	uint64_t start, end; /* [start, end) */
+	uint64_t offset;     /* in the file */
+	bool is_exec, is_write;
+	dev_t dev; /* as the kernel counts; differs from stat(2) on overlayfs before 6.6, btrfs */
+	ino_t inode;
+	bool is_deleted;  /* the name has no file any more, or another one */
+	const char *path; /* "" for anonymous; without " (deleted)"; until the next call */
+};
+
+/*	_cleanup_(procfs_maps_done) struct procfs_maps it = { 0 };
+ *	r = procfs_maps_open(fs, pid, &it);
+ *	while ((r = procfs_maps_next(&it, &map)) > 0) ...      0: end, < 0: error
+ */
+struct procfs_maps {
+	FILE *f;
+	char *line;
+	size_t cap;
+};
+int procfs_maps_open(const struct procfs *fs, pid_t pid, struct procfs_maps *ret);
+int procfs_maps_next(struct procfs_maps *it, struct procfs_map *ret);
+void procfs_maps_done(struct procfs_maps *it);
+/* One line of the file; cuts it into pieces in place. Exposed for tests and the fuzzer. */
+int procfs_map_parse(char *line, struct procfs_map *ret);
+
+/* ── /proc/PID/smaps_rollup ───────────────────────────────────────────────────────────────── */
+struct procfs_memory {
+	uint64_t rss_bytes;
+	uint64_t uss_bytes; /* Private_Clean + Private_Dirty: given back if it exits */
+};
+/* Walks the page tables: 0.1 ms for a small process, tens of ms for many GiB. */
+int procfs_memory(const struct procfs *fs, pid_t pid, struct procfs_memory *ret);
+
+/* ── words ────────────────────────────────────────────────────────────────────────────────── */
+/* Arguments with blanks between, unprintable characters escaped (escape.h); "[comm]" for an empty one. */
+int procfs_cmdline(const struct procfs *fs, pid_t pid, struct strbuf *ret);
+/* systemd's unit: the innermost "*.service" or "*.scope" of its cgroup. -ENOENT: none. */
+int procfs_unit(const struct procfs *fs, pid_t pid, struct strbuf *ret);
+/* Value of an environment variable as it was at exec(2). -ENOENT: not set. */
+int procfs_environ(const struct procfs *fs, pid_t pid, const char *name, struct strbuf *ret);
+
+#endif

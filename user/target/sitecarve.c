@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/target/sitecarve.c — who opens a new pool, and where does its first block come out?
+ *
+ * `allocate_from_new_pool` is static and stripped, but it is the one function that initialises a whole
+ * pool header (sitescan.c collects the stores) and that is called from beside the pops. Where it is
+ * inlined into a function with a pop of its own (3.8's pymalloc_alloc), that function hands out
+ * blocks as a whole: its callers are the sites, and sites.c leaves its pops out.
+ */
+#include "target/sites_internal.h"
+
+static size_t count_calls(const struct sitescan *scan, const struct sitescan_func *f)
+{
+	size_t n = 0;
+
+	for (size_t k = 0; k < scan->n_branches; k++)
+		n += scan->branches[k].op == INSN_CALL && scan->branches[k].target == f->start;
+	return n;
+}
+
+const struct sitescan_func *sitecarve_find(const struct sitescan *scan)
+{
+	const struct sitescan_func *best = NULL;
+	size_t best_calls = 0;
+
+	for (size_t k = 0; k < scan->n_funcs; k++) {
+		const struct sitescan_func *f = &scan->funcs[k];
+		size_t n;
+
+		if (f->header_stores != SITESCAN_HEADER_ALL)
+			continue;
+		n = count_calls(scan, f);
+		if (n <= best_calls)
+			continue;
+		best = f;
+		best_calls = n;
+	}
+	return best;
+}
+
+int sitecarve_add(struct sites *s, const struct sitescan *scan, const struct sitescan_func *carver)
+{
+	for (size_t k = 0; k < scan->n_branches; k++) {
+		const struct sitescan_branch *b = &scan->branches[k];
+		int r = 0;
+
+		if (b->target != carver->start || &scan->funcs[b->func] == carver)
+			continue;
+		if (b->op == INSN_CALL)
+			r = sites_add_return(s, scan, SITE_CARVE, b);
+		else if (b->op == INSN_JMP)
+			s->n_unplaced++; /* the block comes out at callers we do not know */
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

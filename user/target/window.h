@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/target/window.h — put all sites of a process on, and take them off again.
+ *
+ * One uprobe_multi link per program (kernel 6.6); on older kernels one perf-event uprobe per site,
+ * which attaches slower and takes about 100 ms a site to detach from a busy process. Either way the
+ * kernel takes the breakpoints out when the file descriptors close: when we close them, exit or die.
+ */
+#ifndef USER_TARGET_WINDOW_H
+#define USER_TARGET_WINDOW_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "target/sites.h"
+
+enum window_method {
+	WINDOW_MULTI = 0, /* BPF_TRACE_UPROBE_MULTI */
+	WINDOW_PERF,	  /* perf_event_open of the uprobe PMU, one per site */
+	WINDOW_METHOD_MAX
+};
+
+/* What a program of the kernel side is for: which kinds of sites it gets. */
+enum window_prog {
+	WINDOW_ON_ALLOC = 0,
+	WINDOW_ON_FREE,
+	WINDOW_ON_GC_START,
+	WINDOW_ON_GC_DONE,
+	WINDOW_PROG_MAX
+};
+
+struct window_target {
+	const char *path; /* of the interpreter, as we can open it */
+	pid_t pid;
+	uint32_t slot;
+	int prog_fds[WINDOW_PROG_MAX];
+};
+
+/* The open file descriptors are the attachment. Start as WINDOW_INIT. */
+struct window {
+	int *fds;
+	size_t n_fds;
+};
+#define WINDOW_INIT { .fds = NULL }
+
+const char *window_method_name(enum window_method method);
+
+/* Attach the sites that these programs (a mask of 1 << enum window_prog) are for, and add them to
+ * *w. `skip_chunks`: leave out the sites of libc's blocks, whose size could not be read. On error
+ * *w is as before. -EPERM, -EINVAL (kernel without this method), -ESRCH, … */
+int window_open(struct window *w, enum window_method method, const struct window_target *t,
+		const struct sites *s, unsigned prog_mask, int skip_chunks);
+void window_close(struct window *w);
+
+/* Can this kernel do uprobe_multi at all? -ENOTSUP if not; prog_fd: any uprobe program. */
+int window_has_multi(int prog_fd);
+
+#endif
