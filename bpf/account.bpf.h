@@ -16,7 +16,10 @@ static __always_inline void account_forget(__u32 slot, const struct pgd_live *li
 	struct pgd_stack_key key = { .hash = live->stack, .slot = slot };
 	struct pgd_stack_total *total = bpf_map_lookup_elem(&pgd_stacks, &key);
 	struct pgd_gc *gc = bpf_map_lookup_elem(&pgd_gc, &slot);
+	struct pgd_hits *hits = bpf_map_lookup_elem(&pgd_hits, &slot);
 
+	if (hits)
+		__sync_fetch_and_add(&hits->forgotten, 1);
 	if (!total) {
 		counter_add(slot, PGD_COUNTER_STACK_GONE);
 		return;
@@ -111,10 +114,8 @@ static __always_inline void account_alloc(const struct pgd_stack_event *event, _
 	__sync_fetch_and_add(&total->alloc_bytes, live.bytes);
 	__sync_fetch_and_add(&total->alloc_blocks, 1);
 	hits = bpf_map_lookup_elem(&pgd_hits, &slot);
-	if (hits) {
+	if (hits)
 		__sync_fetch_and_add(&hits->followed, 1);
-		__sync_fetch_and_add(&hits->bytes, live.bytes);
-	}
 }
 
 #endif

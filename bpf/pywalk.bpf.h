@@ -240,7 +240,7 @@ static __always_inline void pywalk_frames(const struct pgd_py_offsets *py, __u64
 		r = pywalk_step(py, w, ev);
 	if (r == -EFAULT)
 		flags = PGD_STACK_F_UNREADABLE;
-	else if (w->next)
+	else if (r == -E2BIG || w->next) /* next is 0 behind the 129th of 129 */
 		flags = PGD_STACK_F_TRUNCATED;
 	ev->flags = flags;
 	ev->key.hash = flags || ev->n_frames ? pywalk_hash_end(w->hash, flags) : PGD_STACK_NONE;

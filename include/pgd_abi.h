@@ -98,7 +98,7 @@ struct pgd_hits {
 	__u64 alloc; /* allocation sites hit */
 	__u64 free;  /* free sites hit */
 	__u64 followed; /* blocks accounted to a stack */
-	__u64 bytes; /* their bytes */
+	__u64 forgotten; /* of these, taken off it again */
 };
 
 /* ── live blocks ──────────────────────────────────────────────────────────────────────────── */

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "daemon/coverage.h"
 #include "daemon/pipeline.h"
 #include "growth/blame.h"
 #include "lib/clock.h"
@@ -116,6 +117,7 @@ int pipeline_add(struct pipeline *p, pid_t pid, struct strbuf *why)
 	r = watch_open(p->probes, pid, &o, &w, why);
 	if (r < 0)
 		return r;
+	coverage_measure(p->probes, &o, w);
 	p->watches[p->n_watches++] = w; /* before its first event can come */
 	r = watch_attach(p->probes, w, why);
 	if (r < 0) {

@@ -13,8 +13,7 @@
 #include "growth/snapshot.h"
 
 #define DOCUMENT_LIMIT	    10 /* rows of each list, if nobody says otherwise */
-#define DOCUMENT_LIMIT_MAX  1000 /* rows of each list, whoever asks: keeps an answer below 64 MiB \
-				  */
+#define DOCUMENT_LIMIT_MAX  5000 /* rows of each list, whoever asks: a second of work */
 #define DOCUMENT_TEXT_BYTES 2048 /* of one string */
 #define DOCUMENT_STACK_MAX  16 /* hex digits of a stack's id */
 
@@ -33,9 +32,5 @@ struct document_options {
 /* 0 or -ENOMEM; *ret is the caller's. */
 int document_new(const struct snapshot *snapshot, const struct document_options *o,
 		 json_object **ret);
-
-/* The answer to a request of docs/PROTOCOL: a document, or { "error": "one line" }. snapshot may be
- * NULL: none was made yet. Never fails but by NULL: out of memory. */
-json_object *document_answer(const struct snapshot *snapshot, json_object *request);
 
 #endif

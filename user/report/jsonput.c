@@ -39,28 +39,32 @@ void jsonput_bytes(json_object *o, const char *key, double value)
 	jsonput_object(o, key, is_known ? json_object_new_int64(llround(value)) : NULL);
 }
 
-static void put_double(json_object *o, const char *key, double value, const char *format)
+/* json-c alone would print 0.1 as 0.10000000000000001. */
+static json_object *double_new(double value, const char *format)
 {
 	char text[64];
 
-	if (!isfinite(value)) {
-		jsonput_object(o, key, NULL);
-		return;
-	}
+	if (!isfinite(value))
+		return NULL;
 	if (value == 0)
-		value = 0; /* no "-0" */
+		value = fabs(value); /* no "-0" */
 	snprintf(text, sizeof(text), format, value);
-	jsonput_object(o, key, json_object_new_double_s(value, text));
+	return json_object_new_double_s(value, text);
 }
 
 void jsonput_number(json_object *o, const char *key, double value)
 {
-	put_double(o, key, value, "%.6g");
+	jsonput_object(o, key, double_new(value, "%.6g"));
+}
+
+json_object *jsonput_seconds_new(double value)
+{
+	return double_new(value, "%.3f");
 }
 
 void jsonput_seconds(json_object *o, const char *key, double value)
 {
-	put_double(o, key, value, "%.3f");
+	jsonput_object(o, key, jsonput_seconds_new(value));
 }
 
 void jsonput_moment(json_object *o, const char *key, double unix_sec)

@@ -14,7 +14,7 @@
 
 #define PYWALK_READ(mem, dst, len, addr) procmem_read((mem), (addr), (dst), (len))
 #include "sample/symbolize.h"
-#include "bpf/pywalk.bpf.h"
+#include "pywalk.bpf.h"
 #include "sample/pyline.h"
 #include "sample/pyobject.h"
 

@@ -2,8 +2,9 @@
 /* user/target/elf.c — the answers of elf.h, from a private copy of the file and libelf over it.
  *
  * Everything that lists something (PT_LOADs, executable ranges, GOT slots, function starts) is read
- * once at open, sorted, and searched afterwards. elfcode.c reads all but the first. Hostile files cost time
- * in proportion to their size: overlapping ranges are cut, counts come from what is there.
+ * once at open, sorted, and searched afterwards. elfcode.c reads all but the first. Hostile files
+ * cost time in proportion to their size: overlapping ranges are cut, counts come from what is
+ * there.
  */
 #include "target/elf.h"
 

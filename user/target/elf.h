@@ -2,8 +2,8 @@
 /* user/target/elf.h — what does this ELF file export, and which code bytes does it hold?
  *
  * The whole file is read into memory once (never mapped: a file truncated under us would raise
- * SIGBUS) and parsed with libelf. Every answer is bounds-checked against the bytes: the file belongs
- * to somebody else and may be truncated or hostile. 64-bit little-endian x86-64 ELF only.
+ * SIGBUS) and parsed with libelf. Every answer is bounds-checked against the bytes: the file
+ * belongs to somebody else and may be truncated or hostile. 64-bit little-endian x86-64 ELF only.
  * Addresses named vaddr are those of the file; the process adds its load bias.
  */
 #ifndef USER_TARGET_ELF_H
@@ -19,7 +19,8 @@
 
 struct elf_image;
 
-/* -ENOEXEC: no x86-64 ELF; -EBADMSG: damaged; -EFBIG: over ELF_FILE_BYTES_MAX; else from read(2). */
+/* -ENOEXEC: no x86-64 ELF; -EBADMSG: damaged; -EFBIG: over ELF_FILE_BYTES_MAX; else from read(2).
+ */
 int elf_open(const char *path, struct elf_image **ret);
 /* The same over bytes in memory, which are copied. */
 int elf_open_memory(const void *bytes, size_t n_bytes, struct elf_image **ret);
@@ -45,19 +46,20 @@ int elf_offset_to_vaddr(const struct elf_image *e, uint64_t offset, uint64_t *re
 /* The same bytes in place, NULL if elf_read() would fail. Owned by `e`. */
 const uint8_t *elf_bytes(const struct elf_image *e, uint64_t vaddr, size_t n_bytes);
 
-#define ELF_TEXT_BYTES_MAX (64u << 20) /* ranges past it are left out: no interpreter is that big */
+#define ELF_TEXT_BYTES_MAX (64u << 20) /* ranges past it are left out: no interpreter is that big \
+					*/
 
 struct elf_range {
 	uint64_t start; /* vaddr */
-	uint64_t end;	/* first vaddr behind it */
-	bool is_plt;	/* a section of jump stubs */
+	uint64_t end; /* first vaddr behind it */
+	bool is_plt; /* a section of jump stubs */
 };
 
 /* Executable file-backed ranges, sorted, disjoint: the sections flagged so, or, in a file without
  * sections, the PT_LOADs. Owned by `e`. */
 size_t elf_exec_ranges(const struct elf_image *e, const struct elf_range **ret);
-/* vaddrs where code described by the sorted table of .eh_frame_hdr begins, sorted, no two alike, all
- * inside a range of above. Survives strip. A cold part counts as a function. 0: no table. */
+/* vaddrs where code described by the sorted table of .eh_frame_hdr begins, sorted, no two alike,
+ * all inside a range of above. Survives strip. A cold part counts as a function. 0: no table. */
 size_t elf_functions(const struct elf_image *e, const uint64_t **ret);
 
 /* Name of the imported symbol whose address the loader puts at vaddr (a GOT slot), or NULL. */

@@ -11,7 +11,7 @@
 #define ELF_BUILD_ID_BYTES_MAX 64
 
 struct elf_slot {
-	uint64_t vaddr;	  /* of the GOT slot */
+	uint64_t vaddr; /* of the GOT slot */
 	const char *name; /* in .dynstr */
 };
 

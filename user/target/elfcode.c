@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/target/elfcode.c — which bytes are code, where do functions begin, where do stubs lead?
  *
- * The half of elf.h that `sites` needs. Function starts come from .eh_frame_hdr's search table, which
- * the unwinder needs at run time and strip therefore keeps:
+ * The half of elf.h that `sites` needs. Function starts come from .eh_frame_hdr's search table,
+ * which the unwinder needs at run time and strip therefore keeps:
  *
  *   version ptr_enc count_enc table_enc | eh_frame_ptr | count | { start, fde } × count
- *      1     any    udata4     datarel sdata4 (the only encodings that ld, gold, lld and mold write)
+ *      1     any    udata4     datarel sdata4 (the only encodings that ld, gold, lld and mold
+ * write)
  */
 #include "target/elf_internal.h"
 
@@ -211,7 +212,8 @@ static int add_slots(struct elf_image *e, Elf_Scn *scn, const GElf_Shdr *sh)
 	if (!n || n > INT32_MAX || !syms || !gelf_getshdr(sym_scn, &sym_sh) ||
 	    sym_sh.sh_type != SHT_DYNSYM)
 		return 0;
-	/* Sections may overlap in a hostile file: together they hold no more than the file could. */
+	/* Sections may overlap in a hostile file: together they hold no more than the file could.
+	 */
 	if (e->n_slots + n > e->n_bytes / sizeof(Elf64_Rela))
 		return -EBADMSG;
 	v = realloc(e->slots, (e->n_slots + n) * sizeof(*v));

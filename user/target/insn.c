@@ -2,7 +2,8 @@
 /* user/target/insn.c — Capstone's answer, narrowed to struct insn.
  *
  * Compiles with Capstone 4 and 5. Their `access` flags are not relied on (4.0 has them wrong in
- * places): the first register operand counts as written unless the instruction is known to only look.
+ * places): the first register operand counts as written unless the instruction is known to only
+ * look.
  */
 #include "target/insn.h"
 
@@ -39,17 +40,17 @@ void insn_decoder_free(struct insn_decoder *d)
 /* ── registers ────────────────────────────────────────────────────────────────────────────── */
 static uint8_t reg_number(x86_reg reg)
 {
-#define OLD(r, l)                                                                                  \
-	case X86_REG_R##r:                                                                         \
-	case X86_REG_E##r:                                                                         \
-	case X86_REG_##r:                                                                          \
-	case X86_REG_##l:                                                                          \
+#define OLD(r, l)          \
+	case X86_REG_R##r: \
+	case X86_REG_E##r: \
+	case X86_REG_##r:  \
+	case X86_REG_##l:  \
 		return PGD_REG_##r;
-#define NEW(r)                                                                                     \
-	case X86_REG_##r:                                                                          \
-	case X86_REG_##r##D:                                                                       \
-	case X86_REG_##r##W:                                                                       \
-	case X86_REG_##r##B:                                                                       \
+#define NEW(r)               \
+	case X86_REG_##r:    \
+	case X86_REG_##r##D: \
+	case X86_REG_##r##W: \
+	case X86_REG_##r##B: \
 		return PGD_REG_##r;
 	/* clang-format off */
 	switch ((int)reg) {
@@ -83,7 +84,7 @@ static bool is_emulated(const uint8_t *code, size_t n_bytes)
 	case 0x41: /* push %r8-%r15 */
 		return n_bytes == 2 && code[1] >= 0x50 && code[1] <= 0x57;
 	case 0x70 ... 0x7f: /* jcc rel8 */
-	case 0xeb:	    /* jmp rel8 */
+	case 0xeb: /* jmp rel8 */
 		return n_bytes == 2;
 	case 0x0f: /* jcc rel32 */
 		return n_bytes == 6 && code[1] >= 0x80 && code[1] <= 0x8f;

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/target/procmem.c — see procmem.h. process_vm_readv(2) takes no lock that the target notices
  * and stops nothing; what it reads may change under it, so callers check what they believe. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* process_vm_readv */
-#endif
 #include <errno.h>
 #include <string.h>
 #include <sys/uio.h>

@@ -8,7 +8,7 @@
 /* The kernel's walker, over procmem. */
 #define PYWALK_READ(mem, dst, len, addr) procmem_read((mem), (addr), (dst), (len))
 #include "target/pyruntime.h"
-#include "bpf/pywalk.bpf.h"
+#include "pywalk.bpf.h"
 #include "target/pyalloc.h"
 #include "target/pylayout.h"
 #include "target/pyversion.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/target/sitecarve.c — who opens a new pool, and where does its first block come out?
  *
- * `allocate_from_new_pool` is static and stripped, but it is the one function that initialises a whole
- * pool header (sitescan.c collects the stores) and that is called from beside the pops. Where it is
- * inlined into a function with a pop of its own (3.8's pymalloc_alloc), that function hands out
- * blocks as a whole: its callers are the sites, and sites.c leaves its pops out.
+ * `allocate_from_new_pool` is static and stripped, but it is the one function that initialises a
+ * whole pool header (sitescan.c collects the stores) and that is called from beside the pops. Where
+ * it is inlined into a function with a pop of its own (3.8's pymalloc_alloc), that function hands
+ * out blocks as a whole: its callers are the sites, and sites.c leaves its pops out.
  */
 #include "target/sites_internal.h"
 

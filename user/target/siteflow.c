@@ -2,9 +2,9 @@
 /* user/target/siteflow.c — value numbering over straight-line code, and the two idioms on top.
  *
  * Operands are compared by value number, never by name, so `0(%rbp)`, which must be encoded with a
- * displacement, is the same as `(%rax)`. Memory is assumed not to alias unless the addresses are equal:
- * good enough to recognise what a compiler wrote, and a wrong match meets the kernel side's check of
- * the pool header.
+ * displacement, is the same as `(%rax)`. Memory is assumed not to alias unless the addresses are
+ * equal: good enough to recognise what a compiler wrote, and a wrong match meets the kernel side's
+ * check of the pool header.
  */
 #include "target/siteflow.h"
 
@@ -141,6 +141,7 @@ static bool conclude(struct siteflow *f, const struct insn *i, struct siteflow_v
 
 	idiom.has_slot = find_slot(f, block, &idiom.slot);
 	if (is_counted(f, pool, is_push ? -1 : 1) || (is_push && is_masked(f, pool))) {
+		idiom.is_proven = true;
 		*ret = idiom;
 		return true;
 	}
@@ -152,8 +153,7 @@ static bool conclude(struct siteflow *f, const struct insn *i, struct siteflow_v
 static bool on_count(struct siteflow *f, struct siteflow_value pool, int64_t by,
 		     struct siteflow_idiom *ret)
 {
-	f->counts[f->n_counts++ % SITEFLOW_RING_MAX] =
-		(struct siteflow_mem){ pool, { 0, by }, 4 };
+	f->counts[f->n_counts++ % SITEFLOW_RING_MAX] = (struct siteflow_mem){ pool, { 0, by }, 4 };
 	for (int k = 0; k < SITEFLOW_RING_MAX; k++) {
 		struct siteflow_wait *w = &f->waits[k];
 
@@ -161,8 +161,20 @@ static bool on_count(struct siteflow *f, struct siteflow_value pool, int64_t by,
 			continue;
 		w->is_used = false;
 		*ret = w->idiom;
+		ret->is_proven = true;
 		return true;
 	}
+	return false;
+}
+
+/* A jmp right behind the stores: the count may be done where it leads. */
+static bool find_unproven(const struct siteflow *f, uint64_t next, struct siteflow_idiom *ret)
+{
+	for (int k = 0; k < SITEFLOW_RING_MAX; k++)
+		if (f->waits[k].is_used && f->waits[k].idiom.next == next) {
+			*ret = f->waits[k].idiom;
+			return true;
+		}
 	return false;
 }
 
@@ -286,6 +298,8 @@ static void step_and(struct siteflow *f, const struct insn *i)
 
 bool siteflow_step(struct siteflow *f, const struct insn *i, struct siteflow_idiom *ret)
 {
+	bool found;
+
 	/* No instruction makes more numbers than there are registers, plus two. */
 	if (f->n_values + PGD_REG_MAX + 2 > SITEFLOW_VALUES_MAX)
 		siteflow_reset(f);
@@ -304,8 +318,9 @@ bool siteflow_step(struct siteflow *f, const struct insn *i, struct siteflow_idi
 	case INSN_JMP_IND:
 	case INSN_RET:
 	case INSN_BAD:
+		found = i->op == INSN_JMP && find_unproven(f, i->addr, ret);
 		siteflow_reset(f);
-		return false;
+		return found;
 	case INSN_CALL:
 	case INSN_CALL_IND:
 		memset(f->mem, 0, sizeof(f->mem));

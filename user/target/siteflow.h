@@ -23,15 +23,16 @@
 #include "target/insn.h"
 
 #define SITEFLOW_VALUES_MAX 512 /* numbers a run may use; then the matcher starts afresh */
-#define SITEFLOW_RING_MAX   16	/* facts of a kind remembered; the oldest gives way */
+#define SITEFLOW_RING_MAX   16 /* facts of a kind remembered; the oldest gives way */
 
 struct siteflow_idiom {
-	uint64_t next;	    /* address behind the last store of the idiom */
-	uint16_t regs;	    /* registers that hold B there, a bit each */
+	uint64_t next; /* address behind the last store of the idiom */
+	uint16_t regs; /* registers that hold B there, a bit each */
 	uint16_t pool_regs; /* registers that hold P there */
-	bool has_slot;	    /* B was also spilled, to slot(%rsp) */
+	bool has_slot; /* B was also spilled, to slot(%rsp) */
 	int32_t slot;
 	bool is_push;
+	bool is_proven; /* false: a jmp at `next` ends the run before the count was seen */
 };
 
 /* What a register holds: the value `id` plus `off`. */
@@ -42,9 +43,13 @@ struct siteflow_value {
 
 /* Where the value `id` comes from. */
 struct siteflow_origin {
-	enum { SITEFLOW_UNKNOWN = 0, SITEFLOW_LOAD, SITEFLOW_AND } kind;
-	uint8_t width;		     /* of the load */
-	struct siteflow_value from;  /* address loaded from, or operand of the and */
+	enum {
+		SITEFLOW_UNKNOWN = 0,
+		SITEFLOW_LOAD,
+		SITEFLOW_AND
+	} kind;
+	uint8_t width; /* of the load */
+	struct siteflow_value from; /* address loaded from, or operand of the and */
 	int64_t mask;
 };
 
@@ -80,8 +85,8 @@ struct siteflow {
 
 /* Forget everything: a new run begins. */
 void siteflow_reset(struct siteflow *f);
-/* One instruction further. True if an idiom is proven by it: *ret says which; the proof may come
- * some instructions after ret->next. */
+/* One instruction further. True if it completes an idiom: *ret says which. The proof may come some
+ * instructions after ret->next; where a jmp comes first the idiom is given as not proven. */
 bool siteflow_step(struct siteflow *f, const struct insn *i, struct siteflow_idiom *ret);
 
 #endif

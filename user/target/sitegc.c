@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/target/sitegc.c — where does a garbage collection begin, and where does it end?
  *
- * The function is static: gc_collect_main (3.10+), collect (3.8, 3.9). By name where .symtab is left;
- * else it is the call behind `mov $2,%esi` (the oldest generation) in the exported PyGC_Collect. In
- * 3.8 that rule finds invoke_gc_callback, so a stripped 3.8 gets no gc sites.
+ * The function is static: gc_collect_main (3.10+), collect (3.8, 3.9). By name where .symtab is
+ *left; else it is the call behind `mov $2,%esi` (the oldest generation) in the exported
+ *PyGC_Collect. In 3.8 that rule finds invoke_gc_callback, so a stripped 3.8 gets no gc sites.
  *
  *	          ┌──────────────┐
  *	START ──► │ entry        │──jcc──► cold part (own range) ──ret──► DONE
@@ -15,10 +15,10 @@
 #include <errno.h>
 #include <string.h>
 
-#define COLLECTORS_MAX	  4   /* 3.8 has two copies of collect() */
-#define PARTS_MAX	  16  /* a collector and its cold parts */
-#define AFTER_GEN2_MAX	  8   /* instructions between mov $2,%esi and the call */
-#define EXPORT_INSNS_MAX  200 /* looked at in PyGC_Collect */
+#define COLLECTORS_MAX	 4 /* 3.8 has two copies of collect() */
+#define PARTS_MAX	 16 /* a collector and its cold parts */
+#define AFTER_GEN2_MAX	 8 /* instructions between mov $2,%esi and the call */
+#define EXPORT_INSNS_MAX 200 /* looked at in PyGC_Collect */
 
 struct collectors {
 	uint64_t v[COLLECTORS_MAX];
@@ -35,8 +35,8 @@ static bool is_collector_name(const char *name)
 		size_t n = strlen(names[k]);
 
 		if (!strncmp(name, names[k], n) &&
-		    (!name[n] || (name[n] == '.' && !strstr(name, ".cold") &&
-				  !strstr(name, ".part"))))
+		    (!name[n] ||
+		     (name[n] == '.' && !strstr(name, ".cold") && !strstr(name, ".part"))))
 			return true;
 	}
 	return false;
@@ -58,7 +58,8 @@ static bool is_gen2(const struct insn *i)
 	       i->src == INSN_NO_REG && i->imm == 2;
 }
 
-/* The direct call behind mov $2,%esi in the function at vaddr; jumps out of it are followed once. */
+/* The direct call behind mov $2,%esi in the function at vaddr; jumps out of it are followed once.
+ */
 static bool find_gen2_call(const struct sitescan *scan, uint64_t vaddr, bool may_follow,
 			   uint64_t *ret)
 {
@@ -114,8 +115,8 @@ static bool add_part(struct parts *p, const struct sitescan_func *f)
 	return true;
 }
 
-/* A range reached by jcc, or one that jumps back into `home` behind its start, is a cold part of it;
- * one reached by jmp only is the target of a tail call. */
+/* A range reached by jcc, or one that jumps back into `home` behind its start, is a cold part of
+ * it; one reached by jmp only is the target of a tail call. */
 static bool is_part(const struct sitescan *scan, const struct sitescan_func *home,
 		    const struct insn *via, const struct sitescan_func *f)
 {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* user/target/sitelibc.c — where do libc's blocks come into the interpreter, and where do they leave?
+/* user/target/sitelibc.c — where do libc's blocks come into the interpreter, and where do they
+ * leave?
  *
  * A block comes out behind the call of whatever ends in malloc: malloc itself, PyMem_RawMalloc (in
  * unoptimised builds that jumps through the allocator slot to a static that jumps to malloc, so no
  * instruction of the interpreter sees the block before PyMem_RawMalloc's caller), or a local
- * function that only jumps on. What ends in realloc on one path only (PyMem_Realloc) is SITE_RESIZED.
+ * function that only jumps on. What ends in realloc on one path only (PyMem_Realloc) is
+ * SITE_RESIZED.
  */
 #include "target/sites_internal.h"
 
@@ -13,7 +15,13 @@
 
 #define ALLOCATORS_MAX 64 /* local functions; more are left out and counted */
 
-enum role { ROLE_NONE = 0, ROLE_ALLOC, ROLE_REALLOC, ROLE_FREE, ROLE_RESIZE };
+enum role {
+	ROLE_NONE = 0,
+	ROLE_ALLOC,
+	ROLE_REALLOC,
+	ROLE_FREE,
+	ROLE_RESIZE
+};
 
 struct allocator {
 	uint64_t vaddr;
@@ -23,7 +31,8 @@ struct allocator {
 
 struct libc {
 	const struct sitescan *scan;
-	struct allocator v[ALLOCATORS_MAX]; /* functions of this file that return what libc returned */
+	struct allocator
+		v[ALLOCATORS_MAX]; /* functions of this file that return what libc returned */
 	size_t n;
 };
 
@@ -42,10 +51,8 @@ static const struct {
 	const char *name, *libc_name;
 	enum role role;
 } python_names[] = {
-	{ "PyMem_RawMalloc", "malloc", ROLE_ALLOC },
-	{ "PyMem_RawCalloc", "calloc", ROLE_ALLOC },
-	{ "PyMem_RawRealloc", "realloc", ROLE_ALLOC },
-	{ "PyMem_Realloc", "realloc", ROLE_RESIZE },
+	{ "PyMem_RawMalloc", "malloc", ROLE_ALLOC },	{ "PyMem_RawCalloc", "calloc", ROLE_ALLOC },
+	{ "PyMem_RawRealloc", "realloc", ROLE_ALLOC },	{ "PyMem_Realloc", "realloc", ROLE_RESIZE },
 	{ "PyObject_Realloc", "realloc", ROLE_RESIZE },
 };
 
@@ -63,8 +70,8 @@ static bool is_jump(const struct sitescan_branch *b)
 /* The symbol behind the stub or slot that a branch goes through, or NULL. */
 static const char *import_of(const struct libc *l, const struct sitescan_branch *b)
 {
-	return is_direct(b) ? elf_plt_name(l->scan->e, b->target) :
-			      elf_got_name(l->scan->e, b->target);
+	return is_direct(b) ? elf_plt_name(l->scan->e, b->target)
+			    : elf_got_name(l->scan->e, b->target);
 }
 
 /* What a branch does. Through an import the name says it (a library calls its own exports so, too),
@@ -79,8 +86,8 @@ static enum role role_of(const struct libc *l, const struct sitescan_branch *b)
 	for (size_t k = 0; k < l->n; k++) {
 		const struct allocator *a = &l->v[k];
 
-		if (name ? a->name && !strcmp(a->name, name) :
-			   is_direct(b) && a->vaddr == b->target)
+		if (name ? a->name && !strcmp(a->name, name)
+			 : is_direct(b) && a->vaddr == b->target)
 			return a->role;
 	}
 	return ROLE_NONE;
@@ -126,13 +133,31 @@ static bool is_jumped_to(const struct libc *l, const char *import)
 	return false;
 }
 
+/* Does the function at vaddr call the import itself, so that the block is seen in there? */
+static bool calls_itself(const struct libc *l, uint64_t vaddr, const char *import)
+{
+	for (size_t k = 0; k < l->scan->n_branches; k++) {
+		const struct sitescan_branch *b = &l->scan->branches[k];
+		const char *name;
+
+		if (l->scan->funcs[b->func].start != vaddr || is_jump(b))
+			continue;
+		name = import_of(l, b);
+		if (name && !strcmp(name, import))
+			return true;
+	}
+	return false;
+}
+
 static void add_exports(struct libc *l)
 {
 	for (size_t k = 0; k < ARRAY_SIZE(python_names); k++) {
 		uint64_t vaddr;
 
 		if (elf_symbol(l->scan->e, python_names[k].name, &vaddr, NULL) == 0 &&
-		    is_jumped_to(l, python_names[k].libc_name))
+		    is_jumped_to(l, python_names[k].libc_name) &&
+		    (python_names[k].role != ROLE_ALLOC ||
+		     !calls_itself(l, vaddr, python_names[k].libc_name)))
 			add_allocator(l, vaddr, python_names[k].role);
 	}
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/target/siteplace.c — walk a few instructions with the block in hand, and stop at a good one.
  *
- * The registers that hold the block are a bit mask, the stack slots a short list: compilers spill it.
+ * The registers that hold the block are a bit mask, the stack slots a short list: compilers spill
+ * it.
  */
 #include "target/siteplace.h"
 
@@ -10,9 +11,9 @@
 #define SLOTS_MAX 4
 
 struct walk {
-	uint16_t regs;		  /* hold the block */
-	uint16_t pool_regs;	  /* hold a pool whose freeblock it is */
-	int64_t sp;		  /* what %rsp has moved by */
+	uint16_t regs; /* hold the block */
+	uint16_t pool_regs; /* hold a pool whose freeblock it is */
+	int64_t sp; /* what %rsp has moved by */
 	int64_t slots[SLOTS_MAX]; /* offsets from the first %rsp that hold it */
 	unsigned n_slots;
 };
@@ -58,8 +59,8 @@ static void step(struct walk *w, const struct insn *i)
 	bool copies = false;
 
 	if (i->op == INSN_MOV && i->width == 8 && !i->is_store && i->dst < INSN_NO_REG)
-		copies = i->mem.is_used ? is_stack(i) && has_slot(w, w->sp + i->mem.disp) :
-					  holds(w, i->src);
+		copies = i->mem.is_used ? is_stack(i) && has_slot(w, w->sp + i->mem.disp)
+					: holds(w, i->src);
 	if (i->is_store)
 		step_store(w, i);
 	if (i->op == INSN_PUSH)
@@ -78,8 +79,7 @@ static void step(struct walk *w, const struct insn *i)
 
 static bool ends_run(const struct insn *i)
 {
-	return i->op == INSN_JMP || i->op == INSN_JMP_IND || i->op == INSN_RET ||
-	       i->op == INSN_BAD;
+	return i->op == INSN_JMP || i->op == INSN_JMP_IND || i->op == INSN_RET || i->op == INSN_BAD;
 }
 
 static uint8_t lowest(uint16_t regs)
@@ -110,8 +110,8 @@ static bool locate(const struct walk *w, struct siteplace *ret)
 	return true;
 }
 
-/* At vaddr other paths may join ours. Keep what all of them bring along: a block returned by the same
- * function, or by a function that takes its place through a pointer. */
+/* At vaddr other paths may join ours. Keep what all of them bring along: a block returned by the
+ * same function, or by a function that takes its place through a pointer. */
 static void join(struct walk *w, const struct sitescan *s, const struct siteplace_start *start,
 		 uint64_t vaddr)
 {
@@ -119,10 +119,10 @@ static void join(struct walk *w, const struct sitescan *s, const struct siteplac
 	size_t n = sitescan_jumps_to(s, vaddr, &j);
 
 	for (size_t k = 0; k < n; k++) {
-		bool is_alike = start->is_returned && (!j[k].callee || j[k].callee == start->callee);
+		bool is_alike =
+			start->is_returned && (!j[k].callee || j[k].callee == start->callee);
 
-		if (!is_alike ||
-		    sitescan_is_joined(s, j[k].addr - j[k].since_bytes, j[k].addr + 1))
+		if (!is_alike || sitescan_is_joined(s, j[k].addr - j[k].since_bytes, j[k].addr + 1))
 			w->regs = 0;
 		w->regs &= j[k].regs;
 		w->pool_regs = 0;
@@ -142,7 +142,8 @@ int siteplace_forward(const struct sitescan *s, const struct siteplace_start *st
 		struct siteplace found = { .vaddr = vaddr };
 		struct insn i;
 
-		join(&w, s, start, vaddr);
+		if (n > 0 || !start->is_merged)
+			join(&w, s, start, vaddr);
 		if (!locate(&w, &found) || !sitescan_decode(s, vaddr, &i))
 			return -ENOENT;
 		if (i.is_emulated) {

@@ -21,12 +21,13 @@
 /* Where the block is when the walk begins. */
 struct siteplace_start {
 	uint64_t vaddr;
-	uint16_t regs;	    /* registers that hold it, a bit each */
+	uint16_t regs; /* registers that hold it, a bit each */
 	uint16_t pool_regs; /* registers r for which it is the qword at r + 8 */
-	bool has_slot;	    /* it is also the qword at slot(%rsp) */
+	bool has_slot; /* it is also the qword at slot(%rsp) */
 	int32_t slot;
 	bool is_returned; /* it was returned by a call, of callee (0: indirect) */
 	uint64_t callee;
+	bool is_merged; /* all paths to vaddr bring the block as said here: no join there */
 };
 
 struct siteplace {

@@ -16,9 +16,9 @@
 #include "target/sites_internal.h"
 
 static const char *const kind_names[] = {
-	[SITE_POP] = "pop",	      [SITE_CARVE] = "carve",	    [SITE_MALLOC] = "malloc",
-	[SITE_PUSH] = "push",	      [SITE_FREE] = "free",	    [SITE_REALLOC] = "realloc",
-	[SITE_GC_START] = "gc_start", [SITE_GC_DONE] = "gc_done",   [SITE_RESIZED] = "resized",
+	[SITE_POP] = "pop",	      [SITE_CARVE] = "carve",	  [SITE_MALLOC] = "malloc",
+	[SITE_PUSH] = "push",	      [SITE_FREE] = "free",	  [SITE_REALLOC] = "realloc",
+	[SITE_GC_START] = "gc_start", [SITE_GC_DONE] = "gc_done", [SITE_RESIZED] = "resized",
 };
 _Static_assert(ARRAY_SIZE(kind_names) == SITE_KIND_MAX, "a name for each kind");
 
@@ -104,27 +104,74 @@ void sites_tidy(struct sites *s)
 	s->n = kept;
 }
 
+/* ── pops and pushes ──────────────────────────────────────────────────────────────────────── */
+static struct siteplace_start start_of(const struct siteflow_idiom *d)
+{
+	return (struct siteplace_start){
+		.vaddr = d->next,
+		.regs = d->regs,
+		.pool_regs = d->is_push ? d->pool_regs : 0,
+		.has_slot = d->has_slot,
+		.slot = d->slot,
+	};
+}
+
+/* Compilers merge the tails of two copies: the stores of one, then a jump to behind the stores of
+ * the other. Both are seen at the latter's site if they agree on a register. */
+static bool merge(const struct sitescan *scan, const struct sitescan_idiom *d,
+		  struct siteplace_start *start)
+{
+	const struct sitescan_jump *j;
+	size_t n = sitescan_jumps_to(scan, d->flow.next, &j);
+
+	*start = start_of(&d->flow);
+	start->is_merged = true;
+	start->has_slot = false;
+	for (size_t k = 0; k < n; k++) {
+		const struct sitescan_idiom *peer = sitescan_idiom_before(scan, j[k].addr);
+
+		if (!peer || peer->flow.is_push != d->flow.is_push)
+			return false;
+		start->regs &= peer->flow.regs;
+		start->pool_regs &= peer->flow.pool_regs;
+	}
+	return n > 0;
+}
+
+static int add_merged(struct sites *s, const struct sitescan *scan, struct sitescan_idiom *d)
+{
+	const struct sitescan_jump *j;
+	struct siteplace_start start;
+	struct siteplace at;
+	size_t n;
+
+	if (!d->flow.is_proven || !merge(scan, d, &start) ||
+	    siteplace_forward(scan, &start, &at) < 0)
+		return 0;
+	n = sitescan_jumps_to(scan, d->flow.next, &j);
+	for (size_t k = 0; k < n; k++)
+		sitescan_idiom_before(scan, j[k].addr)->is_done = true;
+	d->is_done = true;
+	return sites_add(s, scan->e, d->flow.is_push ? SITE_PUSH : SITE_POP, &at);
+}
+
 static int add_idioms(struct sites *s, const struct sitescan *scan,
 		      const struct sitescan_func *carver)
 {
-	for (size_t k = 0; k < scan->n_idioms; k++) {
-		const struct siteflow_idiom *d = &scan->idioms[k].flow;
-		struct siteplace_start start = {
-			.vaddr = d->next,
-			.regs = d->regs,
-			.pool_regs = d->is_push ? d->pool_regs : 0,
-			.has_slot = d->has_slot,
-			.slot = d->slot,
-		};
-		int r;
+	int r = 0;
 
-		if (!d->is_push && &scan->funcs[scan->idioms[k].func] == carver)
+	for (size_t k = 0; r == 0 && k < scan->n_idioms; k++)
+		r = add_merged(s, scan, &scan->idioms[k]);
+	for (size_t k = 0; r == 0 && k < scan->n_idioms; k++) {
+		const struct sitescan_idiom *d = &scan->idioms[k];
+		struct siteplace_start start = start_of(&d->flow);
+
+		if (d->is_done || !d->flow.is_proven ||
+		    (!d->flow.is_push && &scan->funcs[d->func] == carver))
 			continue;
-		r = sites_add_forward(s, scan, d->is_push ? SITE_PUSH : SITE_POP, &start);
-		if (r < 0)
-			return r;
+		r = sites_add_forward(s, scan, d->flow.is_push ? SITE_PUSH : SITE_POP, &start);
 	}
-	return 0;
+	return r;
 }
 
 static int find_all(struct sites *s, const struct sitescan *scan)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* user/target/sites.h — where in this interpreter's machine code are blocks handed out or taken back?
+/* user/target/sites.h — where in this interpreter's machine code are blocks handed out or taken
+ * back?
  *
- * In: an ELF image of python3.x or libpython3.x. Out: file offsets of instructions that the kernel's
- * uprobes emulate (jcc, jmp, call, push, nop: no single step), each with the register that holds the
- * block there. Found by data flow over decoded instructions, never by text.
+ * In: an ELF image of python3.x or libpython3.x. Out: file offsets of instructions that the
+ * kernel's uprobes emulate (jcc, jmp, call, push, nop: no single step), each with the register that
+ * holds the block there. Found by data flow over decoded instructions, never by text.
  */
 #ifndef USER_TARGET_SITES_H
 #define USER_TARGET_SITES_H
@@ -16,35 +17,37 @@
 #include "target/elf.h"
 
 enum site_kind {
-	SITE_POP = 0,	   /* pymalloc free-list pop: block handed out */
-	SITE_CARVE,	   /* behind a call of the pool carver: block in rax, or NULL */
-	SITE_MALLOC,	   /* behind a call of libc malloc, calloc, realloc: block in a register, or NULL */
-	SITE_PUSH,	   /* pymalloc free-list push: block taken back */
-	SITE_FREE,	   /* call or jmp to libc free: block in rdi, or NULL */
-	SITE_REALLOC,	   /* call or jmp to libc realloc: old block in rdi, or NULL */
-	SITE_GC_START,	   /* entry of the gc collect function */
-	SITE_GC_DONE,	   /* a `ret` of the gc collect function: the one kind that is single-stepped */
-	SITE_RESIZED,	   /* behind a call of a function that may end in a jump to realloc, see below */
+	SITE_POP = 0, /* pymalloc free-list pop: block handed out */
+	SITE_CARVE, /* behind a call of the pool carver: block in rax, or NULL */
+	SITE_MALLOC, /* behind a call of libc malloc, calloc, realloc: block in a register, or NULL
+		      */
+	SITE_PUSH, /* pymalloc free-list push: block taken back */
+	SITE_FREE, /* call or jmp to libc free: block in rdi, or NULL */
+	SITE_REALLOC, /* call or jmp to libc realloc: old block in rdi, or NULL */
+	SITE_GC_START, /* entry of the gc collect function */
+	SITE_GC_DONE, /* a `ret` of the gc collect function: the one kind that is single-stepped */
+	SITE_RESIZED, /* behind a call of a function that may end in a jump to realloc, see below */
 	SITE_KIND_MAX
 };
 
 /* SITE_RESIZED: PyMem_Realloc and PyObject_Realloc leave libc blocks to realloc by a tail jump, so
- * the new block is first seen behind the call of PyMem_Realloc; but so are pool blocks, old and new,
- * which other sites report. Believe the block (libc's, or NULL: the old one stays) only if the thread
- * passed a SITE_REALLOC and no SITE_MALLOC or SITE_RESIZED since. */
+ * the new block is first seen behind the call of PyMem_Realloc; but so are pool blocks, old and
+ * new, which other sites report. Believe the block (libc's, or NULL: the old one stays) only if the
+ * thread passed a SITE_REALLOC and no SITE_MALLOC or SITE_RESIZED since. */
 
 struct site {
-	uint64_t offset;   /* in the file */
+	uint64_t offset; /* in the file */
 	enum site_kind kind;
-	uint8_t reg;	   /* enum pgd_reg that holds the block; unused for gc kinds */
-	bool is_mem;	   /* the block is in no register, but is the qword at reg + disp: the pool's */
-	int32_t disp;	   /* freeblock (a push just put it there), or a spill slot. Else 0 */
+	uint8_t reg; /* enum pgd_reg that holds the block; unused for gc kinds */
+	bool is_mem; /* the block is in no register, but is the qword at reg + disp: the pool's */
+	int32_t disp; /* freeblock (a push just put it there), or a spill slot. Else 0 */
 };
 
 struct sites {
-	struct site *v;	   /* sorted by offset; no two alike in (offset, kind) */
+	struct site *v; /* sorted by offset; no two alike in (offset, kind) */
 	size_t n;
-	size_t n_unplaced; /* idioms seen for which no emulated instruction was found: blind spots */
+	size_t n_unplaced; /* idioms seen for which no emulated instruction was found: blind spots
+			    */
 };
 
 const char *site_kind_name(enum site_kind kind);

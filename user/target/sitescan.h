@@ -29,7 +29,8 @@ struct sitescan_branch {
 	uint64_t before; /* last emulated instruction with this %rdi on the way here, or 0 */
 	uint32_t func;
 	uint8_t n_bytes;
-	uint8_t op;	 /* INSN_CALL; INSN_JMP out of its function; INSN_CALL_IND, INSN_JMP_IND by a slot */
+	uint8_t op; /* INSN_CALL; INSN_JMP out of its function; INSN_CALL_IND, INSN_JMP_IND by a
+		       slot */
 	bool is_emulated;
 };
 
@@ -38,7 +39,7 @@ struct sitescan_branch {
 struct sitescan_jump {
 	uint64_t target;
 	uint64_t addr;
-	uint64_t callee;      /* of that call; 0: an indirect call */
+	uint64_t callee; /* of that call; 0: an indirect call */
 	uint32_t since_bytes; /* from behind that call to addr */
 	uint16_t regs;
 };
@@ -46,6 +47,7 @@ struct sitescan_jump {
 struct sitescan_idiom {
 	struct siteflow_idiom flow;
 	uint32_t func;
+	bool is_done; /* sites.c: has its site */
 };
 
 struct sitescan {
@@ -55,7 +57,7 @@ struct sitescan {
 	size_t n_funcs;
 	struct sitescan_branch *branches; /* in address order */
 	size_t n_branches, cap_branches;
-	struct sitescan_idiom *idioms;
+	struct sitescan_idiom *idioms; /* sorted by flow.next */
 	size_t n_idioms, cap_idioms;
 	const struct elf_range *ranges; /* borrowed from e */
 	size_t n_ranges;
@@ -67,9 +69,12 @@ struct sitescan {
 int sitescan_init(struct sitescan *s, const struct elf_image *e);
 void sitescan_done(struct sitescan *s);
 /* The jumps to vaddr; none: only the instruction before it leads here, as far as we can see. */
-size_t sitescan_jumps_to(const struct sitescan *s, uint64_t vaddr, const struct sitescan_jump **ret);
+size_t sitescan_jumps_to(const struct sitescan *s, uint64_t vaddr,
+			 const struct sitescan_jump **ret);
 /* Does any jump lead into [start, end)? */
 bool sitescan_is_joined(const struct sitescan *s, uint64_t start, uint64_t end);
+/* The idiom whose last store ends at vaddr, or NULL. */
+struct sitescan_idiom *sitescan_idiom_before(const struct sitescan *s, uint64_t vaddr);
 /* The function whose range holds vaddr, or NULL. */
 const struct sitescan_func *sitescan_func_at(const struct sitescan *s, uint64_t vaddr);
 /* The instruction at vaddr; false outside of all functions. */

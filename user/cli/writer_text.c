@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/cli/writer_text.c — the document for people, who may be woken by it at 3 am: what grows, how
+ * fast, whose line, what to run next, in this order; and in words if nothing does.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "cli/field.h"
+#include "cli/page.h"
+#include "cli/sparkline.h"
+#include "cli/text_process.h"
+#include "cli/writer.h"
+#include "lib/cleanup.h"
+#include "lib/strbuf.h"
+#include "lib/units.h"
+
+#define HISTORY_MAX	256
+#define TOP_FRAMES_MAX	16 /* frames of the top stack in a report that nobody can ask about */
+#define PLACE_BYTES_MAX 512
+
+/* The part of a path that tells files apart: below site-packages or the standard library, else its
+ * last component. */
+static const char *path_short(const char *file)
+{
+	static const char *const roots[] = { "/site-packages/", "/dist-packages/" };
+	const char *p;
+
+	for (size_t i = 0; i < ARRAY_SIZE(roots); i++) {
+		p = strstr(file, roots[i]);
+		if (p)
+			return p + strlen(roots[i]);
+	}
+	p = strstr(file, "/lib/python3");
+	p = p ? strchr(p + strlen("/lib/"), '/') : NULL;
+	if (p)
+		return p + 1;
+	p = strrchr(file, '/');
+	return p && p[1] ? p + 1 : file;
+}
+
+/* "service.py:17 get_user", of a frame, a blame or a row. */
+static const char *place_format(char buf[PLACE_BYTES_MAX], json_object *frame)
+{
+	const char *file = field_text(frame, "file"), *function = field_text(frame, "function");
+	int64_t line = field_count(frame, "line");
+
+	if (!file && !function)
+		return "(no Python frame)";
+	if (line > 0)
+		snprintf(buf, PLACE_BYTES_MAX, "%s:%" PRId64 " %s", path_short(file ? file : "?"),
+			 line, function ? function : "?");
+	else
+		snprintf(buf, PLACE_BYTES_MAX, "%s %s", path_short(file ? file : "?"),
+			 function ? function : "?");
+	return buf;
+}
+
+static const char *rate_format(char buf[UNITS_TEXT_MAX], double rate, double error)
+{
+	return isnan(rate) ? "rate not known yet" : units_rate_format(buf, rate, error, "±");
+}
+
+static char *history_format(char buf[SPARKLINE_TEXT_MAX], json_object *o, const char *key)
+{
+	double values[HISTORY_MAX];
+	size_t n = field_numbers(o, key, values, HISTORY_MAX);
+
+	return sparkline_format(buf, values, n);
+}
+
+/* "live 24.2 MiB ±0.1 MiB in 181,204 blocks" */
+static void live_add(struct strbuf *b, double bytes, double error, double blocks)
+{
+	char text[UNITS_TEXT_MAX];
+
+	strbuf_printf(b, "live %s", units_bytes_format(text, bytes));
+	if (error > 0)
+		strbuf_printf(b, " ±%s", units_bytes_format(text, error));
+	strbuf_printf(b, " in %s block%s", units_count_format(text, blocks),
+		      blocks == 1 ? "" : "s");
+}
+
+/* ── what is growing: the same three lines for a line, a function and a stack ─────────────── */
+
+/* How a list names the figures of its rows. */
+struct list {
+	const char *key; /* of the document */
+	const char *growing, *others;
+	const char *live, *error, *blocks, *growth, *growth_error, *history;
+};
+
+#define BLAMED_FIGURES                                                              \
+	.live = "blamed_live_bytes", .error = "blamed_live_bytes_error",            \
+	.blocks = "blamed_live_blocks", .growth = "blamed_growth_bytes_per_second", \
+	.growth_error = "blamed_growth_error", .history = "blamed_history"
+
+static const struct list lists[WRITER_BY_MAX] = {
+	[WRITER_BY_LINE] = {
+		.key = "lines",
+		.growing = "Growing most, by line of your code:",
+		.others = "By line of your code:",
+		BLAMED_FIGURES,
+	},
+	[WRITER_BY_FUNCTION] = {
+		.key = "functions",
+		.growing = "Growing most, by function of your code:",
+		.others = "By function of your code:",
+		BLAMED_FIGURES,
+	},
+	[WRITER_BY_STACK] = {
+		.key = "stacks",
+		.growing = "Growing most, by whole stack:",
+		.others = "By whole stack:",
+		.live = "live_bytes",
+		.error = "live_bytes_error",
+		.blocks = "live_blocks",
+		.growth = "growth_bytes_per_second",
+		.growth_error = "growth_error",
+		.history = "history",
+	},
+};
+
+static bool is_growing(const struct list *l, json_object *row)
+{
+	double error = field_number(row, l->growth_error);
+
+	return field_number(row, l->growth) > (isnan(error) ? 0 : error);
+}
+
+/* Rows of lines and functions that nothing is blamed on are there for scripts. */
+static bool is_shown(const struct list *l, json_object *row)
+{
+	return l == &lists[WRITER_BY_STACK] || field_count(row, "blamed_stacks") > 0;
+}
+
+/* faker/generator.py:98 parse ◄ faker/proxy.py:12 fmt ◄ service.py:17 get_user */
+static void callers_line(struct page *p, json_object *stack)
+{
+	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
+	char place[PLACE_BYTES_MAX];
+	size_t n = field_list_cnt(stack, "frames");
+
+	for (size_t i = 0; i < n && b.len < (size_t)p->columns * 4; i++)
+		strbuf_printf(&b, "%s%s", i ? " ◄ " : "",
+			      place_format(place, field_list_get(stack, "frames", i)));
+	if (n > 1)
+		page_line(p, "     %s", b.buf);
+}
+
+/* …through the library that did the allocating, and where to look further. */
+static void through_line(struct page *p, json_object *row, const struct writer_options *o)
+{
+	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
+	json_object *through = field_object(row, "through");
+	const char *id = field_text(row, "top_stack");
+	char here[PLACE_BYTES_MAX], there[PLACE_BYTES_MAX];
+	int64_t n = field_count(row, "blamed_stacks");
+	bool is_elsewhere =
+		through && (field_count(through, "line") != field_count(row, "line") ||
+			    strcmp(place_format(here, row), place_format(there, through)) != 0);
+
+	strbuf_printf(&b, "     %" PRId64 " stack%s", n, n == 1 ? "" : "s");
+	if (is_elsewhere)
+		strbuf_printf(&b, "%s through %s", n == 1 ? "" : ", the fastest", there);
+	if (id)
+		strbuf_printf(&b, ": %s%s", o->is_live ? "pygrowctl show " : "stack ", id);
+	page_wrap(p, 2, "%s", b.buf);
+}
+
+static void row_lines(struct page *p, const struct list *l, json_object *row, size_t number,
+		      bool with_pid, const struct writer_options *o)
+{
+	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
+	bool is_stack = l == &lists[WRITER_BY_STACK];
+	json_object *place = is_stack ? field_object(row, "blame") : row;
+	char text[UNITS_TEXT_MAX], where[PLACE_BYTES_MAX], spark[SPARKLINE_TEXT_MAX];
+	const char *file = field_text(place, "file");
+
+	page_line(
+		p, "%3zu. %s  %s", number,
+		rate_format(text, field_number(row, l->growth), field_number(row, l->growth_error)),
+		place_format(where, place));
+	live_add(&b, field_number(row, l->live), field_number(row, l->error),
+		 field_number(row, l->blocks));
+	strbuf_printf(&b, "  %s", history_format(spark, row, l->history));
+	if (with_pid)
+		strbuf_printf(&b, "  pid %" PRId64, field_count(row, "pid"));
+	if (file)
+		strbuf_printf(&b, "  %s", file);
+	page_line(p, "     %s", b.buf);
+	if (!is_stack) {
+		through_line(p, row, o);
+		return;
+	}
+	callers_line(p, row);
+	page_line(p, "     %s%s", o->is_live ? "pygrowctl show " : "stack ", field_text(row, "id"));
+}
+
+static void list_heading(struct page *p, const struct list *l, json_object *doc, size_t n_shown)
+{
+	bool grows = false;
+
+	for (size_t i = 0; i < field_list_cnt(doc, l->key) && !grows; i++)
+		grows = is_growing(l, field_list_get(doc, l->key, i));
+	if (!n_shown)
+		page_line(p, "Nothing that was allocated since pygrowd looks is alive now.");
+	else if (grows)
+		page_line(p, "%s", l->growing);
+	else
+		page_wrap(p, 0, "Nothing grows: no rate is above its own error. %s", l->others);
+}
+
+static size_t shown_cnt(const struct list *l, json_object *doc)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < field_list_cnt(doc, l->key); i++)
+		n += is_shown(l, field_list_get(doc, l->key, i));
+	return n;
+}
+
+/* Whoever has no daemon to ask gets the one stack that matters with the report. */
+static void top_stack_lines(struct page *p, const struct list *l, json_object *doc)
+{
+	json_object *row = field_list_get(doc, l->key, 0), *stack = NULL;
+	const char *id = field_text(row, l == &lists[WRITER_BY_STACK] ? "id" : "top_stack");
+	char place[PLACE_BYTES_MAX];
+	size_t n, i;
+
+	for (i = 0; id && i < field_list_cnt(doc, "stacks"); i++) {
+		stack = field_list_get(doc, "stacks", i);
+		if (strcmp(field_text(stack, "id") ? field_text(stack, "id") : "", id) == 0)
+			break;
+		stack = NULL;
+	}
+	n = field_list_cnt(stack, "frames");
+	if (!n)
+		return;
+	page_line(p, "%s", "");
+	page_line(p, "Stack %s, innermost frame first:", id);
+	for (i = 0; i < n && i < TOP_FRAMES_MAX; i++)
+		page_line(p, "  %s", place_format(place, field_list_get(stack, "frames", i)));
+	if (i < n)
+		page_line(p, "  … and %zu frames further out, all of them in --json", n - i);
+}
+
+static void report_write(struct page *p, json_object *doc, const struct writer_options *o)
+{
+	const struct list *l = &lists[o->by];
+	bool with_pid = field_list_cnt(doc, "processes") > 1;
+	size_t n_shown = shown_cnt(l, doc), number = 0;
+
+	text_process_head(p, doc);
+	if (!field_list_cnt(doc, "processes"))
+		return;
+	page_line(p, "%s", "");
+	list_heading(p, l, doc, n_shown);
+	for (size_t i = 0; i < field_list_cnt(doc, l->key); i++) {
+		json_object *row = field_list_get(doc, l->key, i);
+
+		if (is_shown(l, row))
+			row_lines(p, l, row, ++number, with_pid, o);
+	}
+	if (!o->is_live && n_shown)
+		top_stack_lines(p, l, doc);
+}
+
+/* ── one stack in full ────────────────────────────────────────────────────────────────────── */
+
+static bool is_same_frame(json_object *a, json_object *b)
+{
+	const char *file_a = field_text(a, "file"), *file_b = field_text(b, "file");
+	const char *name_a = field_text(a, "function"), *name_b = field_text(b, "function");
+
+	return file_a && file_b && name_a && name_b && strcmp(file_a, file_b) == 0 &&
+	       strcmp(name_a, name_b) == 0 && field_count(a, "line") == field_count(b, "line");
+}
+
+static void frame_lines(struct page *p, json_object *stack)
+{
+	json_object *blame = field_object(stack, "blame");
+	size_t n = field_list_cnt(stack, "frames");
+	bool is_marked = false;
+
+	page_line(p, "%s",
+		  n ? "Frames, innermost first; > is the one to blame:"
+		    : "No Python code was running when these blocks were taken.");
+	for (size_t i = 0; i < n; i++) {
+		json_object *frame = field_list_get(stack, "frames", i);
+		const char *file = field_text(frame, "file"), *name = field_text(frame, "function");
+		bool mark = !is_marked && blame && is_same_frame(frame, blame);
+
+		is_marked = is_marked || mark;
+		page_wrap(p, 8, "%c %3zu  %s  %s:%" PRId64, mark ? '>' : ' ', i, name ? name : "?",
+			  file ? file : "?", field_count(frame, "line"));
+	}
+	if (field_bool(stack, "truncated"))
+		page_line(p, "       … frames further out are missing");
+}
+
+static void series_line(struct page *p, json_object *stack)
+{
+	double values[HISTORY_MAX];
+	size_t n = field_numbers(stack, "history", values, HISTORY_MAX);
+	char spark[SPARKLINE_TEXT_MAX], from[UNITS_TEXT_MAX], to[UNITS_TEXT_MAX];
+
+	if (n)
+		page_line(p, "  series      %s %s %s over the last %zu intervals",
+			  units_bytes_format(from, values[0]), sparkline_format(spark, values, n),
+			  units_bytes_format(to, values[n - 1]), n);
+}
+
+static void stack_lines(struct page *p, json_object *stack)
+{
+	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
+	double tau = field_number(stack, "tau"), p_value = field_number(stack, "p_value");
+	double by_gc = field_number(field_object(stack, "gc"), "freed_by_collector_bytes");
+	char text[UNITS_TEXT_MAX];
+
+	page_line(p, "Stack %s of pid %" PRId64,
+		  field_text(stack, "id") ? field_text(stack, "id") : "?",
+		  field_count(stack, "pid"));
+	live_add(&b, field_number(stack, "live_bytes"), field_number(stack, "live_bytes_error"),
+		 field_number(stack, "live_blocks"));
+	page_line(p, "  holds       %s", b.buf);
+	page_line(p, "  growth      %s",
+		  rate_format(text, field_number(stack, "growth_bytes_per_second"),
+			      field_number(stack, "growth_error")));
+	if (!isnan(tau))
+		page_line(p, "  trend       tau %.2f (-1 always falling, 1 always rising), p %.2g",
+			  tau, p_value);
+	series_line(p, stack);
+	page_line(p, "  first seen  %s, %s ago",
+		  field_text(stack, "since") ? field_text(stack, "since") : "?",
+		  units_duration_format(text, field_number(stack, "age_seconds")));
+	if (!isnan(by_gc))
+		page_line(p, "  collector   freed %s of it so far",
+			  units_bytes_format(text, by_gc));
+	frame_lines(p, stack);
+}
+
+static void show_write(struct page *p, json_object *doc, const struct writer_options *o)
+{
+	(void)o;
+	for (size_t i = 0; i < field_list_cnt(doc, "stacks"); i++) {
+		if (i)
+			page_line(p, "%s", "");
+		stack_lines(p, field_list_get(doc, "stacks", i));
+	}
+}
+
+/* ── the writer ───────────────────────────────────────────────────────────────────────────── */
+
+static void status_write(struct page *p, json_object *doc, const struct writer_options *o)
+{
+	(void)o;
+	text_process_status(p, doc);
+}
+
+static void gc_write(struct page *p, json_object *doc, const struct writer_options *o)
+{
+	(void)o;
+	text_process_gc(p, doc);
+}
+
+static int text_write(FILE *out, enum writer_view view, json_object *doc,
+		      const struct writer_options *o)
+{
+	static void (*const views[])(struct page *, json_object *,
+				     const struct writer_options *) = {
+		[WRITER_STATUS] = status_write,
+		[WRITER_REPORT] = report_write,
+		[WRITER_SHOW] = show_write,
+		[WRITER_GC] = gc_write,
+	};
+	struct page p = {
+		.out = out,
+		.columns = o->columns,
+		.utf8 = o->utf8,
+		.rows_left = o->rows,
+	};
+
+	_Static_assert(ARRAY_SIZE(views) == WRITER_VIEW_MAX, "every view is written");
+	views[view](&p, doc, o);
+	return 0;
+}
+
+const struct writer writer_text = { .name = "text", .write = text_write };

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/pygrowd.c — the observer: parse, open, run, report, close. */
+#include <locale.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/writer.h"
+#include "daemon/check.h"
+#include "daemon/gather.h"
+#include "daemon/loop.h"
+#include "daemon/options.h"
+#include "daemon/pipeline.h"
+#include "lib/log.h"
+#include "report/document.h"
+
+/* The report on stdout, from what was gathered. */
+static int print_report(const struct options *o, const struct pipeline *p)
+{
+	const struct writer *w = o->json ? &writer_json : &writer_text;
+	struct document_options d = DOCUMENT_OPTIONS_INIT;
+	struct writer_options wo;
+	struct snapshot snapshot;
+	json_object *document = NULL;
+	int r = gather(p, &snapshot);
+
+	if (r < 0)
+		return log_err(r, "gather the report");
+	writer_options_init(&wo);
+	wo.is_live = false;
+	if (o->json)
+		d.limit = DOCUMENT_LIMIT_MAX;
+	r = document_new(&snapshot, &d, &document);
+	gather_done(&snapshot);
+	if (r == 0)
+		r = writer_document(w, stdout, WRITER_REPORT, document, &wo);
+	json_object_put(document);
+	if (r < 0 || fflush(stdout) != 0)
+		return log_err(r, "write the report");
+	return 0;
+}
+
+/* A report that covers less than was asked for says so, and is not a success. */
+static int judge(const struct options *o, enum loop_end end, double elapsed_sec)
+{
+	if (o->for_sec <= 0 || end == LOOP_END_TIME)
+		return EXIT_SUCCESS;
+	log_full(LOG_LEVEL_ERR, 0, "%s after %.1f s of %g s: the report covers that time",
+		 end == LOOP_END_ALONE ? "no watched process is left" : "interrupted", elapsed_sec,
+		 o->for_sec);
+	return EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+	_cleanup_(strbuf_done) struct strbuf why = STRBUF_INIT;
+	_cleanup_(pipeline_closep) struct pipeline *p = NULL;
+	struct probes_options probes = { 0 };
+	enum loop_end end = LOOP_END_TIME;
+	double elapsed_sec = 0;
+	struct options o;
+	int r;
+
+	setlocale(LC_CTYPE, "");
+	options_parse(&o, argc, argv);
+	if (o.check)
+		return check_run(&o);
+	if (pipeline_open(&probes, o.state, &p, &why) < 0)
+		return log_err(0, "%s", why.buf), EXIT_FAILURE;
+	if (loop_signals() < 0)
+		return EXIT_FAILURE;
+	for (size_t i = 0; i < o.n_pids; i++) {
+		if (pipeline_add(p, o.pids[i], &why) < 0)
+			return log_err(0, "%s", why.buf), EXIT_FAILURE;
+		fprintf(stderr, "pygrowd: watching pid %d (%s, python %s, exact: every allocation of it "
+				"traps, about %.1f µs each)\n",
+			o.pids[i], p->watches[i]->comm, p->watches[i]->runtime.version,
+			probes_trap_ns(p->probes) / 1e3);
+	}
+	r = loop_run(&o, p, &end, &elapsed_sec);
+	if (r < 0)
+		return EXIT_FAILURE;
+	if (o.for_sec > 0 && print_report(&o, p) < 0)
+		return EXIT_FAILURE;
+	return judge(&o, end, elapsed_sec);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/report/answer.h — a request of docs/PROTOCOL → its answer. */
+#ifndef USER_REPORT_ANSWER_H
+#define USER_REPORT_ANSWER_H
+
+#include <json-c/json.h>
+
+#include "growth/snapshot.h"
+
+/* A document, or { "error": "one line: what, why, what to do" }. snapshot may be NULL: none was
+ * made yet. The request may hold anything. NULL: out of memory. */
+json_object *answer_new(const struct snapshot *snapshot, json_object *request);
+/* { "error": the text }, control characters taken out. */
+json_object *answer_error_new(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif
