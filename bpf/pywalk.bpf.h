@@ -2,9 +2,9 @@
 /* bpf/pywalk.bpf.h — which Python code is this thread running? Thread state → frames.
  *
  * All it knows about CPython is struct pgd_py_offsets. Compiles twice: in the kernel's programs
- * (memory by bpf_probe_read_user) and on the host (memory by the includer's PYWALK_READ), so that the
- * daemon's self-test and the unit tests run the very same walk. No pointer is trusted, every loop is
- * bounded. Hot path: two reads a frame.
+ * (memory by bpf_probe_read_user) and on the host (memory by the includer's PYWALK_READ), so that
+ * the daemon's self-test and the unit tests run the very same walk. No pointer is trusted, every
+ * loop is bounded. Hot path: two reads a frame.
  *
  *   tstate ─► [cframe ─►] frame ─back─► frame ─back─► … ─► NULL      innermost first
  *                           └─code─► code object: the check bytes
@@ -25,7 +25,8 @@
 #define PYWALK_STEPS_MAX (2 * PGD_FRAMES_MAX)
 
 /* Working memory: a map's value in the kernel, because the stack has only 512 bytes there. The
- * buffers are powers of two, so that `offset & (size - 1)` is all the proof that the verifier needs. */
+ * buffers are powers of two, so that `offset & (size - 1)` is all the proof that the verifier
+ * needs. */
 struct pywalk_scratch {
 	__u8 frame[128];
 	__u8 check[64];
@@ -44,8 +45,8 @@ _Static_assert((PGD_FRAMES_MAX & (PGD_FRAMES_MAX - 1)) == 0, "frames[] is indexe
 #define PYWALK_READ(mem, dst, len, addr) bpf_probe_read_user((dst), (len), (const void *)(addr))
 #define PYWALK_MEM(w)			 NULL
 /* verifier: forget what is known of x, so that the mask which follows is not optimised away. */
-#define PYWALK_OPAQUE(x) asm volatile("" : "+r"(x))
-#define PYWALK_GLOBAL	 __attribute__((noinline))
+#define PYWALK_OPAQUE(x)		 asm volatile("" : "+r"(x))
+#define PYWALK_GLOBAL			 __attribute__((noinline))
 #else
 #define PYWALK_MEM(w) ((w)->mem)
 #define PYWALK_OPAQUE(x)
@@ -53,9 +54,9 @@ _Static_assert((PGD_FRAMES_MAX & (PGD_FRAMES_MAX - 1)) == 0, "frames[] is indexe
 #endif
 
 /* glibc x86-64: struct pthread.specific_1stblock and .specific; a slot is {u64 seq, void *data}. */
-#define PYWALK_TSS_FIRST   0x310
-#define PYWALK_TSS_BLOCKS  0x510
-#define PYWALK_TSS_PER	   32u
+#define PYWALK_TSS_FIRST    0x310
+#define PYWALK_TSS_BLOCKS   0x510
+#define PYWALK_TSS_PER	    32u
 #define PYWALK_TSS_KEYS_MAX 1024u
 
 /* Multiply and xor-shift: three instructions a word, and all bits of the words matter. */
@@ -117,8 +118,8 @@ static __always_inline int pywalk_tss(__u64 fs_base, __u32 key, struct pywalk_sc
 
 /* The thread state of the thread with this fs_base; 0 in *ret_tstate: it runs no Python.
  * tstate_current (<= 3.11) is the GIL holder's, in a malloc without the GIL somebody else's: it is
- * believed only with our thread id. It goes first because the key is stale in subinterpreters there.
- * 0, -EFAULT. */
+ * believed only with our thread id. It goes first because the key is stale in subinterpreters
+ * there. 0, -EFAULT. */
 static __always_inline int pywalk_top(const struct pgd_py_offsets *py, __u64 runtime, __u32 tss_key,
 				      __u64 fs_base, struct pywalk_scratch *w, __u64 *ret_tstate)
 {
@@ -222,7 +223,8 @@ PYWALK_GLOBAL int pywalk_step(const struct pgd_py_offsets *py, struct pywalk_scr
 }
 
 /* All frames of a thread state into ev->{n_frames, frames, flags, key.hash}; the rest of *ev is the
- * caller's. tstate 0, or no frame: n_frames 0 and PGD_STACK_NONE. ev is a map's value in the kernel. */
+ * caller's. tstate 0, or no frame: n_frames 0 and PGD_STACK_NONE. ev is a map's value in the
+ * kernel. */
 static __always_inline void pywalk_frames(const struct pgd_py_offsets *py, __u64 tstate,
 					  struct pywalk_scratch *w, struct pgd_stack_event *ev)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* tests/data/debug_offsets.h — _Py_DebugOffsets as two releases of CPython carry them in their file. */
+/* tests/data/debug_offsets.h — _Py_DebugOffsets as two releases of CPython carry them in their
+ * file. */
 #ifndef TESTS_DATA_DEBUG_OFFSETS_H
 #define TESTS_DATA_DEBUG_OFFSETS_H
 

@@ -2,9 +2,9 @@
 /* tests/data/linetables.h — line tables of two functions as seven releases of CPython compile them.
  *
  * Captured from code objects (co_lnotab before 3.10, co_linetable since) with the lines that the
- * interpreter itself gives (dis.findlinestarts() before 3.10, co_lines() since) at the first and the
- * last instruction of each run; line 0: none. walk() has a loop, try/finally, a call over four lines,
- * `with` and a comprehension; far() has a jump of 140 lines forth and back.
+ * interpreter itself gives (dis.findlinestarts() before 3.10, co_lines() since) at the first and
+ * the last instruction of each run; line 0: none. walk() has a loop, try/finally, a call over four
+ * lines, `with` and a comprehension; far() has a jump of 140 lines forth and back.
  */
 #ifndef TESTS_DATA_LINETABLES_H
 #define TESTS_DATA_LINETABLES_H

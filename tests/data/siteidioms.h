@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* tests/data/siteidioms.h — pops and pushes as compilers wrote them, up to the instruction that is the
- * site. From Debian's python3.9, 3.11, 3.13, 3.14 (PGO and LTO) and plain -O3 builds of libpython.
+/* tests/data/siteidioms.h — pops and pushes as compilers wrote them, up to the site. From Debian's python3.9, 3.11, 3.13, 3.14 (PGO and LTO) and plain -O3 builds of libpython.
  */
 #ifndef TESTS_DATA_SITEIDIOMS_H
 #define TESTS_DATA_SITEIDIOMS_H
@@ -15,7 +14,7 @@ static const struct siteidiom {
 	bool is_push;
 	bool is_mem;  /* the block is in no register at the site */
 	uint8_t reg;  /* enum pgd_reg: holds the block, or the pool if is_mem */
-	uint8_t last; /* length of the site's own instruction, the last one */
+	uint8_t last; /* length of the site's instruction, and of what follows it as proof */
 	uint8_t n_bytes;
 	uint8_t bytes[64];
 } siteidioms[] = {
@@ -115,7 +114,7 @@ static const struct siteidiom {
 		0x48, 0x85, 0xf6,                                  /* test %rsi,%rsi */
 		0x0f, 0x84, 0x2d, 0x19, 0x00, 0x00,                /* je 629042 */
 	} },
-	{ "plain_38 pop", false, false, , 6, 37, {
+	{ "plain_38 pop", false, false, 6, 6, 37, {
 		0x49, 0x8b, 0x44, 0xed, 0x00,                      /* mov 0x0(%r13,%rbp,8),%rax */
 		0x48, 0x8b, 0x50, 0x10,                            /* mov 0x10(%rax),%rdx */
 		0x48, 0x39, 0xd0,                                  /* cmp %rdx,%rax */
@@ -127,13 +126,17 @@ static const struct siteidiom {
 		0x48, 0x85, 0xc9,                                  /* test %rcx,%rcx */
 		0x0f, 0x84, 0xdb, 0x00, 0x00, 0x00,                /* je e1da8 */
 	} },
-	{ "plain_38 push", true, false, 3, 6, 24, {
+	{ "plain_38 push", true, false, 3, 20, 38, {
 		0x0f, 0x1f, 0x40, 0x00,                            /* nopl 0x0(%rax) */
 		0x49, 0x8b, 0x46, 0x08,                            /* mov 0x8(%r14),%rax */
 		0x48, 0x89, 0x03,                                  /* mov %rax,(%rbx) */
 		0x49, 0x89, 0x5e, 0x08,                            /* mov %rbx,0x8(%r14) */
 		0x48, 0x85, 0xc0,                                  /* test %rax,%rax */
 		0x0f, 0x84, 0x5c, 0x01, 0x00, 0x00,                /* je e24c8 */
+		0x41, 0x83, 0x2e, 0x01,                            /* subl $0x1,(%r14) */
+		0x75, 0xd6,                                        /* jne e2348 */
+		0x49, 0x8b, 0x4e, 0x10,                            /* mov 0x10(%r14),%rcx */
+		0x49, 0x8b, 0x46, 0x18,                            /* mov 0x18(%r14),%rax */
 	} },
 	{ "plain_310 pop", false, false, 13, 6, 41, {
 		0x48, 0x8b, 0x04, 0xc2,                            /* mov (%rdx,%rax,8),%rax */

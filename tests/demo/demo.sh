@@ -38,15 +38,15 @@ clean_up() {
 	trap '' INT TERM
 	trap - EXIT
 	for group in $groups; do
-		kill -TERM -- "-$group" 2>/dev/null
+		kill -s TERM -- "-$group" 2>/dev/null
 	done
 	for group in $groups; do
 		tries=0
-		while kill -0 -- "-$group" 2>/dev/null && [ $tries -lt 50 ]; do
+		while kill -s 0 -- "-$group" 2>/dev/null && [ $tries -lt 50 ]; do
 			sleep 0.1
 			tries=$((tries + 1))
 		done
-		kill -KILL -- "-$group" 2>/dev/null
+		kill -s KILL -- "-$group" 2>/dev/null
 	done
 	wait
 	rm -rf "$scratch"

@@ -75,8 +75,8 @@ static inline void fakeproc_stat(const struct fakeproc *p, pid_t pid, const char
 	char line[512];
 
 	snprintf(line, sizeof(line),
-		 "%d (%s) %c 7 1 1 0 -1 %u 100 0 0 0 30 12 0 0 20 0 3 0 %llu 1000 200 0\n", (int)pid,
-		 comm, state, flags, start_ticks);
+		 "%d (%s) %c 7 1 1 0 -1 %u 100 0 0 0 30 12 0 0 20 0 3 0 %llu 1000 200 0\n",
+		 (int)pid, comm, state, flags, start_ticks);
 	fakeproc_text(p, pid, "stat", line);
 }
 

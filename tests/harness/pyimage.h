@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* tests/harness/pyimage.h — Python objects, frames and threads in an image, by a struct pylayout. */
+/* tests/harness/pyimage.h — Python objects, frames and threads in an image, by a struct pylayout.
+ */
 #ifndef TESTS_HARNESS_PYIMAGE_H
 #define TESTS_HARNESS_PYIMAGE_H
 
@@ -17,7 +18,8 @@ static inline uint64_t pyimage_str(struct image *i, const struct pyruntime_names
 
 	image_u64(i, addr + n->str_length, length);
 	image_u32(i, addr + n->str_state, kind << 2 | 1u << 5 | (is_ascii ? 1u << 6 : 0));
-	image_put(i, addr + (is_ascii ? n->str_ascii_data : n->str_wide_data), chars, length * kind);
+	image_put(i, addr + (is_ascii ? n->str_ascii_data : n->str_wide_data), chars,
+		  length * kind);
 	return addr;
 }
 

@@ -11,11 +11,19 @@
 
 #include "test.h"
 
-#define TINYELF_VADDR	     0x400000ull
-#define TINYELF_SYMBOLS_MAX  12
-#define TINYELF_AT(field)    (TINYELF_VADDR + offsetof(struct tinyelf, field))
+#define TINYELF_VADDR	    0x400000ull
+#define TINYELF_SYMBOLS_MAX 12
+#define TINYELF_AT(field)   (TINYELF_VADDR + offsetof(struct tinyelf, field))
 
-enum { TINYELF_NULL = 0, TINYELF_DYNSYM, TINYELF_DYNSTR, TINYELF_RELA, TINYELF_TEXT, TINYELF_NAMES, TINYELF_SECTIONS };
+enum {
+	TINYELF_NULL = 0,
+	TINYELF_DYNSYM,
+	TINYELF_DYNSTR,
+	TINYELF_RELA,
+	TINYELF_TEXT,
+	TINYELF_NAMES,
+	TINYELF_SECTIONS
+};
 
 struct tinyelf {
 	Elf64_Ehdr eh;

@@ -23,7 +23,9 @@ static int teardown(void **state)
 
 static void procfs__stat_survives_any_command_name(void **state)
 {
-	static const char *const names[] = { "python3", "a) S 1 (b", "", "x y\nz", "(((", ") R 9 9" };
+	static const char *const names[] = {
+		"python3", "a) S 1 (b", "", "x y\nz", "(((", ") R 9 9"
+	};
 	struct fakeproc *p = *state;
 	struct procfs_stat st;
 
@@ -98,21 +100,34 @@ static void procfs__lines_of_maps(void **state)
 	} rows[] = {
 		{ "00400000-0041f000 r-xp 0001f000 08:01 173521   /usr/bin/python3.9\n",
 		  0,
-		  { .start = 0x400000, .end = 0x41f000, .offset = 0x1f000, .is_exec = true,
-		    .inode = 173521, .path = "/usr/bin/python3.9" } },
+		  { .start = 0x400000,
+		    .end = 0x41f000,
+		    .offset = 0x1f000,
+		    .is_exec = true,
+		    .inode = 173521,
+		    .path = "/usr/bin/python3.9" } },
 		{ "7f00-7f10 rw-p 00000000 00:00 0 \n",
 		  0,
 		  { .start = 0x7f00, .end = 0x7f10, .is_write = true, .path = "" } },
 		{ "7f00-7f10 r--p 00000000 08:01 7 /a b/lib (deleted) x.so (deleted)\n",
 		  0,
-		  { .start = 0x7f00, .end = 0x7f10, .inode = 7, .is_deleted = true,
+		  { .start = 0x7f00,
+		    .end = 0x7f10,
+		    .inode = 7,
+		    .is_deleted = true,
 		    .path = "/a b/lib (deleted) x.so" } },
 		{ "7f00-7f10 r-xs 00000000 08:01 7 /x\\012y",
 		  0,
-		  { .start = 0x7f00, .end = 0x7f10, .is_exec = true, .inode = 7, .path = "/x\\012y" } },
+		  { .start = 0x7f00,
+		    .end = 0x7f10,
+		    .is_exec = true,
+		    .inode = 7,
+		    .path = "/x\\012y" } },
 		{ "ffffffffff600000-ffffffffff601000 --xp 0 00:00 0  [vsyscall]",
 		  0,
-		  { .start = 0xffffffffff600000, .end = 0xffffffffff601000, .is_exec = true,
+		  { .start = 0xffffffffff600000,
+		    .end = 0xffffffffff601000,
+		    .is_exec = true,
 		    .path = "[vsyscall]" } },
 		{ "", -EBADMSG, { 0 } },
 		{ "7f10-7f00 r-xp 0 08:01 7 /x", -EBADMSG, { 0 } },

@@ -63,16 +63,25 @@ static void procmem__image_is_bounded_by_its_pieces(void **state)
 {
 	static const uint8_t low[16] = { 1 }, high[8] = { 2 };
 	const struct procmem_image second = { .base = ~0ull - 7, .bytes = high, .n_bytes = 8 };
-	const struct procmem_image first = { .base = 0x1000, .bytes = low, .n_bytes = 16, .next = &second };
+	const struct procmem_image first = {
+		.base = 0x1000, .bytes = low, .n_bytes = 16, .next = &second
+	};
 	static const struct {
 		uint64_t addr;
 		size_t n_bytes;
 		int want;
 	} rows[] = {
-		{ 0x1000, 16, 0 },	 { 0x1008, 8, 0 },	  { 0x1000, 17, -EFAULT },
-		{ 0x1001, 16, -EFAULT }, { 0x0fff, 1, -EFAULT },  { 0x1010, 1, -EFAULT },
-		{ ~0ull - 7, 4, 0 },	 { ~0ull - 7, 8, -EFAULT }, { ~0ull, 2, -EFAULT },
-		{ 0x1000, 0, 0 },	 { 0x1000, SIZE_MAX, -EFAULT },
+		{ 0x1000, 16, 0 },
+		{ 0x1008, 8, 0 },
+		{ 0x1000, 17, -EFAULT },
+		{ 0x1001, 16, -EFAULT },
+		{ 0x0fff, 1, -EFAULT },
+		{ 0x1010, 1, -EFAULT },
+		{ ~0ull - 7, 4, 0 },
+		{ ~0ull - 7, 8, -EFAULT },
+		{ ~0ull, 2, -EFAULT },
+		{ 0x1000, 0, 0 },
+		{ 0x1000, SIZE_MAX, -EFAULT },
 	};
 	struct procmem m;
 	uint8_t buf[32];

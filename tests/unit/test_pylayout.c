@@ -69,7 +69,9 @@ static void pylayout__debug_offsets_say_what_the_table_says(void **state)
 
 static void pylayout__damaged_debug_offsets_are_refused(void **state)
 {
-	enum { N = sizeof(debug_offsets_3_13_0) / 8 };
+	enum {
+		N = sizeof(debug_offsets_3_13_0) / 8
+	};
 	static const struct {
 		const char *name;
 		size_t index;

@@ -135,8 +135,7 @@ static void pywalk__deep_stack_is_cut_and_marked(void **state)
 			frame = pyimage_frame(&fx.image, &fx.layout->walk, code, 2 * i, frame);
 		walk(frame);
 		assert_int_equal(fx.event.n_frames, PGD_FRAMES_MAX);
-		assert_int_equal(fx.event.flags,
-				 deep > PGD_FRAMES_MAX ? PGD_STACK_F_TRUNCATED : 0);
+		assert_int_equal(fx.event.flags, deep > PGD_FRAMES_MAX ? PGD_STACK_F_TRUNCATED : 0);
 		assert_int_equal(fx.event.frames[0].offset, 2);
 		assert_int_equal(fx.event.frames[PGD_FRAMES_MAX - 1].offset, 2 * PGD_FRAMES_MAX);
 	}
@@ -164,8 +163,8 @@ static void pywalk__rings_of_frames_or_shims_end(void **state)
 
 static void pywalk__wild_pointers_cut_the_stack_and_are_marked(void **state)
 {
-	static const uint64_t wild[] = { 1, 0xdeadbeef, BASE + IMAGE_BYTES - 4, 0xfffffffffffffff0ull,
-					 ~0ull };
+	static const uint64_t wild[] = { 1, 0xdeadbeef, BASE + IMAGE_BYTES - 4,
+					 0xfffffffffffffff0ull, ~0ull };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wild) / sizeof(wild[0]); i++) {

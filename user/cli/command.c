@@ -18,32 +18,44 @@
 #include "pgd_proto.h"
 
 #define EXIT_USAGE	 2
+#define PARSE_FLAGS	 (ARGP_NO_ERRS | ARGP_NO_HELP)
 #define INTERVAL_SEC	 2.0
 #define INTERVAL_SEC_MIN 0.2
 #define LIMIT_DEFAULT	 10
 
-enum { OPTION_SOCKET = 0x100, OPTION_JSON };
+DEFINE_CLEANUP(json_object *, json_object_put)
+
+enum {
+	OPTION_SOCKET = 0x100,
+	OPTION_JSON,
+	OPTION_VERSION,
+};
 
 struct parse {
 	const struct command *table;
 	size_t n_commands;
 	const struct command *command; /* found, or being parsed */
 	struct command_words *words;
-	const char *word; /* what stands where the command's name should */
-	int at;		  /* index of it in argv */
+	const char *word; /* what stands where the command's name should; NULL: nothing */
+	int at; /* index of it in argv */
+	bool is_said; /* what is wrong, by usage() */
 };
 
 static const struct argp_option common_options[] = {
-	{ .name = "socket", .key = OPTION_SOCKET, .arg = "PATH",
+	{ .name = "socket",
+	  .key = OPTION_SOCKET,
+	  .arg = "PATH",
 	  .doc = "pygrowd's socket (default " PGD_SOCKET_PATH ")" },
 	{ .name = "json", .key = OPTION_JSON, .doc = "print the answer as JSON" },
+	{ .name = "help", .key = '?', .doc = "print this", .group = -1 },
+	{ .name = "version", .key = OPTION_VERSION, .doc = "print the version", .group = -1 },
 	{ 0 },
 };
 
-static int usage(const struct parse *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static int usage(struct parse *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* One line, then EINVAL, which argp_parse() passes on. */
-static int usage(const struct parse *p, const char *fmt, ...)
+static int usage(struct parse *p, const char *fmt, ...)
 {
 	char text[256];
 	va_list ap;
@@ -51,6 +63,7 @@ static int usage(const struct parse *p, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	p->is_said = true;
 	log_err(0, "%s; see pygrowctl %s%s--help", text, p->command ? p->command->name : "",
 		p->command ? " " : "");
 	return EINVAL;
@@ -90,12 +103,32 @@ static error_t common_parse(int key, char *arg, struct argp_state *state)
 {
 	struct parse *p = state->input;
 
-	if (key == OPTION_SOCKET)
+	switch (key) {
+	case OPTION_SOCKET:
 		p->words->socket = arg;
-	else if (key == OPTION_JSON)
+		return 0;
+	case OPTION_JSON:
 		p->words->json = true;
-	else
+		return 0;
+	case OPTION_VERSION:
+		printf("pygrowctl %s\n", PYGROWD_VERSION);
+		exit(EXIT_SUCCESS);
+	case '?':
+		/* ARGP_NO_ERRS silences help too. */
+		state->flags &= ~(unsigned)ARGP_NO_ERRS;
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP); /* exits */
+		return 0;
+	default:
 		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* Last of all, if argp itself found something wrong: it has just passed it. */
+static int error_say(struct parse *p, const struct argp_state *state)
+{
+	if (!p->is_said)
+		usage(p, "'%s': no such option, or its value is missing",
+		      state->argv[state->next > 0 ? state->next - 1 : 0]);
 	return 0;
 }
 
@@ -106,24 +139,24 @@ static error_t command_parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 'n':
-		return whole_number_parse(arg, INT64_MAX, &w->limit) ?
-			       usage(p, "-n '%s': not a number of rows", arg) :
-			       0;
+		return whole_number_parse(arg, INT64_MAX, &w->limit)
+			       ? usage(p, "-n '%s': not a number of rows", arg)
+			       : 0;
 	case 'p':
-		return whole_number_parse(arg, INT_MAX, &w->pid) ?
-			       usage(p, "--pid '%s': not a process number", arg) :
-			       0;
+		return whole_number_parse(arg, INT_MAX, &w->pid)
+			       ? usage(p, "--pid '%s': not a process number", arg)
+			       : 0;
 	case 's':
 		w->since = arg;
 		return since_check(arg) ? usage(p, "--since '%s': not a time", arg) : 0;
 	case 'b':
-		return writer_by_parse(arg, &w->by) ?
-			       usage(p, "--by '%s': not line, function or stack", arg) :
-			       0;
+		return writer_by_parse(arg, &w->by)
+			       ? usage(p, "--by '%s': not line, function or stack", arg)
+			       : 0;
 	case 'i':
-		return interval_parse(arg, &w->interval_sec) ?
-			       usage(p, "--interval '%s': not a duration of 200ms or more", arg) :
-			       0;
+		return interval_parse(arg, &w->interval_sec)
+			       ? usage(p, "--interval '%s': not a duration of 200ms or more", arg)
+			       : 0;
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = p;
 		return 0;
@@ -132,10 +165,12 @@ static error_t command_parse(int key, char *arg, struct argp_state *state)
 			return usage(p, "'%s': one word too many", arg);
 		w->stack = arg;
 		return 0;
+	case ARGP_KEY_ERROR:
+		return error_say(p, state);
 	case ARGP_KEY_END:
-		return p->command->argument && !w->stack ?
-			       usage(p, "no %s given", p->command->argument) :
-			       0;
+		return p->command->argument && !w->stack
+			       ? usage(p, "no %s given", p->command->argument)
+			       : 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -155,6 +190,8 @@ static error_t program_parse(int key, char *arg, struct argp_state *state)
 		p->at = state->next - 1;
 		state->next = state->argc;
 		return 0;
+	case ARGP_KEY_ERROR:
+		return error_say(p, state);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -176,19 +213,7 @@ static char *commands_help(int key, const char *text, void *input)
 	return strbuf_take(&b);
 }
 
-/* argp has stopped at argv[at] without a word of ours: an unknown option, or one without value. */
-static int parse_words(struct parse *p, const struct argp *argp, unsigned flags, int argc,
-		       char **argv)
-{
-	bool was_said;
-	int at = 0, r;
-
-	(void)was_said;
-	r = argp_parse(argp, argc, argv, flags | ARGP_NO_ERRS, &at, p);
-	return r;
-}
-
-static int find(struct parse *p)
+static int command_find(struct parse *p)
 {
 	const char *name = p->word ? p->word : p->table[0].name;
 
@@ -198,5 +223,115 @@ static int find(struct parse *p)
 			return 0;
 		}
 	}
-	return -usage(p, "'%s': no such command", name);
+	return usage(p, "'%s': no such command", name);
+}
+
+/* The words before the command, and its name. */
+static int program_words(struct parse *p, int argc, char **argv)
+{
+	const struct argp common = { .options = common_options, .parser = common_parse };
+	const struct argp_child children[] = { { .argp = &common }, { 0 } };
+	const struct argp argp = {
+		.parser = program_parse,
+		.args_doc = "[COMMAND ...]",
+		.doc = "Ask the running pygrowd which Python stacks make memory grow.\v",
+		.children = children,
+		.help_filter = commands_help,
+	};
+	int r;
+
+	r = argp_parse(&argp, argc, argv, ARGP_IN_ORDER | PARSE_FLAGS, NULL, p);
+	return r ? r : command_find(p);
+}
+
+/* The words after its name, which argp takes for the program's. */
+static int command_words(struct parse *p, int argc, char **argv)
+{
+	const struct argp common = { .options = common_options, .parser = common_parse };
+	const struct argp_child children[] = { { .argp = &common }, { 0 } };
+	const struct argp argp = {
+		.options = p->command->options,
+		.parser = command_parse,
+		.args_doc = p->command->argument,
+		.doc = p->command->help,
+		.children = children,
+	};
+	char *none[] = { NULL, NULL };
+	char name[64];
+
+	snprintf(name, sizeof(name), "pygrowctl %s", p->command->name);
+	if (!p->word) {
+		argc = 1;
+		argv = none;
+	} else {
+		argc -= p->at;
+		argv += p->at;
+	}
+	argv[0] = name;
+	return argp_parse(&argp, argc, argv, PARSE_FLAGS, NULL, p);
+}
+
+int command_main(const struct command *table, size_t n_commands, int argc, char **argv)
+{
+	struct command_words words = {
+		.socket = PGD_SOCKET_PATH,
+		.limit = LIMIT_DEFAULT,
+		.interval_sec = INTERVAL_SEC,
+	};
+	struct parse p = { .table = table, .n_commands = n_commands, .words = &words };
+
+	if (program_words(&p, argc, argv) || command_words(&p, argc, argv))
+		return EXIT_USAGE;
+	return p.command->run(&words) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* ── what the commands have in common ─────────────────────────────────────────────────────── */
+
+static json_object *request_new(const char *name, const struct command_words *w)
+{
+	json_object *request = json_object_new_object();
+	double since_sec;
+
+	json_object_object_add(request, "command", json_object_new_string(name));
+	json_object_object_add(request, "limit", json_object_new_int64(w->limit));
+	if (w->pid)
+		json_object_object_add(request, "pid", json_object_new_int64(w->pid));
+	if (w->stack)
+		json_object_object_add(request, "stack", json_object_new_string(w->stack));
+	if (w->since && clock_moment_parse(w->since, clock_realtime_sec(), &since_sec) == 0)
+		json_object_object_add(request, "since", json_object_new_double(since_sec));
+	return request;
+}
+
+int command_ask(const char *name, const struct command_words *w, json_object **ret)
+{
+	_cleanup_(json_object_putp) json_object *request = request_new(name, w);
+	char why[CLIENT_WHY_BYTES];
+	int r;
+
+	r = client_ask(w->socket, request, ret, why);
+	if (r < 0)
+		log_err(0, "%s", why);
+	return r;
+}
+
+int command_print(enum writer_view view, json_object *doc, const struct command_words *w)
+{
+	struct writer_options o;
+	int r;
+
+	writer_options_init(&o);
+	o.by = w->by;
+	r = writer_document(w->json ? &writer_json : &writer_text, stdout, view, doc, &o);
+	/* EPIPE: whoever read it has seen enough. */
+	return r < 0 && r != -EPIPE ? log_err(r, "write to stdout") : r;
+}
+
+int command_ask_and_print(const char *name, enum writer_view view, const struct command_words *w)
+{
+	_cleanup_(json_object_putp) json_object *doc = NULL;
+	int r;
+
+	r = command_ask(name, w, &doc);
+	return r < 0 ? r : command_print(view, doc, w);
 }

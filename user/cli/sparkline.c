@@ -33,6 +33,8 @@ char *sparkline_format(char buf[SPARKLINE_TEXT_MAX], const double *values, size_
 		low = fmin(low, cells[i]); /* fmin and fmax pass over NAN */
 		high = fmax(high, cells[i]);
 	}
+	if (!isfinite(low) || !isfinite(high))
+		n_cells = 0; /* nothing known */
 	if (high - low < SPARKLINE_FLAT_PART * high)
 		low = 0;
 	for (size_t i = 0; i < n_cells; i++) {

@@ -156,13 +156,12 @@ static void through_line(struct page *p, json_object *row, const struct writer_o
 	const char *id = field_text(row, "top_stack");
 	char here[PLACE_BYTES_MAX], there[PLACE_BYTES_MAX];
 	int64_t n = field_count(row, "blamed_stacks");
-	bool is_elsewhere =
-		through && (field_count(through, "line") != field_count(row, "line") ||
-			    strcmp(place_format(here, row), place_format(there, through)) != 0);
+	const char *from = place_format(here, row), *to = place_format(there, through);
 
 	strbuf_printf(&b, "     %" PRId64 " stack%s", n, n == 1 ? "" : "s");
-	if (is_elsewhere)
-		strbuf_printf(&b, "%s through %s", n == 1 ? "" : ", the fastest", there);
+	/* A function's row has no line of its own, so that any line of it is news. */
+	if (through && strcmp(from, to) != 0)
+		strbuf_printf(&b, "%s through %s", n == 1 ? "" : ", the fastest", to);
 	if (id)
 		strbuf_printf(&b, ": %s%s", o->is_live ? "pygrowctl show " : "stack ", id);
 	page_wrap(p, 2, "%s", b.buf);
@@ -290,10 +289,14 @@ static void frame_lines(struct page *p, json_object *stack)
 		json_object *frame = field_list_get(stack, "frames", i);
 		const char *file = field_text(frame, "file"), *name = field_text(frame, "function");
 		bool mark = !is_marked && blame && is_same_frame(frame, blame);
+		int64_t line = field_count(frame, "line");
+		char colon_line[24] = "";
 
 		is_marked = is_marked || mark;
-		page_wrap(p, 8, "%c %3zu  %s  %s:%" PRId64, mark ? '>' : ' ', i, name ? name : "?",
-			  file ? file : "?", field_count(frame, "line"));
+		if (line > 0)
+			snprintf(colon_line, sizeof(colon_line), ":%" PRId64, line);
+		page_wrap(p, 8, "%c %3zu  %s  %s%s", mark ? '>' : ' ', i, name ? name : "?",
+			  file ? file : "?", colon_line);
 	}
 	if (field_bool(stack, "truncated"))
 		page_line(p, "       … frames further out are missing");

@@ -377,9 +377,6 @@ static int socket_listen(struct ctl *c, const char *path)
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (c->fd < 0)
 		return -errno;
-	/* Before bind(), whose file takes this mode: no moment in which others could connect. */
-	if (fchmod(c->fd, 0660) < 0)
-		return -errno;
 	if (bind(c->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
 	c->path = strdup(path);
@@ -390,6 +387,9 @@ static int socket_listen(struct ctl *c, const char *path)
 	c->dev = st.st_dev;
 	c->ino = st.st_ino;
 	group_set(path);
+	/* Nobody can connect before listen(), whatever the umask has made of the file's mode. */
+	if (chmod(path, 0660) < 0)
+		return -errno;
 	return listen(c->fd, CTL_CLIENTS_MAX) < 0 ? -errno : 0;
 }
 

@@ -18,7 +18,7 @@
 #include "lib/cleanup.h"
 
 #define CTL_CLIENTS_MAX	      32
-#define CTL_ANSWERS_BYTES_MAX (128u << 20)
+#define CTL_ANSWERS_BYTES_MAX (65u << 20) /* the largest answer fits, a second one does not */
 
 /* Makes the answer to a request, which is any JSON object; called on the event loop. The caller
  * takes the answer over. NULL: out of memory. */

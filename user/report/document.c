@@ -103,7 +103,7 @@ static json_object *gc_new(const struct snapshot_gc *gc)
 	for (size_t i = 0; gc->known && i < PGD_GENERATIONS; i++) {
 		json_object_array_add(collections,
 				      json_object_new_int64((int64_t)gc->collections[i]));
-		json_object_array_add(pauses, jsonput_seconds_new(gc->pause_seconds[i]));
+		json_object_array_add(pauses, jsonput_decimal_new(gc->pause_seconds[i]));
 	}
 	jsonput_bool(o, "known", gc->known);
 	jsonput_object(o, "collections", collections);
@@ -147,8 +147,8 @@ static json_object *process_new(const struct snapshot_process *p, const struct r
 	jsonput_bytes(o, "live_bytes", sum->live_bytes);
 	jsonput_bytes(o, "live_bytes_error", sum->live_error);
 	jsonput_count(o, "live_blocks", sum->live_blocks);
-	jsonput_number(o, "growth_bytes_per_second", sum->growth_bytes_per_sec);
-	jsonput_number(o, "growth_error", sum->growth_error);
+	jsonput_decimal(o, "growth_bytes_per_second", sum->growth_bytes_per_sec);
+	jsonput_decimal(o, "growth_error", sum->growth_error);
 	jsonput_count(o, "samples", (int64_t)p->samples);
 	jsonput_count(o, "hits", (int64_t)p->hits);
 	jsonput_object(o, "sites", sites_new(p));
@@ -255,11 +255,11 @@ static json_object *stack_new(const struct snapshot_stack *s)
 	jsonput_bytes(o, "live_bytes", s->live_bytes);
 	jsonput_bytes(o, "live_bytes_error", s->live_bytes_error);
 	jsonput_count(o, "live_blocks", s->live_blocks);
-	jsonput_number(o, "growth_bytes_per_second", s->growth_bytes_per_second);
-	jsonput_number(o, "growth_error", s->growth_error);
+	jsonput_decimal(o, "growth_bytes_per_second", s->growth_bytes_per_second);
+	jsonput_decimal(o, "growth_error", s->growth_error);
 	put_trend(o, s);
 	jsonput_moment(o, "since", s->since);
-	jsonput_seconds(o, "age_seconds", s->age_seconds);
+	jsonput_decimal(o, "age_seconds", s->age_seconds);
 	jsonput_object(o, "survival", json_object_new_array());
 	jsonput_object(o, "types", json_object_new_array());
 	jsonput_object(o, "gc", stack_gc_new(s));
@@ -296,14 +296,14 @@ static json_object *row_new(const struct selection *s, enum rollup_by by,
 	jsonput_bytes(o, "live_bytes", row->all.live_bytes);
 	jsonput_bytes(o, "live_bytes_error", row->all.live_error);
 	jsonput_count(o, "live_blocks", row->all.live_blocks);
-	jsonput_number(o, "growth_bytes_per_second", row->all.growth_bytes_per_sec);
-	jsonput_number(o, "growth_error", row->all.growth_error);
+	jsonput_decimal(o, "growth_bytes_per_second", row->all.growth_bytes_per_sec);
+	jsonput_decimal(o, "growth_error", row->all.growth_error);
 	jsonput_count(o, "stacks", (int64_t)row->all.n_stacks);
 	jsonput_bytes(o, "blamed_live_bytes", row->blamed.live_bytes);
 	jsonput_bytes(o, "blamed_live_bytes_error", row->blamed.live_error);
 	jsonput_count(o, "blamed_live_blocks", row->blamed.live_blocks);
-	jsonput_number(o, "blamed_growth_bytes_per_second", row->blamed.growth_bytes_per_sec);
-	jsonput_number(o, "blamed_growth_error", row->blamed.growth_error);
+	jsonput_decimal(o, "blamed_growth_bytes_per_second", row->blamed.growth_bytes_per_sec);
+	jsonput_decimal(o, "blamed_growth_error", row->blamed.growth_error);
 	jsonput_count(o, "blamed_stacks", (int64_t)row->blamed.n_stacks);
 	n = row->blamed.n_stacks ? rollup_history(s->stacks, s->n, by, row, history) : 0;
 	jsonput_object(o, "blamed_history", history_new(history, n));
@@ -345,7 +345,7 @@ int document_new(const struct snapshot *snapshot, const struct document_options 
 		return -ENOMEM;
 	put_text(doc, "version", snapshot->version);
 	jsonput_moment(doc, "at", snapshot->at);
-	jsonput_seconds(doc, "uptime_seconds", snapshot->uptime_seconds);
+	jsonput_decimal(doc, "uptime_seconds", snapshot->uptime_seconds);
 	r = processes_new(snapshot, o->pid, &list);
 	if (r < 0)
 		return r;

@@ -57,14 +57,14 @@ void jsonput_number(json_object *o, const char *key, double value)
 	jsonput_object(o, key, double_new(value, "%.6g"));
 }
 
-json_object *jsonput_seconds_new(double value)
+json_object *jsonput_decimal_new(double value)
 {
 	return double_new(value, "%.3f");
 }
 
-void jsonput_seconds(json_object *o, const char *key, double value)
+void jsonput_decimal(json_object *o, const char *key, double value)
 {
-	jsonput_object(o, key, jsonput_seconds_new(value));
+	jsonput_object(o, key, jsonput_decimal_new(value));
 }
 
 void jsonput_moment(json_object *o, const char *key, double unix_sec)

@@ -44,7 +44,8 @@ static int find_pep626(const uint8_t *table, size_t n_bytes, int first, int offs
 	return 0;
 }
 
-/* Six bits a byte, lowest first, bit 6: more follow. A new entry (bit 7) or the end cuts it short. */
+/* Six bits a byte, lowest first, bit 6: more follow. A new entry (bit 7) or the end cuts it short.
+ */
 static uint32_t read_varint(const uint8_t *table, size_t n_bytes, size_t *at)
 {
 	uint32_t value = 0;
@@ -69,7 +70,8 @@ static int64_t read_svarint(const uint8_t *table, size_t n_bytes, size_t *at)
 }
 
 /* PEP 657: entries of one byte 1kkkklll (kind, length - 1 in two-byte units) and bytes below 0x80,
- * of which only a line's movement matters here. Columns are skipped by looking for the next bit 7. */
+ * of which only a line's movement matters here. Columns are skipped by looking for the next bit 7.
+ */
 static int find_pep657(const uint8_t *table, size_t n_bytes, int first, int offset)
 {
 	int64_t line = first, end = 0;

@@ -97,8 +97,9 @@ int pyobject_str(const struct pyruntime_names *n, const struct procmem *m, uint6
 	start = cut == PYOBJECT_CUT_START && length > chars_max ? length - chars_max : 0;
 	if (length < chars_max)
 		chars_max = length;
-	r = procmem_read(m, addr + (s.is_ascii ? n->str_ascii_data : n->str_wide_data) + start * s.kind,
-			 data, chars_max * s.kind);
+	r = procmem_read(
+		m, addr + (s.is_ascii ? n->str_ascii_data : n->str_wide_data) + start * s.kind,
+		data, chars_max * s.kind);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < chars_max; i++)

@@ -2,8 +2,8 @@
 /* user/sample/symbolize.c — see symbolize.h.
  *
  * The order of reading is what makes an answer true: type and check bytes, then the strings, then
- * type and check bytes once more. A code object that was freed or replaced meanwhile fails one of the
- * two looks, since what frees it also overwrites it or its successor has another check.
+ * type and check bytes once more. A code object that was freed or replaced meanwhile fails one of
+ * the two looks, since what frees it also overwrites it or its successor has another check.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -31,7 +31,7 @@ struct code {
 	int first_line;
 	uint8_t *table;
 	size_t table_bytes;
-	bool is_bad;	  /* a name was no str, or was cut */
+	bool is_bad; /* a name was no str, or was cut */
 	bool is_internal;
 	UT_hash_handle hh;
 };
@@ -70,7 +70,7 @@ static void forget_all(struct symbolize *s)
 {
 	struct code *c, *next;
 
-	HASH_ITER(hh, s->codes, c, next) {
+	HASH_ITER (hh, s->codes, c, next) {
 		HASH_DEL(s->codes, c);
 		code_free(c);
 	}
@@ -111,8 +111,8 @@ static char *read_name(const struct symbolize *s, struct code *c, uint32_t offse
 
 	r = procmem_u64(s->m, c->key.code + offset, &addr);
 	if (r == 0)
-		r = pyobject_str(&s->rt->names, s->m, addr, SYMBOLIZE_NAME_MAX, SYMBOLIZE_NAME_MAX * 4,
-				 cut, &b);
+		r = pyobject_str(&s->rt->names, s->m, addr, SYMBOLIZE_NAME_MAX,
+				 SYMBOLIZE_NAME_MAX * 4, cut, &b);
 	if (r == -ENOMEM)
 		return NULL;
 	if (r != 0)

@@ -16,17 +16,18 @@
 #include "target/procmem.h"
 #include "target/pyruntime.h"
 
-#define SYMBOLIZE_NAME_MAX 256	  /* characters of a function's or file's name; longer: cut, "…" */
-#define SYMBOLIZE_CODES_MAX 65536 /* remembered code objects; then the table is emptied */
+#define SYMBOLIZE_NAME_MAX	  256 /* characters of a function's or file's name; longer: cut, "…" */
+#define SYMBOLIZE_CODES_MAX	  65536 /* remembered code objects; then the table is emptied */
 #define SYMBOLIZE_TABLE_BYTES_MAX (1u << 20) /* longest line table read */
-#define SYMBOLIZE_CACHE_BYTES_MAX (16u << 20)	  /* of all that is remembered; then it is emptied */
+#define SYMBOLIZE_CACHE_BYTES_MAX (16u << 20) /* of all that is remembered; then it is emptied */
 
 struct symbolize;
 
 struct symbol {
-	char function[SYMBOLIZE_NAME_MAX * 4 + 8]; /* UTF-8; qualified where CPython knows it (3.11+) */
+	char function[SYMBOLIZE_NAME_MAX * 4 +
+		      8]; /* UTF-8; qualified where CPython knows it (3.11+) */
 	char file[SYMBOLIZE_NAME_MAX * 4 + 8];
-	int line;				   /* 0: not known */
+	int line; /* 0: not known */
 	bool is_internal; /* the interpreter's own frame, in no traceback: leave it out */
 };
 

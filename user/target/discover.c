@@ -22,7 +22,12 @@
 /* A process with more is searched only so far; PyTorch maps about 150. */
 #define FILES_MAX 1024
 
-enum rank { RANK_EXE = 0, RANK_NAMED, RANK_OTHER, RANK_MAX };
+enum rank {
+	RANK_EXE = 0,
+	RANK_NAMED,
+	RANK_OTHER,
+	RANK_MAX
+};
 
 struct file {
 	uint64_t start, end, offset; /* of its first executable mapping */
@@ -127,9 +132,9 @@ static int files_add(struct files *f, const struct procfs *fs, pid_t pid,
 			       .path = strdup(map->path) };
 	if (!file->path)
 		return -ENOMEM;
-	file->rank = is_exe(fs, pid, map)	? RANK_EXE :
-		     is_python_name(map->path) ? RANK_NAMED :
-						  RANK_OTHER;
+	file->rank = is_exe(fs, pid, map)	 ? RANK_EXE
+		     : is_python_name(map->path) ? RANK_NAMED
+						 : RANK_OTHER;
 	f->n++;
 	return 0;
 }
@@ -167,10 +172,10 @@ static bool is_same_file(const char *path, const struct file *file, bool any_dev
 	return !stat(path, &st) && st.st_ino == file->inode && (any_dev || st.st_dev == file->dev);
 }
 
-/* A path under which we reach the very file that is mapped. In order: the exe link (any state of the
- * file), the name as the process sees it, the name as we see it (chroot: maps shows it from our
- * root), the mapping itself (needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN). Last, the name with the
- * right inode on a device that stat(2) numbers otherwise. */
+/* A path under which we reach the very file that is mapped. In order: the exe link (any state of
+ * the file), the name as the process sees it, the name as we see it (chroot: maps shows it from our
+ * root), the mapping itself (needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN). Last, the name with
+ * the right inode on a device that stat(2) numbers otherwise. */
 static int path_of(const struct procfs *fs, pid_t pid, const struct file *file, char **ret)
 {
 	char buf[PROCFS_PATH_MAX + 64], inner[PROCFS_PATH_MAX], range[64];
@@ -266,10 +271,12 @@ static int say_denied(struct strbuf *why, pid_t pid, int err)
 static int say_error(struct strbuf *why, pid_t pid, int err)
 {
 	if (err == -ESRCH)
-		return say(why, err, "no process %d: it has exited, or has another PID here", (int)pid);
+		return say(why, err, "no process %d: it has exited, or has another PID here",
+			   (int)pid);
 	if (err == -EACCES || err == -EPERM)
 		return say_denied(why, pid, err);
-	return say(why, err, "cannot read what process %d has mapped: %s", (int)pid, strerror(-err));
+	return say(why, err, "cannot read what process %d has mapped: %s", (int)pid,
+		   strerror(-err));
 }
 
 static int say_not_found(const struct search *s, const struct files *files, struct strbuf *why)
@@ -285,17 +292,20 @@ static int say_not_found(const struct search *s, const struct files *files, stru
 	if (s->old) {
 		base = base_of(s->old->path);
 		if (strstr(base, "python2"))
-			return say(why, -ENOTSUP,
-				   "process %d runs Python 2 (%s): supported are CPython 3.8 to 3.14", pid,
-				   base);
-		return say(why, -ENOTSUP,
-			   "process %d runs a Python older than 3.7 (%s): supported are CPython 3.8 "
-			   "to 3.14",
-			   pid, base);
+			return say(
+				why, -ENOTSUP,
+				"process %d runs Python 2 (%s): supported are CPython 3.8 to 3.14",
+				pid, base);
+		return say(
+			why, -ENOTSUP,
+			"process %d runs a Python older than 3.7 (%s): supported are CPython 3.8 "
+			"to 3.14",
+			pid, base);
 	}
 	for (size_t i = 0; i < files->n; i++)
 		if (strstr(base_of(files->v[i].path), "pypy"))
-			return say(why, -ENOTSUP, "process %d runs PyPy: only CPython is supported", pid);
+			return say(why, -ENOTSUP, "process %d runs PyPy: only CPython is supported",
+				   pid);
 	return say(why, -ENOEXEC,
 		   "process %d is not Python: no file that it has mapped defines _PyRuntime", pid);
 }
@@ -411,9 +421,11 @@ static int check_process(const struct procfs *fs, pid_t pid, uint64_t *ret_start
 	if (r < 0)
 		return say_error(why, pid, r);
 	if (st.is_kernel_thread)
-		return say(why, -ENOEXEC, "process %d is a kernel thread: it runs no Python", (int)pid);
+		return say(why, -ENOEXEC, "process %d is a kernel thread: it runs no Python",
+			   (int)pid);
 	if (st.state == 'Z' || st.state == 'X')
-		return say(why, -ESRCH, "process %d is a zombie: it has exited, its parent %d did not wait",
+		return say(why, -ESRCH,
+			   "process %d is a zombie: it has exited, its parent %d did not wait",
 			   (int)pid, (int)st.ppid);
 	*ret_start_ticks = st.start_ticks;
 	return 0;

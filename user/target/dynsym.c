@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* user/target/dynsym.c — see dynsym.h. libelf checks section headers against the file's size; what it
- * does not check (string offsets, that a table ends in a NUL) is checked here. */
+/* user/target/dynsym.c — see dynsym.h. libelf checks section headers against the file's size; what
+ * it does not check (string offsets, that a table ends in a NUL) is checked here. */
 #include <errno.h>
 #include <fcntl.h>
 #include <gelf.h>

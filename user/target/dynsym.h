@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/target/dynsym.h — a cheap look into an ELF file's dynamic symbols.
  *
- * elf.h reads a whole file to answer everything; this reads only the section headers and the dynamic
- * symbols, so that discover.c can ask each of the hundred files which a process has mapped "do you
- * define _PyRuntime?". Reads the file, maps nothing. x86-64 only.
+ * elf.h reads a whole file to answer everything; this reads only the section headers and the
+ * dynamic symbols, so that discover.c can ask each of the hundred files which a process has mapped
+ * "do you define _PyRuntime?". Reads the file, maps nothing. x86-64 only.
  */
 #ifndef USER_TARGET_DYNSYM_H
 #define USER_TARGET_DYNSYM_H

@@ -46,8 +46,9 @@ int elf_offset_to_vaddr(const struct elf_image *e, uint64_t offset, uint64_t *re
 /* The same bytes in place, NULL if elf_read() would fail. Owned by `e`. */
 const uint8_t *elf_bytes(const struct elf_image *e, uint64_t vaddr, size_t n_bytes);
 
-#define ELF_TEXT_BYTES_MAX (64u << 20) /* ranges past it are left out: no interpreter is that big \
-					*/
+#define ELF_TEXT_BYTES_MAX                                                     \
+	(64u << 20) /* ranges past it are left out: no interpreter is that big \
+		     */
 
 struct elf_range {
 	uint64_t start; /* vaddr */

@@ -81,7 +81,8 @@ int procfs_stat(const struct procfs *fs, pid_t pid, struct procfs_stat *ret)
 	if (n >= sizeof(st.comm))
 		n = sizeof(st.comm) - 1;
 	memcpy(st.comm, open + 1, n);
-	/* fields 3 to 22: state ppid ... flags(9) ... utime(14) stime(15) ... threads(20) . start(22) */
+	/* fields 3 to 22: state ppid ... flags(9) ... utime(14) stime(15) ... threads(20) .
+	 * start(22) */
 	r = sscanf(close + 1,
 		   " %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %" SCNu64 " %" SCNu64
 		   " %*d %*d %*d %*d %" SCNu32 " %*d %" SCNu64,
@@ -105,12 +106,27 @@ static const char *line_value(const char *text, const char *name)
 	return NULL;
 }
 
+/* Last number of a line of them; `none` if it has none. */
+static pid_t last_number(const char *v, pid_t none)
+{
+	char *end;
+
+	while (*v && *v != '\n') {
+		long id = strtol(v, &end, 10);
+
+		if (end == v)
+			break;
+		none = (pid_t)id;
+		v = end + strspn(end, " \t");
+	}
+	return none;
+}
+
 int procfs_status(const struct procfs *fs, pid_t pid, struct procfs_status *ret)
 {
 	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
 	struct procfs_status st = { .inner_pid = pid, .seccomp_mode = -1 };
 	const char *v;
-	char *end;
 	int r;
 
 	r = read_file(fs, pid, "status", PROCFS_FILE_BYTES_MAX, &b);
@@ -120,15 +136,8 @@ int procfs_status(const struct procfs *fs, pid_t pid, struct procfs_status *ret)
 	if (!v || sscanf(v, " %u", &st.uid) != 1)
 		return -EBADMSG;
 	v = line_value(b.buf, "NSpid"); /* outermost first */
-	while (v && *v && *v != '\n') {
-		long id = strtol(v, &end, 10);
-
-		if (end == v)
-			break;
-		st.inner_pid = (pid_t)id;
-		for (v = end; *v == ' ' || *v == '\t'; v++)
-			;
-	}
+	if (v)
+		st.inner_pid = last_number(v, pid);
 	v = line_value(b.buf, "Seccomp");
 	if (v)
 		sscanf(v, " %d", &st.seccomp_mode);
@@ -262,7 +271,8 @@ static bool is_unit(const char *name, size_t len)
 	return false;
 }
 
-/* cgroup v2 has one line "0::/path"; hybrid and v1 name systemd's own tree "1:name=systemd:/path". */
+/* cgroup v2 has one line "0::/path"; hybrid and v1 name systemd's own tree "1:name=systemd:/path".
+ */
 int procfs_unit(const struct procfs *fs, pid_t pid, struct strbuf *ret)
 {
 	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/target/procfs.h — what does /proc say of a process?
  *
- * The root is settable, so that a test can give a tree of its own. Everything in there is written by
- * somebody else and may vanish between two lines: all functions return -ESRCH for a process that is
- * gone, -EACCES or -EPERM for one that we may not look into, -EBADMSG for text we do not understand;
- * results are untouched then.
+ * The root is settable, so that a test can give a tree of its own. Everything in there is written
+ * by somebody else and may vanish between two lines: all functions return -ESRCH for a process that
+ * is gone, -EACCES or -EPERM for one that we may not look into, -EBADMSG for text we do not
+ * understand; results are untouched then.
  */
 #ifndef USER_TARGET_PROCFS_H
 #define USER_TARGET_PROCFS_H
@@ -17,10 +17,10 @@
 #include "lib/cleanup.h"
 #include "lib/strbuf.h"
 
-#define PROCFS_PATH_MAX	       4352 /* root, PID, a name and a path of PATH_MAX */
-#define PROCFS_TEXT_BYTES_MAX  4096 /* longer command lines are cut, "..." */
-#define PROCFS_FILE_BYTES_MAX  (1u << 20) /* environ, cgroup: the rest is not looked at */
-#define PROCFS_COMM_BYTES      64
+#define PROCFS_PATH_MAX	      4352 /* root, PID, a name and a path of PATH_MAX */
+#define PROCFS_TEXT_BYTES_MAX 4096 /* longer command lines are cut, "..." */
+#define PROCFS_FILE_BYTES_MAX (1u << 20) /* environ, cgroup: the rest is not looked at */
+#define PROCFS_COMM_BYTES     64
 
 struct procfs {
 	const char *root; /* "/proc" */
@@ -32,7 +32,7 @@ int procfs_path(const struct procfs *fs, pid_t pid, const char *name, char *buf,
 /* ── /proc/PID/stat ───────────────────────────────────────────────────────────────────────── */
 struct procfs_stat {
 	char comm[PROCFS_COMM_BYTES]; /* may hold blanks, brackets, control characters */
-	char state;		      /* 'R', 'S', 'D', 'T', 'Z', ... */
+	char state; /* 'R', 'S', 'D', 'T', 'Z', ... */
 	pid_t ppid;
 	bool is_kernel_thread;
 	uint64_t cpu_ticks; /* user + system, all threads, sysconf(_SC_CLK_TCK) a second */
@@ -43,8 +43,8 @@ int procfs_stat(const struct procfs *fs, pid_t pid, struct procfs_stat *ret);
 
 /* ── /proc/PID/status ─────────────────────────────────────────────────────────────────────── */
 struct procfs_status {
-	uid_t uid;	  /* real */
-	pid_t inner_pid;  /* its PID in its own, innermost namespace */
+	uid_t uid; /* real */
+	pid_t inner_pid; /* its PID in its own, innermost namespace */
 	int seccomp_mode; /* 0: none, 1: strict, 2: filtered; -1: kernel does not say */
 };
 int procfs_status(const struct procfs *fs, pid_t pid, struct procfs_status *ret);
@@ -52,11 +52,11 @@ int procfs_status(const struct procfs *fs, pid_t pid, struct procfs_status *ret)
 /* ── /proc/PID/maps ───────────────────────────────────────────────────────────────────────── */
 struct procfs_map {
 	uint64_t start, end; /* [start, end) */
-	uint64_t offset;     /* in the file */
+	uint64_t offset; /* in the file */
 	bool is_exec, is_write;
 	dev_t dev; /* as the kernel counts; differs from stat(2) on overlayfs before 6.6, btrfs */
 	ino_t inode;
-	bool is_deleted;  /* the name has no file any more, or another one */
+	bool is_deleted; /* the name has no file any more, or another one */
 	const char *path; /* "" for anonymous; without " (deleted)"; until the next call */
 };
 
@@ -84,7 +84,8 @@ struct procfs_memory {
 int procfs_memory(const struct procfs *fs, pid_t pid, struct procfs_memory *ret);
 
 /* ── words ────────────────────────────────────────────────────────────────────────────────── */
-/* Arguments with blanks between, unprintable characters escaped (escape.h); "[comm]" for an empty one. */
+/* Arguments with blanks between, unprintable characters escaped (escape.h); "[comm]" for an empty
+ * one. */
 int procfs_cmdline(const struct procfs *fs, pid_t pid, struct strbuf *ret);
 /* systemd's unit: the innermost "*.service" or "*.scope" of its cgroup. -ENOENT: none. */
 int procfs_unit(const struct procfs *fs, pid_t pid, struct strbuf *ret);

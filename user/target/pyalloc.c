@@ -19,7 +19,7 @@ struct slot {
 	uint64_t functions[4]; /* malloc, calloc, realloc, free */
 };
 
-#define HOOKS_MAX	 4  /* hooks upon hooks */
+#define HOOKS_MAX	 4 /* hooks upon hooks */
 #define DECODE_BYTES_MAX 64 /* the slot is read right at the start of PyObject_Malloc */
 
 static bool is_text(const struct discover *d, uint64_t addr)
@@ -80,7 +80,8 @@ static int decode_slot(const struct discover *d, const struct procmem *m, const 
 		if (!insn.mem.is_used || !insn.mem.is_rip)
 			continue;
 		for (int back = 0; back <= 8; back += 8) {
-			if (procmem_read(m, insn.target + d->bias - (uint64_t)back, &s, sizeof(s)) < 0)
+			if (procmem_read(m, insn.target + d->bias - (uint64_t)back, &s, sizeof(s)) <
+			    0)
 				continue;
 			if (is_own_slot(d, &s)) {
 				*ret = s;
@@ -120,7 +121,7 @@ static enum pyalloc_kind unwrap(const struct discover *d, const struct procmem *
 		*s = inner;
 		is_hooked = true;
 	}
-	if (!is_own_slot(d, s))
+	if (s->ctx || !is_own_slot(d, s))
 		return PYALLOC_FOREIGN;
 	return is_hooked ? PYALLOC_HOOKED : PYALLOC_PYMALLOC;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/target/pyalloc.h — do this process's objects come from pymalloc?
  *
- * Read from the live allocator slots, not from the environment: PYTHONMALLOC, -X dev, -X tracemalloc
- * and PyMem_SetAllocator() all end there, whenever they were called.
+ * Read from the live allocator slots, not from the environment: PYTHONMALLOC, -X dev, -X
+ * tracemalloc and PyMem_SetAllocator() all end there, whenever they were called.
  */
 #ifndef USER_TARGET_PYALLOC_H
 #define USER_TARGET_PYALLOC_H
@@ -13,10 +13,10 @@
 
 enum pyalloc_kind {
 	PYALLOC_PYMALLOC = 0, /* the default */
-	PYALLOC_HOOKED,	      /* pymalloc under a hook of the interpreter's own (tracemalloc) */
-	PYALLOC_MALLOC,	      /* PYTHONMALLOC=malloc: libc serves everything */
-	PYALLOC_DEBUG,	      /* PYTHONMALLOC=debug, malloc_debug, -X dev */
-	PYALLOC_FOREIGN,      /* somebody else's functions: PyMem_SetAllocator() in an extension */
+	PYALLOC_HOOKED, /* pymalloc under a hook of the interpreter's own (tracemalloc) */
+	PYALLOC_MALLOC, /* PYTHONMALLOC=malloc: libc serves everything */
+	PYALLOC_DEBUG, /* PYTHONMALLOC=debug, malloc_debug, -X dev */
+	PYALLOC_FOREIGN, /* somebody else's functions: PyMem_SetAllocator() in an extension */
 	PYALLOC_KIND_MAX
 };
 

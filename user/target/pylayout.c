@@ -6,8 +6,8 @@
  *	 0        32      40      48      56      64  68 69  72
  *	┌────────┬───────┬───────┬───────┬───────┬───┬──┬───┐
  *	│  ...   │ code  │  ...  │ back  │ instr │...│  │own│      frame_start 32, frame_bytes 40:
- *	└────────┴───────┴───────┴───────┴───────┴───┴──┴───┘      code 0, back 16, lasti 24, owner 37
- *	         └────────── one read ───────────────────────┘
+ *	└────────┴───────┴───────┴───────┴───────┴───┴──┴───┘      code 0, back 16, lasti 24, owner
+ *37 └────────── one read ───────────────────────┘
  */
 #include <errno.h>
 #include <string.h>
@@ -19,27 +19,58 @@
 
 /* 3.8 to 3.10 walk PyFrameObjects. What tells two code objects at one address apart: the addresses
  * of file name, name and line table, which lie side by side. */
-#define WALK_FRAME_OBJECT(tstate, thread_id, lasti, kind)                                          \
-	.walk = { .runtime_tstate = (tstate), .tstate_thread_id = (thread_id), .tstate_frame = 24, \
-		  .cframe_frame = NO, .frame_start = 24, .frame_bytes = 88, .frame_code = 8,       \
-		  .frame_back = 0, .frame_lasti = (lasti)-24, .frame_owner = NO,                   \
-		  .owner_skip = 0, .lasti_kind = (kind), .code_mask = ~0ULL, .code_bytes = 0,      \
-		  .code_check = 104, .code_check_bytes = 24 }
+#define WALK_FRAME_OBJECT(tstate, thread_id, lasti, kind) \
+	.walk = { .runtime_tstate = (tstate),             \
+		  .tstate_thread_id = (thread_id),        \
+		  .tstate_frame = 24,                     \
+		  .cframe_frame = NO,                     \
+		  .frame_start = 24,                      \
+		  .frame_bytes = 88,                      \
+		  .frame_code = 8,                        \
+		  .frame_back = 0,                        \
+		  .frame_lasti = (lasti)-24,              \
+		  .frame_owner = NO,                      \
+		  .owner_skip = 0,                        \
+		  .lasti_kind = (kind),                   \
+		  .code_mask = ~0ULL,                     \
+		  .code_bytes = 0,                        \
+		  .code_check = 104,                      \
+		  .code_check_bytes = 24 }
 
 /* 3.12 on: code objects carry a number of their own, co_version. */
-#define WALK_INTERPRETER_FRAME(thread_id, frame, cframe, owner, mask, code)                        \
-	.walk = { .runtime_tstate = NO, .tstate_thread_id = (thread_id), .tstate_frame = (frame),  \
-		  .cframe_frame = (cframe), .frame_start = 0, .frame_bytes = 80, .frame_code = 0,  \
-		  .frame_back = 8, .frame_lasti = 56, .frame_owner = (owner), .owner_skip = 3,     \
-		  .lasti_kind = PGD_LASTI_POINTER, .code_mask = (mask), .code_bytes = (code),      \
-		  .code_check = 92, .code_check_bytes = 4 }
+#define WALK_INTERPRETER_FRAME(thread_id, frame, cframe, owner, mask, code) \
+	.walk = { .runtime_tstate = NO,                                     \
+		  .tstate_thread_id = (thread_id),                          \
+		  .tstate_frame = (frame),                                  \
+		  .cframe_frame = (cframe),                                 \
+		  .frame_start = 0,                                         \
+		  .frame_bytes = 80,                                        \
+		  .frame_code = 0,                                          \
+		  .frame_back = 8,                                          \
+		  .frame_lasti = 56,                                        \
+		  .frame_owner = (owner),                                   \
+		  .owner_skip = 3,                                          \
+		  .lasti_kind = PGD_LASTI_POINTER,                          \
+		  .code_mask = (mask),                                      \
+		  .code_bytes = (code),                                     \
+		  .code_check = 92,                                         \
+		  .code_check_bytes = 4 }
 
-#define NAMES(file, name, qual, line, table, kind, ascii, wide)                                    \
-	.names = { .ob_type = 8, .code_filename = (file), .code_name = (name),                     \
-		   .code_qualname = (qual), .code_firstlineno = (line),                            \
-		   .code_linetable = (table), .pyline = (kind), .str_length = 16, .str_state = 32, \
-		   .str_ascii_data = (ascii), .str_wide_data = (wide), .bytes_size = 16,           \
-		   .bytes_data = 32, .type_name = 24 }
+#define NAMES(file, name, qual, line, table, kind, ascii, wide) \
+	.names = { .ob_type = 8,                                \
+		   .code_filename = (file),                     \
+		   .code_name = (name),                         \
+		   .code_qualname = (qual),                     \
+		   .code_firstlineno = (line),                  \
+		   .code_linetable = (table),                   \
+		   .pyline = (kind),                            \
+		   .str_length = 16,                            \
+		   .str_state = 32,                             \
+		   .str_ascii_data = (ascii),                   \
+		   .str_wide_data = (wide),                     \
+		   .bytes_size = 16,                            \
+		   .bytes_data = 32,                            \
+		   .type_name = 24 }
 
 /* clang-format off */
 static const struct pylayout rows[] = {
@@ -118,13 +149,13 @@ const struct pylayout *pylayout_of(uint32_t version_hex)
  */
 enum field {
 	F_INTERP_HEAD = 0, /* runtime_state.interpreters_head */
-	F_INTERP_NEXT,	   /* interpreter_state.next */
-	F_TSTATE_HEAD,	   /* interpreter_state.threads_head */
-	F_GC,		   /* interpreter_state.gc */
-	F_TSTATE_NEXT,	   /* thread_state.next */
-	F_FRAME,	   /* thread_state.current_frame */
-	F_THREAD_ID,	   /* thread_state.thread_id */
-	F_BACK,		   /* interpreter_frame.previous, executable, instr_ptr, owner */
+	F_INTERP_NEXT, /* interpreter_state.next */
+	F_TSTATE_HEAD, /* interpreter_state.threads_head */
+	F_GC, /* interpreter_state.gc */
+	F_TSTATE_NEXT, /* thread_state.next */
+	F_FRAME, /* thread_state.current_frame */
+	F_THREAD_ID, /* thread_state.thread_id */
+	F_BACK, /* interpreter_frame.previous, executable, instr_ptr, owner */
 	F_CODE,
 	F_INSTR,
 	F_OWNER,
@@ -134,8 +165,8 @@ enum field {
 	F_LINETABLE,
 	F_FIRSTLINENO,
 	F_CODE_BYTES, /* code_object.co_code_adaptive */
-	F_OB_TYPE,    /* pyobject.ob_type */
-	F_TP_NAME,    /* type_object.tp_name */
+	F_OB_TYPE, /* pyobject.ob_type */
+	F_TP_NAME, /* type_object.tp_name */
 	F_BYTES_SIZE, /* bytes_object.ob_size, ob_sval */
 	F_BYTES_DATA,
 	F_STR_STATE, /* unicode_object.state, length, asciiobject_size */

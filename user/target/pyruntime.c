@@ -13,9 +13,9 @@
 #include "target/pylayout.h"
 #include "target/pyversion.h"
 
-#define SUPPORTED	 "supported are CPython 3.8 to 3.14"
-#define THREADS_MAX	 256 /* looked at by the self-test */
-#define SELFTEST_ROUNDS	 20  /* a busy thread changes its frames while we read */
+#define SUPPORTED	"supported are CPython 3.8 to 3.14"
+#define THREADS_MAX	256 /* looked at by the self-test */
+#define SELFTEST_ROUNDS 20 /* a busy thread changes its frames while we read */
 
 static int say(struct strbuf *why, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -50,10 +50,12 @@ static int check_build(const struct discover *d, struct pyruntime *rt, struct st
 
 	r = pyversion_find(d->elf, d->name, &rt->version_hex, rt->version, sizeof(rt->version));
 	if (r < 0)
-		return say(why, -ENOTSUP, "cannot tell the version of Python in %s of process %d: %s",
-			   d->name, pid, SUPPORTED);
+		return say(why, -ENOTSUP,
+			   "cannot tell the version of Python in %s of process %d: %s", d->name,
+			   pid, SUPPORTED);
 	if (!pylayout_of(rt->version_hex))
-		return say(why, -ENOTSUP, "process %d runs Python %s: %s", pid, rt->version, SUPPORTED);
+		return say(why, -ENOTSUP, "process %d runs Python %s: %s", pid, rt->version,
+			   SUPPORTED);
 	if (is_debug_build(d))
 		return say(why, -ENOTSUP,
 			   "process %d runs a debug build of Python %s: its objects have another "
@@ -65,8 +67,8 @@ static int check_build(const struct discover *d, struct pyruntime *rt, struct st
 /* ── layout ───────────────────────────────────────────────────────────────────────────────── */
 
 /* _Py_DebugOffsets is the first member of _PyRuntime, and initialised in the file already. */
-static int load_layout(const struct discover *d, const struct procmem *m, const struct pyruntime *rt,
-		       struct pylayout *ret, struct strbuf *why)
+static int load_layout(const struct discover *d, const struct procmem *m,
+		       const struct pyruntime *rt, struct pylayout *ret, struct strbuf *why)
 {
 	uint8_t bytes[PYLAYOUT_DEBUG_OFFSETS_BYTES];
 	int r, pid = (int)d->pid;
@@ -78,14 +80,15 @@ static int load_layout(const struct discover *d, const struct procmem *m, const 
 			   r == -EPERM ? ", which needs CAP_SYS_PTRACE" : "");
 	r = pylayout_apply_debug_offsets(ret, rt->version_hex, bytes, sizeof(bytes));
 	if (r == -ENOTSUP)
-		return say(why, r,
-			   "process %d runs a free-threaded build of Python %s: it has no pymalloc, "
-			   "supported are builds with the GIL",
-			   pid, rt->version);
+		return say(
+			why, r,
+			"process %d runs a free-threaded build of Python %s: it has no pymalloc, "
+			"supported are builds with the GIL",
+			pid, rt->version);
 	if (r == -EBADMSG || (r == -ENOENT && rt->version_hex >= 0x030d0000))
 		return say(why, -EBADMSG,
-			   "process %d says to be Python %s, but its _Py_DebugOffsets do not fit", pid,
-			   rt->version);
+			   "process %d says to be Python %s, but its _Py_DebugOffsets do not fit",
+			   pid, rt->version);
 	return 0;
 }
 
@@ -98,8 +101,8 @@ static int check_allocator(const struct discover *d, const struct procmem *m,
 	r = pyalloc_check(d, m, l, rt->runtime, &kind);
 	if (r < 0)
 		return say(why, r == -ENOENT ? -EBADMSG : r,
-			   "cannot find the allocator of Python %s in %s of process %d", rt->version,
-			   d->name, pid);
+			   "cannot find the allocator of Python %s in %s of process %d",
+			   rt->version, d->name, pid);
 	rt->is_hooked = kind == PYALLOC_HOOKED;
 	if (kind == PYALLOC_MALLOC)
 		return say(why, -ENOTSUP,
@@ -245,8 +248,8 @@ int pyruntime_threads(const struct pyruntime *rt, const struct procmem *m, uint6
 
 /* ── self-test ────────────────────────────────────────────────────────────────────────────── */
 
-/* > 0: frames, all of them code objects; 0: no frame; -EAGAIN: cut or in motion; -EBADMSG: a frame's
- * code is no code object. */
+/* > 0: frames, all of them code objects; 0: no frame; -EAGAIN: cut or in motion; -EBADMSG: a
+ * frame's code is no code object. */
 static int check_thread(const struct pyruntime *rt, const struct procmem *m, uint64_t tstate)
 {
 	struct pgd_stack_event ev;
@@ -299,10 +302,11 @@ int pyruntime_selftest(const struct pyruntime *rt, const struct procmem *m, stru
 		if (has_frames && rt->walk.runtime_tstate != PGD_NO_OFFSET)
 			return 0;
 		if (has_frames)
-			return say(why, -EBADMSG,
-				   "the thread key of Python %s leads to no thread state: supported "
-				   "is glibc (is this musl?)",
-				   rt->version);
+			return say(
+				why, -EBADMSG,
+				"the thread key of Python %s leads to no thread state: supported "
+				"is glibc (is this musl?)",
+				rt->version);
 	}
 	if (has_bad)
 		return say(why, -EBADMSG,

@@ -26,7 +26,8 @@ int pyversion_parse(const char *text, uint32_t *ret_hex)
 	for (unsigned int i = 0xa; n == 5 && serial < 16 && i <= 0xc; i++)
 		if (!strcmp(word, levels[i]))
 			level = i;
-	*ret_hex = major << 24 | minor << 16 | micro << 8 | level << 4 | (level == 0xf ? 0 : serial);
+	*ret_hex =
+		major << 24 | minor << 16 | micro << 8 | level << 4 | (level == 0xf ? 0 : serial);
 	return 0;
 }
 
@@ -49,7 +50,8 @@ static int read_text(const struct elf_image *e, uint64_t vaddr, char *buf, size_
 		if (elf_read(e, vaddr + i, buf + i, 1) < 0)
 			return -ENOENT;
 		if (!buf[i])
-			return i >= 5 && buf[1] == '.' && pyversion_parse(buf, &hex) == 0 ? 0 : -ENOENT;
+			return i >= 5 && buf[1] == '.' && pyversion_parse(buf, &hex) == 0 ? 0
+											  : -ENOENT;
 		if (!isalnum((unsigned char)buf[i]) && buf[i] != '.' && buf[i] != '+')
 			return -ENOENT;
 	}

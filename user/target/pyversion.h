@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/target/pyversion.h — which release of CPython is in this file?
  *
- * 3.11 and later export the number (Py_Version). Before, Py_GetVersion() passes the text "3.9.2" to a
- * printf: found by decoding it. Last, the file's name, which does not know the micro version.
+ * 3.11 and later export the number (Py_Version). Before, Py_GetVersion() passes the text "3.9.2" to
+ * a printf: found by decoding it. Last, the file's name, which does not know the micro version.
  */
 #ifndef USER_TARGET_PYVERSION_H
 #define USER_TARGET_PYVERSION_H

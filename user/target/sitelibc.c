@@ -5,8 +5,8 @@
  * A block comes out behind the call of whatever ends in malloc: malloc itself, PyMem_RawMalloc (in
  * unoptimised builds that jumps through the allocator slot to a static that jumps to malloc, so no
  * instruction of the interpreter sees the block before PyMem_RawMalloc's caller), or a local
- * function that only jumps on. What ends in realloc on one path only (PyMem_Realloc) is
- * SITE_RESIZED.
+ * function that only jumps on. Cold code calls through the raw allocator's slots itself. What ends
+ * in realloc on one path only (PyMem_Realloc) is SITE_RESIZED.
  */
 #include "target/sites_internal.h"
 
@@ -14,6 +14,8 @@
 #include <string.h>
 
 #define ALLOCATORS_MAX 64 /* local functions; more are left out and counted */
+#define RAW_SLOTS_MAX  8
+#define RAW_INSNS_MAX  64 /* looked at in a PyMem_Raw function */
 
 enum role {
 	ROLE_NONE = 0,
@@ -34,6 +36,9 @@ struct libc {
 	struct allocator
 		v[ALLOCATORS_MAX]; /* functions of this file that return what libc returned */
 	size_t n;
+	uint64_t raw_slots[RAW_SLOTS_MAX]; /* pointers to malloc, calloc, realloc of the raw domain
+					    */
+	size_t n_raw_slots;
 };
 
 static const struct {
@@ -90,6 +95,9 @@ static enum role role_of(const struct libc *l, const struct sitescan_branch *b)
 			 : is_direct(b) && a->vaddr == b->target)
 			return a->role;
 	}
+	for (size_t k = 0; b->op == INSN_CALL_IND && k < l->n_raw_slots; k++)
+		if (l->raw_slots[k] == b->target)
+			return ROLE_ALLOC;
 	return ROLE_NONE;
 }
 
@@ -149,13 +157,35 @@ static bool calls_itself(const struct libc *l, uint64_t vaddr, const char *impor
 	return false;
 }
 
+/* A PyMem_Raw function ends in a jump through its slot, or through a register loaded from it. */
+static void add_raw_slot(struct libc *l, uint64_t vaddr)
+{
+	const struct sitescan_func *f = sitescan_func_at(l->scan, vaddr);
+	uint64_t loaded[PGD_REG_MAX + 1] = { 0 }, slot = 0;
+	struct insn i;
+
+	for (int n = 0; f && n < RAW_INSNS_MAX && vaddr < f->end; n++, vaddr += i.n_bytes) {
+		if (!sitescan_decode(l->scan, vaddr, &i))
+			return;
+		if (i.op == INSN_MOV && i.mem.is_rip && !i.is_store && i.width == 8)
+			loaded[i.dst] = i.target;
+		if (i.op == INSN_JMP_IND)
+			slot = i.mem.is_rip ? i.target : i.mem.is_used ? 0 : loaded[i.dst];
+	}
+	if (slot && l->n_raw_slots < RAW_SLOTS_MAX)
+		l->raw_slots[l->n_raw_slots++] = slot;
+}
+
 static void add_exports(struct libc *l)
 {
 	for (size_t k = 0; k < ARRAY_SIZE(python_names); k++) {
 		uint64_t vaddr;
 
-		if (elf_symbol(l->scan->e, python_names[k].name, &vaddr, NULL) == 0 &&
-		    is_jumped_to(l, python_names[k].libc_name) &&
+		if (elf_symbol(l->scan->e, python_names[k].name, &vaddr, NULL) < 0)
+			continue;
+		if (python_names[k].role == ROLE_ALLOC)
+			add_raw_slot(l, vaddr);
+		if (is_jumped_to(l, python_names[k].libc_name) &&
 		    (python_names[k].role != ROLE_ALLOC ||
 		     !calls_itself(l, vaddr, python_names[k].libc_name)))
 			add_allocator(l, vaddr, python_names[k].role);

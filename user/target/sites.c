@@ -145,7 +145,7 @@ static int add_merged(struct sites *s, const struct sitescan *scan, struct sites
 	struct siteplace at;
 	size_t n;
 
-	if (!d->flow.is_proven || !merge(scan, d, &start) ||
+	if (d->is_done || !d->flow.is_proven || !merge(scan, d, &start) ||
 	    siteplace_forward(scan, &start, &at) < 0)
 		return 0;
 	n = sitescan_jumps_to(scan, d->flow.next, &j);
@@ -160,14 +160,18 @@ static int add_idioms(struct sites *s, const struct sitescan *scan,
 {
 	int r = 0;
 
+	for (size_t k = 0; k < scan->n_idioms; k++) {
+		struct sitescan_idiom *d = &scan->idioms[k];
+
+		d->is_done = !d->flow.is_push && &scan->funcs[d->func] == carver;
+	}
 	for (size_t k = 0; r == 0 && k < scan->n_idioms; k++)
 		r = add_merged(s, scan, &scan->idioms[k]);
 	for (size_t k = 0; r == 0 && k < scan->n_idioms; k++) {
 		const struct sitescan_idiom *d = &scan->idioms[k];
 		struct siteplace_start start = start_of(&d->flow);
 
-		if (d->is_done || !d->flow.is_proven ||
-		    (!d->flow.is_push && &scan->funcs[d->func] == carver))
+		if (d->is_done || !d->flow.is_proven)
 			continue;
 		r = sites_add_forward(s, scan, d->flow.is_push ? SITE_PUSH : SITE_POP, &start);
 	}

@@ -203,6 +203,12 @@ static int note_jump(struct sitescan *s, const struct returned *ret, const struc
 	return 0;
 }
 
+/* A jump stub outside of the sections named so; a file may have no sections. [endbr64] [bnd] jmp */
+static bool is_stub(const struct sitescan_func *f, const struct insn *i)
+{
+	return i->addr - f->start <= 4;
+}
+
 static int note_branch(struct sitescan *s, uint32_t func, uint64_t before, const struct insn *i)
 {
 	const struct sitescan_func *f = &s->funcs[func];
@@ -215,9 +221,12 @@ static int note_branch(struct sitescan *s, uint32_t func, uint64_t before, const
 		if (i->target >= f->start && i->target < f->end)
 			return 0;
 		break;
-	case INSN_CALL_IND:
 	case INSN_JMP_IND:
-		if (!i->mem.is_rip || !elf_got_name(s->e, i->target))
+		if (is_stub(f, i) || !i->mem.is_rip || !elf_got_name(s->e, i->target))
+			return 0;
+		break;
+	case INSN_CALL_IND:
+		if (!i->mem.is_rip)
 			return 0;
 		break;
 	default:

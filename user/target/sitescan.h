@@ -25,7 +25,7 @@ struct sitescan_func {
 
 struct sitescan_branch {
 	uint64_t addr;
-	uint64_t target; /* _IND: the GOT slot */
+	uint64_t target; /* _IND: the pointer's address, for JMP_IND always a GOT slot */
 	uint64_t before; /* last emulated instruction with this %rdi on the way here, or 0 */
 	uint32_t func;
 	uint8_t n_bytes;
@@ -47,7 +47,7 @@ struct sitescan_jump {
 struct sitescan_idiom {
 	struct siteflow_idiom flow;
 	uint32_t func;
-	bool is_done; /* sites.c: has its site */
+	bool is_done; /* sites.c: has its site, or needs none */
 };
 
 struct sitescan {

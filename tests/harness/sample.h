@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* tests/harness/sample.h — a small snapshot with everything in it: a web service whose cache leaks
+ * through two library stacks, a loop that churns, blocks without Python frames, hostile names.
+ */
+#ifndef TESTS_HARNESS_SAMPLE_H
+#define TESTS_HARNESS_SAMPLE_H
+
+#include <math.h>
+#include <string.h>
+
+#include "growth/snapshot.h"
+
+#define SAMPLE_SERVICE	"/srv/demo/service.py"
+#define SAMPLE_FAKER	"/usr/lib/python3/dist-packages/faker/generator.py"
+#define SAMPLE_ASYNCIO	"/usr/lib/python3.11/asyncio/events.py"
+#define SAMPLE_LAUNCHER "/usr/bin/uvicorn"
+
+struct sample {
+	struct snapshot snapshot;
+	struct snapshot_process process;
+	struct snapshot_stack stacks[4];
+};
+
+static const struct snapshot_frame sample_frames[3][5] = {
+	{ { "Generator.parse", SAMPLE_FAKER, 98, false },
+	  { "get_user", SAMPLE_SERVICE, 17, true },
+	  { "Handle._run", SAMPLE_ASYNCIO, 80, false },
+	  { "Handle._run", SAMPLE_ASYNCIO, 80, false },
+	  { "<module>", SAMPLE_LAUNCHER, 8, true } },
+	{ { "Generator.format", SAMPLE_FAKER, 120, false },
+	  { "get_user", SAMPLE_SERVICE, 17, true },
+	  { "Handle._run", SAMPLE_ASYNCIO, 80, false },
+	  { "<module>", SAMPLE_LAUNCHER, 8, true } },
+	{ { "churn\x1b[31m\n\xff", SAMPLE_SERVICE, 40, true },
+	  { "Handle._run", SAMPLE_ASYNCIO, 80, false },
+	  { "<module>", SAMPLE_LAUNCHER, 8, true } },
+};
+
+static inline void sample_stack(struct snapshot_stack *s, uint64_t id, size_t n_frames, int blame,
+				double live_bytes, double growth, double error)
+{
+	*s = (struct snapshot_stack){
+		.id = id,
+		.pid = 4711,
+		.live_bytes = live_bytes,
+		.live_blocks = (int64_t)live_bytes / 128,
+		.growth_bytes_per_second = growth,
+		.growth_error = error,
+		.since = 1767225600.5,
+		.age_seconds = 19.5,
+		.gc_freed_bytes = 0,
+		.n_frames = n_frames,
+		.blame = blame,
+		.n_history = 20,
+	};
+	for (size_t i = 0; i < s->n_history; i++)
+		s->history[i] = live_bytes - growth * (double)(s->n_history - 1 - i);
+}
+
+static inline void sample_init(struct sample *s)
+{
+	*s = (struct sample){ 0 };
+	s->process = (struct snapshot_process){
+		.pid = 4711,
+		.comm = "uvicorn",
+		.cmdline = "/usr/bin/python3 /usr/bin/uvicorn service:app",
+		.python = "3.11.2",
+		.build_id = "0123abcd",
+		.regime = "exact",
+		.duty = 1,
+		.coverage = 0.9991,
+		.coverage_frees = 1,
+		.overhead = NAN,
+		.rss_bytes = 91 << 20,
+		.uss_bytes = -1,
+		.pymalloc_bytes = -1,
+		.libc_bytes = -1,
+		.unexplained_bytes = -1,
+		.samples = 1234567,
+		.hits = 2345678,
+		.n_sites = 219,
+		.gc = { .collections = { 120, 10, 1 },
+			.pause_seconds = { 0.1, 0.25, 0.5 },
+			.freed_bytes = 3 << 20,
+			.freed_blocks = 1200,
+			.known = true },
+	};
+	s->process.lost[PGD_COUNTER_STACK_TRUNCATED] = 12;
+	sample_stack(&s->stacks[0], 0x1f2e3d4c5b6a7988, 5, 1, 20 << 20, 1 << 20, 30000);
+	sample_stack(&s->stacks[1], 0x00000000000000aa, 4, 1, 4 << 20, 200000, 40000);
+	sample_stack(&s->stacks[2], 0x00000000000000ab, 3, 0, 64 << 10, 0, 9000);
+	sample_stack(&s->stacks[3], 1, 0, -1, 4096, NAN, NAN);
+	s->stacks[3].n_history = 0;
+	for (size_t i = 0; i < 3; i++)
+		s->stacks[i].frames = sample_frames[i];
+	s->snapshot = (struct snapshot){
+		.version = "0.1.0",
+		.at = 1767225620.25,
+		.uptime_seconds = 20,
+		.processes = &s->process,
+		.n_processes = 1,
+		.stacks = s->stacks,
+		.n_stacks = 4,
+	};
+}
+
+#endif
