@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* tests/data/siteidioms.h — pops and pushes as compilers wrote them, up to the site. From Debian's python3.9, 3.11, 3.13, 3.14 (PGO and LTO) and plain -O3 builds of libpython.
+/* tests/data/siteidioms.h — pops and pushes as compilers wrote them, up to the site.
+ *
+ * From Debian's python3.9, 3.11, 3.13, 3.14 (PGO and LTO) and plain -O3 builds of libpython.
  */
 #ifndef TESTS_DATA_SITEIDIOMS_H
 #define TESTS_DATA_SITEIDIOMS_H

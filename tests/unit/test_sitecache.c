@@ -17,7 +17,7 @@ static int setup(void **state)
 {
 	struct dir *d = calloc(1, sizeof(*d));
 
-	strcpy(d->path, "/tmp/pygrowd-test-XXXXXX");
+	snprintf(d->path, sizeof(d->path), "%s/pygrowd-test-XXXXXX", P_tmpdir);
 	if (!mkdtemp(d->path))
 		return -1;
 	snprintf(d->file, sizeof(d->file), "%s/sites/" ID, d->path);

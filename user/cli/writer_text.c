@@ -158,13 +158,13 @@ static void through_line(struct page *p, json_object *row, const struct writer_o
 	int64_t n = field_count(row, "blamed_stacks");
 	const char *from = place_format(here, row), *to = place_format(there, through);
 
-	strbuf_printf(&b, "     %" PRId64 " stack%s", n, n == 1 ? "" : "s");
+	strbuf_printf(&b, "     %" PRId64 " stack%s", n, n == 1 ? "" : "s, the fastest");
+	if (id)
+		strbuf_printf(&b, ": %s%s", o->is_live ? "pygrowctl show " : "", id);
 	/* A function's row has no line of its own, so that any line of it is news. */
 	if (through && strcmp(from, to) != 0)
-		strbuf_printf(&b, "%s through %s", n == 1 ? "" : ", the fastest", to);
-	if (id)
-		strbuf_printf(&b, ": %s%s", o->is_live ? "pygrowctl show " : "stack ", id);
-	page_wrap(p, 2, "%s", b.buf);
+		strbuf_printf(&b, ", through %s", to);
+	page_line(p, "%s", b.buf);
 }
 
 static void row_lines(struct page *p, const struct list *l, json_object *row, size_t number,

@@ -31,11 +31,15 @@ static struct watch *watch_of_slot(const struct pipeline *p, uint32_t slot)
 
 /* ── events: a new stack gets its names ───────────────────────────────────────────────────── */
 
+/* 0: *ret is filled; 1: a frame of the interpreter's own, which no traceback shows. */
 static int name_frame(struct pipeline *p, struct watch *w, const struct pgd_frame *frame,
 		      struct snapshot_frame *ret)
 {
 	struct symbol symbol;
 	int r = symbolize_frame(w->symbolize, frame, &symbol);
+
+	if (symbol.is_internal)
+		return 1;
 
 	if (r == -ESTALE)
 		w->lost_here[PGD_COUNTER_NAME_GONE]++;
@@ -53,15 +57,18 @@ static void on_stack(void *userdata, const struct pgd_stack_event *event)
 	struct pipeline *p = userdata;
 	struct watch *w = watch_of_slot(p, event->key.slot);
 	struct snapshot_frame frames[PGD_FRAMES_MAX];
+	size_t n = 0;
 	int r = 0;
 
 	if (!w)
 		return;
 	watch_selftest(w, event);
-	for (uint32_t i = 0; i < event->n_frames && r == 0; i++)
-		r = name_frame(p, w, &event->frames[i], &frames[i]);
-	if (r == 0)
-		r = stacktab_add(p->stacks, &event->key, frames, event->n_frames, event->flags,
+	for (uint32_t i = 0; i < event->n_frames && r >= 0; i++) {
+		r = name_frame(p, w, &event->frames[i], &frames[n]);
+		n += r == 0;
+	}
+	if (r >= 0)
+		r = stacktab_add(p->stacks, &event->key, frames, n, event->flags,
 				 clock_realtime_sec());
 	if (r < 0)
 		w->lost_here[PGD_COUNTER_STACKTAB_FULL]++;

@@ -138,6 +138,9 @@ int watch_open(struct probes *p, pid_t pid, const struct watch_options *o, struc
 	snprintf(w->build_id, sizeof(w->build_id), "%s", elf_build_id(d.elf));
 	w->has_gc = w->runtime.gc_stats && sites_count(&w->sites, SITE_GC_START) &&
 		    sites_count(&w->sites, SITE_GC_DONE);
+	if (w->runtime.is_hooked)
+		snprintf(w->why, sizeof(w->why),
+			 "tracemalloc or a hook like it is on: its own blocks are in the figures");
 	if (!d.has_glibc)
 		snprintf(w->why, sizeof(w->why),
 			 "another malloc than glibc's: blocks over 512 bytes are not seen");
@@ -214,7 +217,9 @@ void watch_measure(struct probes *p, const struct procfs *fs, struct watch *w, u
 	struct pgd_hits hits;
 	double tick_ns = 1e9 / (double)sysconf(_SC_CLK_TCK);
 
-	if (probes_hits(p, w->slot, &hits) < 0 || procfs_stat(fs, w->pid, &stat) < 0)
+	/* Sites off: what it does now costs nothing, and the figure of its last interval stands. */
+	if (!w->window.n_fds || probes_hits(p, w->slot, &hits) < 0 ||
+	    procfs_stat(fs, w->pid, &stat) < 0)
 		return;
 	if (w->last_cpu_ticks && stat.cpu_ticks > w->last_cpu_ticks) {
 		double spent_ns = (double)(hits.alloc + hits.free - w->last_hits) *

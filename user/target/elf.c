@@ -127,6 +127,12 @@ static void read_build_id(struct elf_image *e)
 	build_id_from_bytes(e);
 }
 
+static int new_image(struct elf_image **ret)
+{
+	*ret = calloc(1, sizeof(**ret));
+	return *ret ? 0 : -ENOMEM;
+}
+
 int elf_open_memory(const void *bytes, size_t n_bytes, struct elf_image **ret)
 {
 	_cleanup_(elf_freep) struct elf_image *e = NULL;
@@ -134,9 +140,9 @@ int elf_open_memory(const void *bytes, size_t n_bytes, struct elf_image **ret)
 
 	if (n_bytes > ELF_FILE_BYTES_MAX)
 		return -EFBIG;
-	e = calloc(1, sizeof(*e));
-	if (!e)
-		return -ENOMEM;
+	r = new_image(&e);
+	if (r < 0)
+		return r;
 	e->bytes = malloc(n_bytes ? n_bytes : 1);
 	if (!e->bytes)
 		return -ENOMEM;
@@ -183,9 +189,9 @@ int elf_open(const char *path, struct elf_image **ret)
 		return -ENOEXEC;
 	if (st.st_size > ELF_FILE_BYTES_MAX)
 		return -EFBIG;
-	e = calloc(1, sizeof(*e));
-	if (!e)
-		return -ENOMEM;
+	r = new_image(&e);
+	if (r < 0)
+		return r;
 	r = read_all(fd, (size_t)st.st_size, &e->bytes, &e->n_bytes);
 	if (r < 0)
 		return r;

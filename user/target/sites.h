@@ -30,10 +30,10 @@ enum site_kind {
 	SITE_KIND_MAX
 };
 
-/* SITE_RESIZED: PyMem_Realloc and PyObject_Realloc leave libc blocks to realloc by a tail jump, so
- * the new block is first seen behind the call of PyMem_Realloc; but so are pool blocks, old and
- * new, which other sites report. Believe the block (libc's, or NULL: the old one stays) only if the
- * thread passed a SITE_REALLOC and no SITE_MALLOC or SITE_RESIZED since. */
+/* SITE_RESIZED: PyMem_Realloc and PyObject_Realloc leave libc's blocks to realloc by a tail jump,
+ * so the new block is first seen behind the call of PyMem_Realloc; but so are pool blocks, old and
+ * new, which other sites report. It is libc's (or NULL: realloc failed, the old block stays) if the
+ * site that this thread passed last was a SITE_REALLOC; else it is to be ignored. */
 
 struct site {
 	uint64_t offset; /* in the file */

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* tests/bpf/test_window.c — sites on and off in a live process of our own, by both methods.
+ *
+ * The target is a child of the test that passes a nop with a register we choose, in a function whose
+ * text we compare before and after. Needs root.
+ */
+#include <errno.h>
+#include <link.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "test.h"
+#include "lib/strbuf.h"
+#include "target/probes.h"
+#include "target/procmem.h"
+#include "target/window.h"
+
+extern const char test_site[];
+
+static __attribute__((noinline, noclone)) void pass_site(void *block)
+{
+	asm volatile(".globl test_site\n"
+		     "test_site: nop"
+		     :
+		     : "D"(block)
+		     : "memory");
+}
+
+struct child {
+	pid_t pid;
+	int go[2], done[2];
+};
+
+/* Passes the site n times for every byte n that it reads. */
+static void child_main(struct child *c)
+{
+	unsigned char n;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (read(c->go[0], &n, 1) == 1) {
+		for (unsigned i = 0; i < n; i++)
+			pass_site(c);
+		if (write(c->done[1], &n, 1) != 1)
+			break;
+	}
+	_exit(0);
+}
+
+static void child_start(struct child *c)
+{
+	assert_ok(pipe(c->go));
+	assert_ok(pipe(c->done));
+	c->pid = fork();
+	assert_true(c->pid >= 0);
+	if (!c->pid)
+		child_main(c);
+}
+
+static void child_pass(struct child *c, unsigned char n)
+{
+	unsigned char byte;
+
+	assert_int_equal(write(c->go[1], &n, 1), 1);
+	assert_int_equal(read(c->done[0], &byte, 1), 1);
+}
+
+static void child_stop(struct child *c)
+{
+	kill(c->pid, SIGKILL);
+	waitpid(c->pid, NULL, 0);
+	close(c->go[0]);
+	close(c->go[1]);
+	close(c->done[0]);
+	close(c->done[1]);
+}
+
+static int find_offset(struct dl_phdr_info *info, size_t size, void *ret)
+{
+	uintptr_t addr = (uintptr_t)test_site;
+
+	(void)size;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		uintptr_t start = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+
+		if (info->dlpi_phdr[i].p_type == PT_LOAD && addr >= start &&
+		    addr < start + info->dlpi_phdr[i].p_filesz) {
+			*(uint64_t *)ret = addr - start + info->dlpi_phdr[i].p_offset;
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static void text_at_site(pid_t pid, uint8_t text[16])
+{
+	struct procmem m;
+
+	procmem_init(&m, pid);
+	assert_ok(procmem_read(&m, (uintptr_t)test_site, text, 16));
+}
+
+static void hits_are_counted_and_text_is_restored(bool force_perf)
+{
+	struct probes_options o = { .live_max = 1024, .force_perf = force_perf };
+	struct strbuf why = STRBUF_INIT;
+	struct probes *p = NULL;
+	struct child c;
+	struct site site = { .kind = SITE_FREE, .reg = PGD_REG_DI };
+	struct sites sites = { .v = &site, .n = 1 };
+	struct window w = WINDOW_INIT;
+	struct window_target t = { .path = "/proc/self/exe" };
+	struct pgd_target target = { .state = PGD_TARGET_WATCHED, .sample_of = 1 };
+	struct pgd_hits hits;
+	uint8_t before[16], during[16], after[16];
+
+	assert_int_not_equal(dl_iterate_phdr(find_offset, &site.offset), 0);
+	if (probes_open(&o, &p, &why) < 0)
+		fail_msg("%s", why.buf);
+	assert_int_equal(probes_method(p), force_perf ? WINDOW_PERF : probes_method(p));
+	child_start(&c);
+	t.pid = c.pid;
+	target.pid = (uint32_t)c.pid;
+	assert_ok(probes_slot_add(p, &target, &t.slot));
+	probes_prog_fds(p, t.prog_fds);
+	text_at_site(c.pid, before);
+
+	assert_ok(window_open(&w, probes_method(p), &t, &sites, 1u << WINDOW_ON_FREE, 0));
+	text_at_site(c.pid, during);
+	assert_memory_not_equal(before, during, sizeof(before));
+	child_pass(&c, 7);
+	pass_site(&c); /* ourselves: the same file, another process */
+	assert_ok(probes_hits(p, t.slot, &hits));
+	assert_int_equal(hits.free, 7);
+	assert_int_equal(hits.alloc, 0);
+
+	window_close(&w);
+	text_at_site(c.pid, after);
+	assert_memory_equal(before, after, sizeof(before));
+	child_pass(&c, 3);
+	assert_ok(probes_hits(p, t.slot, &hits));
+	assert_int_equal(hits.free, 7);
+
+	child_stop(&c);
+	probes_slot_del(p, t.slot);
+	probes_close(p);
+	strbuf_done(&why);
+}
+
+static void window__multi_counts_hits_and_restores_text(void **state)
+{
+	(void)state;
+	hits_are_counted_and_text_is_restored(false);
+}
+
+static void window__perf_counts_hits_and_restores_text(void **state)
+{
+	(void)state;
+	hits_are_counted_and_text_is_restored(true);
+}
+
+static void window__text_is_restored_when_the_watcher_is_killed(void **state)
+{
+	struct child c;
+	uint8_t before[16], after[16];
+	uint64_t offset = 0;
+	pid_t watcher;
+	int ready[2];
+	char byte;
+
+	(void)state;
+	assert_int_not_equal(dl_iterate_phdr(find_offset, &offset), 0);
+	child_start(&c);
+	text_at_site(c.pid, before);
+	assert_ok(pipe(ready));
+	watcher = fork();
+	if (!watcher) {
+		struct probes_options o = { .live_max = 1024 };
+		struct strbuf why = STRBUF_INIT;
+		struct probes *p = NULL;
+		struct site site = { .kind = SITE_FREE, .reg = PGD_REG_DI, .offset = offset };
+		struct sites sites = { .v = &site, .n = 1 };
+		struct window w = WINDOW_INIT;
+		struct window_target t = { .path = "/proc/self/exe", .pid = c.pid };
+
+		if (probes_open(&o, &p, &why) < 0)
+			_exit(1);
+		probes_prog_fds(p, t.prog_fds);
+		byte = window_open(&w, probes_method(p), &t, &sites, 1u << WINDOW_ON_FREE, 0) == 0;
+		if (write(ready[1], &byte, 1) == 1)
+			pause();
+		_exit(1);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_int_equal(byte, 1);
+	text_at_site(c.pid, after);
+	assert_memory_not_equal(before, after, sizeof(before));
+	kill(watcher, SIGKILL);
+	waitpid(watcher, NULL, 0);
+	/* The kernel takes links apart behind the exit of their owner. */
+	for (int i = 0; i < 200 && memcmp(before, after, sizeof(before)); i++) {
+		usleep(10000);
+		text_at_site(c.pid, after);
+	}
+	assert_memory_equal(before, after, sizeof(before));
+	child_pass(&c, 3);
+	child_stop(&c);
+	close(ready[0]);
+	close(ready[1]);
+}
+
+static void probes__one_target_too_many_is_refused(void **state)
+{
+	struct probes_options o = { .live_max = 1024 };
+	struct strbuf why = STRBUF_INIT;
+	struct probes *p = NULL;
+	struct pgd_target target = { .state = PGD_TARGET_WATCHED };
+	uint32_t slot;
+	int r = 0, n = 0;
+
+	(void)state;
+	if (probes_open(&o, &p, &why) < 0)
+		fail_msg("%s", why.buf);
+	while (n <= PGD_TARGETS_MAX && r == 0) {
+		target.pid = (uint32_t)n + 1;
+		r = probes_slot_add(p, &target, &slot);
+		n += r == 0;
+	}
+	assert_err(r, -ENOSPC);
+	assert_int_equal(n, PGD_TARGETS_MAX - 1); /* one is for the self-test */
+	probes_slot_del(p, 0);
+	assert_ok(probes_slot_add(p, &target, &slot));
+	assert_int_equal(slot, 0);
+	probes_close(p);
+	strbuf_done(&why);
+}
+
+static void probes__a_trap_has_a_price(void **state)
+{
+	struct probes_options o = { .live_max = 1024 };
+	struct strbuf why = STRBUF_INIT;
+	struct probes *p = NULL;
+
+	(void)state;
+	if (probes_open(&o, &p, &why) < 0)
+		fail_msg("%s", why.buf);
+	assert_true(probes_trap_ns(p) > 50 && probes_trap_ns(p) < 100000);
+	probes_close(p);
+	strbuf_done(&why);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(window__multi_counts_hits_and_restores_text),
+		cmocka_unit_test(window__perf_counts_hits_and_restores_text),
+		cmocka_unit_test(window__text_is_restored_when_the_watcher_is_killed),
+		cmocka_unit_test(probes__one_target_too_many_is_refused),
+		cmocka_unit_test(probes__a_trap_has_a_price),
+	};
+
+	return cmocka_run_group_tests_name("window", tests, NULL, NULL);
+}
