@@ -95,7 +95,7 @@ static __always_inline int hit_alloc(struct pt_regs *regs, __u64 cookie)
 {
 	__u32 slot = PGD_COOKIE_SLOT(cookie), how = PGD_COOKIE_HOW(cookie);
 	__u32 lane = how == PGD_HOW_POOL ? PGD_LANE_POOL : PGD_LANE_CHUNK;
-	__u64 block = sample_block(regs, PGD_COOKIE_REG(cookie)), bytes;
+	__u64 block = sample_block(regs, cookie), bytes;
 	struct pgd_hits *hits = bpf_map_lookup_elem(&pgd_hits, &slot);
 	struct pgd_target *t = hit_target(slot);
 	struct scratch *s;
@@ -127,7 +127,7 @@ static __always_inline int hit_alloc(struct pt_regs *regs, __u64 cookie)
 static __always_inline int hit_free(struct pt_regs *regs, __u64 cookie)
 {
 	__u32 slot = PGD_COOKIE_SLOT(cookie);
-	__u64 block = sample_block(regs, PGD_COOKIE_REG(cookie));
+	__u64 block = sample_block(regs, cookie);
 	struct pgd_hits *hits = bpf_map_lookup_elem(&pgd_hits, &slot);
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
 	__u8 yes = 1;

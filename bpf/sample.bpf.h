@@ -32,8 +32,7 @@
 			     : "r"(regs), "i"(offsetof(struct pt_regs, field)));                   \
 		return value;
 
-/* The block's address: what the register that the cookie names holds. */
-static __always_inline __u64 sample_block(struct pt_regs *regs, __u32 reg)
+static __always_inline __u64 sample_register(struct pt_regs *regs, __u32 reg)
 {
 	__u64 value;
 
@@ -42,6 +41,7 @@ static __always_inline __u64 sample_block(struct pt_regs *regs, __u32 reg)
 		SAMPLE_REG(PGD_REG_CX, rcx)
 		SAMPLE_REG(PGD_REG_DX, rdx)
 		SAMPLE_REG(PGD_REG_BX, rbx)
+		SAMPLE_REG(PGD_REG_SP, rsp)
 		SAMPLE_REG(PGD_REG_BP, rbp)
 		SAMPLE_REG(PGD_REG_SI, rsi)
 		SAMPLE_REG(PGD_REG_DI, rdi)
@@ -56,6 +56,18 @@ static __always_inline __u64 sample_block(struct pt_regs *regs, __u32 reg)
 	default:
 		return 0;
 	}
+}
+
+/* The block's address: where the cookie says that it is. 0: none. */
+static __always_inline __u64 sample_block(struct pt_regs *regs, __u64 cookie)
+{
+	__u64 value = sample_register(regs, PGD_COOKIE_REG(cookie)), block = 0;
+
+	if (!PGD_COOKIE_IS_MEM(cookie))
+		return value;
+	if (bpf_probe_read_user(&block, sizeof(block), (void *)(value + PGD_COOKIE_DISP(cookie))))
+		return 0;
+	return block;
 }
 
 /* Bytes of a block as its allocator counts them, or 0 if `block` is none of its blocks. */

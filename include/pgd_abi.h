@@ -27,15 +27,21 @@
 #define PGD_GENERATIONS 3
 
 /* ── cookies ─────────────────────────────────────────────────────────────────────────────────
- *  63        32 31      16 15       8 7        0
- * ┌────────────┬──────────┬──────────┬──────────┐
- * │     0      │   slot   │ register │   how    │   register: enum pgd_reg, holds the block
- * └────────────┴──────────┴──────────┴──────────┘
+ *  63        32 31      16 15   14      8 7        0
+ * ┌────────────┬──────────┬────┬─────────┬──────────┐
+ * │    disp    │   slot   │ mem│ register│   how    │
+ * └────────────┴──────────┴────┴─────────┴──────────┘
+ * The block is in the register (enum pgd_reg), or, with `mem`, it is the word at register + disp:
+ * optimised code overwrites the block's register before some sites, but the pool's header or the
+ * stack still has it.
  */
 #define PGD_COOKIE(slot, reg, how) (((__u64)(slot) << 16) | ((__u64)(reg) << 8) | (__u64)(how))
-#define PGD_COOKIE_SLOT(c)	    ((__u32)((c) >> 16) & 0xffff)
-#define PGD_COOKIE_REG(c)	    ((__u32)((c) >> 8) & 0xff)
-#define PGD_COOKIE_HOW(c)	    ((__u32)(c)&0xff)
+#define PGD_COOKIE_MEM(disp)	   (((__u64)(__u32)(disp) << 32) | 0x8000)
+#define PGD_COOKIE_SLOT(c)	   ((__u32)((c) >> 16) & 0xffff)
+#define PGD_COOKIE_REG(c)	   ((__u32)((c) >> 8) & 0x7f)
+#define PGD_COOKIE_HOW(c)	   ((__u32)(c)&0xff)
+#define PGD_COOKIE_IS_MEM(c)	   ((c)&0x8000)
+#define PGD_COOKIE_DISP(c)	   ((__s32)((c) >> 32))
 
 /* Registers in the machine's own encoding order, so that a decoder's number is the cookie's. */
 enum pgd_reg {

@@ -25,6 +25,7 @@ BUILD = os.environ.get("PYGROWD_BUILD", os.path.join(TOP, "build"))
 CORPUS = os.path.join(TOP, "tests", "corpus")
 PYGROWD = os.path.join(BUILD, "pygrowd")
 PYGROWCTL = os.path.join(BUILD, "pygrowctl")
+INTERVAL_MS = 200  # how often pygrowd is told to drain its maps
 PATIENCE = 30  # seconds that anything may take at most; nothing should come near
 TESTS = []
 
@@ -179,13 +180,13 @@ class Target(Process):
 class Pygrowd(Process):
     """The daemon, watching in exact mode, with a socket and a state directory of its own."""
 
-    def __init__(self, context, pids, *words, program=(PYGROWD,), exact=True):
+    def __init__(self, context, pids, *words):
         self.socket = tempfile.mktemp(".sock", "pygrowd-", context.directory)
-        argv = list(program)
+        argv = [PYGROWD, "--exact", "--interval", "%dms" % INTERVAL_MS, "--socket", self.socket,
+                "--state", context.state]
         for pid in pids:
             argv += ["-p", str(pid)]
-        argv += ["--exact"] if exact else []
-        argv += ["--interval", "1s", "--socket", self.socket, "--state", context.state] + list(words)
+        argv += words
         super().__init__(argv)
         self.pids = pids
 
@@ -209,13 +210,14 @@ class Pygrowd(Process):
         return json.loads(done.stdout)
 
     def report(self):
-        """A report of a moment that is not before now."""
-        now = time.time()
+        """A report whose figures are not older than this call: two intervals on, a drain was done."""
+        due = time.time() + 2 * INTERVAL_MS / 1000
+        time.sleep(2 * INTERVAL_MS / 1000)
         answers = []
 
         def fresh():
             answers[:] = [self.json("report", "-n", "100000")]
-            return seconds_of(answers[0]["at"]) >= now
+            return seconds_of(answers[0]["at"]) >= due
         wait_until("a report newer than now", fresh)
         return answers[0]
 
@@ -331,10 +333,10 @@ class Context:
     def process(self, *argv, env=None):
         return self.started(Process(list(argv), env))
 
-    def pygrowd(self, pids, *words, **options):
+    def pygrowd(self, pids, *words):
         if isinstance(pids, Process):
             pids = [pids.pid_to_watch]
-        return self.started(Pygrowd(self, pids, *words, **options))
+        return self.started(Pygrowd(self, pids, *words))
 
     def result(self, name, problem=None, skip=None):
         self.has_results = True

@@ -55,7 +55,7 @@ def check_size(t, report, truth, pid):
 def growth_rate(t):
     """An even leak, looked at for some seconds by --for: rate, order and blame."""
     target = t.target("leak_23.py")
-    pygrowd = t.pygrowd(target, "--for", "8s", "--json").wait_watching()
+    pygrowd = t.pygrowd(target, "--for", "8s", "--interval", "1s", "--json").wait_watching()
     truth = target.ask("steadily", "large", 60)["bytes_per_second"]
     status, out = pygrowd.finish()
     assert status == 0, "exit status %d: %s" % (status, pygrowd.stderr())

@@ -131,7 +131,7 @@ static void gather_process(const struct pipeline *p, const struct watch *w,
 
 int gather(const struct pipeline *p, struct snapshot *ret)
 {
-	struct snapshot s = { .version = PYGROWD_VERSION, .at = clock_realtime_sec() };
+	struct snapshot s = { .version = PYGROWD_VERSION, .at = p->ticked_sec };
 	int r;
 
 	s.uptime_seconds = (double)clock_monotonic_ns() / 1e9 - p->started_sec;

@@ -100,6 +100,7 @@ void pipeline_tick(struct pipeline *p)
 		for (size_t i = 0; i < p->n_watches; i++)
 			p->watches[i]->lost_here[PGD_COUNTER_DRAIN_ERROR]++;
 	stacktab_end(p->stacks, now_sec(), true);
+	p->ticked_sec = clock_realtime_sec();
 
 	probes_run_ns(p->probes, &run_ns);
 	for (size_t i = 0; i < p->n_watches; i++) {
@@ -161,6 +162,7 @@ int pipeline_open(const struct probes_options *probes, const char *state_dir,
 	p->fs.root = "/proc";
 	p->state_dir = state_dir;
 	p->started_sec = now_sec();
+	p->ticked_sec = clock_realtime_sec();
 	r = probes_open(probes, &p->probes, why);
 	if (r < 0)
 		return r;

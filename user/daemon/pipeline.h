@@ -21,6 +21,7 @@ struct pipeline {
 	struct procfs fs;
 	const char *state_dir; /* NULL: no cache */
 	double started_sec;    /* monotonic */
+	double ticked_sec;     /* Unix time of the last tick: how old the figures are */
 };
 
 /* 0, or -errno with one clear sentence in `why`. */

@@ -18,9 +18,8 @@
 
 enum site_kind {
 	SITE_POP = 0, /* pymalloc free-list pop: block handed out */
-	SITE_CARVE, /* behind a call of the pool carver: block in rax, or NULL */
-	SITE_MALLOC, /* behind a call of libc malloc, calloc, realloc: block in a register, or NULL
-		      */
+	SITE_CARVE, /* behind a call of the pool carver: its block, or NULL */
+	SITE_MALLOC, /* behind a call of libc malloc, calloc, realloc: its block, or NULL */
 	SITE_PUSH, /* pymalloc free-list push: block taken back */
 	SITE_FREE, /* call or jmp to libc free: block in rdi, or NULL */
 	SITE_REALLOC, /* call or jmp to libc realloc: old block in rdi, or NULL */
@@ -35,24 +34,28 @@ enum site_kind {
  * new, which other sites report. It is libc's (or NULL: realloc failed, the old block stays) if the
  * site that this thread passed last was a SITE_REALLOC; else it is to be ignored. */
 
+/* Where is_mem, no register holds the block at the site, but reg + disp is the address of a qword
+ * that does: the freeblock of the pool in reg, where a push has just put it, or a spill slot on the
+ * stack.
+ */
 struct site {
 	uint64_t offset; /* in the file */
 	enum site_kind kind;
 	uint8_t reg; /* enum pgd_reg that holds the block; unused for gc kinds */
-	bool is_mem; /* the block is in no register, but is the qword at reg + disp: the pool's */
-	int32_t disp; /* freeblock (a push just put it there), or a spill slot. Else 0 */
+	bool is_mem;
+	int32_t disp; /* 0 unless is_mem */
 };
 
 struct sites {
 	struct site *v; /* sorted by offset; no two alike in (offset, kind) */
 	size_t n;
-	size_t n_unplaced; /* idioms seen for which no emulated instruction was found: blind spots
-			    */
+	size_t n_unplaced; /* blind spots: idioms without a usable instruction behind them */
 };
 
 const char *site_kind_name(enum site_kind kind);
 
-/* 0; -ENOENT: no pop site at all (not a CPython, or a build we cannot read); -EBADMSG; -ENOMEM. */
+/* 0; -ENOENT: no pop and no carve site (not a CPython, or a build we cannot read); -EBADMSG;
+ * -ENOMEM. */
 int sites_find(const struct elf_image *e, struct sites *ret);
 void sites_done(struct sites *s);
 size_t sites_count(const struct sites *s, enum site_kind kind);

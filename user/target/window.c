@@ -212,7 +212,8 @@ int window_open(struct window *w, enum window_method method, const struct window
 			    (skip_chunks && how != PGD_HOW_POOL))
 				continue;
 			offsets[n] = site->offset;
-			cookies[n++] = PGD_COOKIE(t->slot, site->reg, how);
+			cookies[n++] = PGD_COOKIE(t->slot, site->reg, how) |
+				       (site->is_mem ? PGD_COOKIE_MEM(site->disp) : 0);
 		}
 		r = n ? add_prog(w, method, t, t->prog_fds[order[p]], offsets, cookies, n) : 0;
 		if (r < 0) {
