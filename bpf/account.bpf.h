@@ -95,6 +95,8 @@ static __always_inline void account_alloc(const struct pgd_stack_event *event, _
 	if (found) {
 		struct pgd_live old = *found;
 
+		if (old.stack == live.stack && old.bytes == live.bytes)
+			return; /* two sites on one path, or a free that was missed: no matter */
 		counter_add(slot, PGD_COUNTER_MISSED_FREE);
 		account_forget(slot, &old);
 		bpf_map_delete_elem(&pgd_live, &key);

@@ -69,7 +69,7 @@ def long_function():
               + "    while n: n = (\n" + "\n" * 200 + "      n - 1\n    ) if not keep(\n"
               + "      'long_function') else 0\n"
               + "long(2)\n")
-    exec(compile(source, "long_function.py", "exec"), {"keep": keep})
+    executing(source + "KEPT.append(long)", "long_function.py", KEPT=KEPT)
 
 
 @case
@@ -327,30 +327,40 @@ def threads_at_once():
 
 
 # ── code and names from elsewhere ────────────────────────────────────────────────────────────────
+def executing(source, filename, **namespace):
+    """Run code that stays: its name can be read at any later time."""
+    code = compile(source, filename, "exec")
+    KEPT.append(code)
+    exec(code, dict(namespace, keep=keep))
+
+
+def kept_code(expression):
+    KEPT.append(compile(expression, "<expression>", "eval"))
+    return KEPT[-1]
+
+
 @case
 def executed():
-    exec("\n\nkeep('executed')\n", globals())
-    eval("keep('executed')")
-    exec(compile("def f():\n  keep('executed')\n\nf()", "made up.py", "exec"), globals())
-    exec(compile("\n" * 70000 + "keep('executed')", "long.py", "exec"), globals())
-    namespace = {"keep": keep}
-    exec(compile("def g(): return keep('executed')", "<template>", "exec"), namespace)
-    namespace["g"]()
+    executing("\n\nkeep('executed')\n", "<string>")
+    executing("def f():\n  keep('executed')\n\nf()\nKEPT.append(f)", "made up.py", KEPT=KEPT)
+    executing("\n" * 70000 + "keep('executed')", "long.py")
+    executing("eval(code)", "<template>", code=kept_code("keep('executed')"))
 
 
 @case
 def code_at_one_address():
-    """Code objects that come and go: the next one often gets the last one's address."""
+    """Code that is gone before anybody can ask for its name; the next often gets its address."""
     for number in range(50):
         source = "%sdef f%d(): keep('code_at_one_address')\nf%d()" % ("\n" * number, number, number)
         exec(compile(source, "file%d.py" % number, "exec"), {"keep": keep})
+    exec("keep('code_at_one_address')", {"keep": keep})
 
 
 @case
 def not_ascii():
     source = "def größe_函数_имя():\n    keep('not_ascii')\ngröße_函数_имя()\n"
-    exec(compile(source, "größe/файл_𝒳_中文.py", "exec"), {"keep": keep})
-    exec(compile("def naïve(): keep('not_ascii')\nnaïve()", "é.py", "exec"), {"keep": keep})
+    executing(source + "KEPT.append(größe_函数_имя)", "größe/файл_𝒳_中文.py", KEPT=KEPT)
+    executing("def naïve(): keep('not_ascii')\nnaïve()\nKEPT.append(naïve)", "é.py", KEPT=KEPT)
 
 
 def renamed(function, name, filename):
@@ -378,7 +388,8 @@ def hostile_names():
     def innocent(name):
         keep(name)
     for kind, name in HOSTILE.items():
-        renamed(innocent, name, name + ".py")("hostile_names")
+        KEPT.append(renamed(innocent, name, name + ".py"))
+        KEPT[-1]("hostile_names")
 
 
 def run(name):

@@ -5,6 +5,7 @@
 glibc's chunks are rounded up to 16 with 8 bytes of their own. The list that keeps the objects is
 made beforehand, so that no growing holder adds bytes of its own to the leaking line.
 """
+import gc
 import sys
 import threading
 import time
@@ -12,6 +13,7 @@ import time
 from commands import serve
 
 PER_TICK = 23
+CHURNED = range(80, 80 + PER_TICK)
 ROOM = 200000
 KEPT = [None] * ROOM
 used = 0
@@ -31,7 +33,7 @@ def leak_collected():
 
 def churn():
     """Made and dropped at once: the stack of these must hold nothing."""
-    return [bytes(100) for _ in range(PER_TICK)]
+    return set(map(bytes, CHURNED))
 
 
 def block_bytes(asked):
@@ -53,6 +55,7 @@ LEAKS = {"small": leak_small, "large": leak_large, "collected": leak_collected}
 def tick(kind, ticks):
     global used
     leak = LEAKS[kind]
+    gc.collect()  # a list from a free list is nobody's new block
     for _ in range(int(ticks)):
         for _ in range(PER_TICK):
             KEPT[used] = leak()

@@ -289,6 +289,11 @@ def assert_text_is(before, pid, seconds=3):
     assert not places, "the text of pid %d is not what it was: %s" % (pid, "; ".join(places))
 
 
+def printable(text):
+    """One line, whatever was found."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)[:1500]
+
+
 class Results:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
@@ -305,7 +310,7 @@ class Results:
         else:
             self.failed += 1
             self.failures.append(label)
-            print("FAIL  %s: %s" % (label, problem))
+            print("FAIL  %s: %s" % (label, printable(problem)))
         sys.stdout.flush()
 
 

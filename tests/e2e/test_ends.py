@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import time
 
 from harness import assert_text_is, function_row, is_running, once, process_row, text_of
 
@@ -14,7 +15,7 @@ def watched_until(t, end):
     target = t.target("lives.py")
     pygrowd = t.pygrowd(target, "--for", "6s", "--json").wait_watching()
     truth = target.ask("leak", BLOCKS)
-    pygrowd.report()
+    time.sleep(1)
     end(target)
     status, out = pygrowd.finish()
     assert status in (0, 1), "exit status %d: %s" % (status, pygrowd.stderr())
@@ -22,8 +23,9 @@ def watched_until(t, end):
     row = function_row(report, truth["function"], target.pid)
     assert abs(row["live_blocks"] - BLOCKS) <= 0.01 * BLOCKS + 10, \
         "%d blocks of %d are in the report" % (row["live_blocks"], BLOCKS)
-    assert process_row(report, target.pid)["regime"] == "gone", process_row(report, target.pid)
-    return target, pygrowd.stderr()
+    process = process_row(report, target.pid)
+    assert process["regime"] == "gone", process
+    return target, "%s; %s" % (process["why"], pygrowd.stderr())
 
 
 @once

@@ -10,6 +10,7 @@ from harness import each_python
 
 FRAMES_MAX = 128
 NAME_MAX = 300  # characters of a name that may reach a report; 10,000 may not
+GONE = "<gone>"  # a code object that was gone before its name could be read
 
 
 @each_python
@@ -23,10 +24,11 @@ def every_kind(t):
         if stack["pid"] == target.pid:
             frames = tuple((f["function"], f["file"], f["line"]) for f in stack["frames"])
             seen[frames] = stack
-    hostile = told.pop("hostile_names")
+    hostile, fleeting = told.pop("hostile_names"), told.pop("code_at_one_address")
     for case, stacks in told.items():
         t.result("frames__" + case, compare(stacks, seen))
-    t.result("frames__nothing_besides", strangers(told, hostile, seen))
+    t.result("frames__code_at_one_address", compare_fleeting(fleeting, seen))
+    t.result("frames__nothing_besides", strangers(told, hostile + fleeting, seen))
     t.result("frames__hostile_names", compare_hostile(hostile, seen))
     text = pygrowd.ctl("report", "-n", "1000").stdout
     bad = [char for char in text if unicodedata.category(char) in ("Cc", "Cf", "Cs") and char != "\n"]
@@ -55,14 +57,31 @@ def difference(want, seen):
     return "%d frames" % len(want), "%d frames" % len(nearest)
 
 
-def strangers(told, hostile, seen):
-    """Stacks in the report that end at a line where only told stacks end."""
+def compare_fleeting(stacks, seen):
+    """Names may be missing, and say so; they may never be those of another code object."""
+    for frames in seen:
+        if ("code_at_one_address" in [frame[0] for frame in frames] and frames[0][0] == "keep"
+                and not any(fits(frames, stack) for stack in stacks)):
+            return "the report has a stack that never was: %s" % (frames[:3],)
+    if not any(fits(frames, stack) for stack in stacks for frames in seen):
+        return "none of %d stacks is there, not even without names" % len(stacks)
+    return None
+
+
+def fits(frames, stack):
+    return len(frames) == len(stack) and all(
+        have[0] == GONE or have == tuple(want) or have == (want[0], want[1], None)
+        for have, want in zip(frames, stack))
+
+
+def strangers(told, others, seen):
+    """Stacks in the report that end at a line where only told stacks end, but for special cases."""
     wanted = {tuple(tuple(f) for f in stack[:FRAMES_MAX]) for case in told.values() for stack in case}
     ends = {want[0] for want in wanted}
-    callers = {tuple(frame[2] for frame in stack[2:]) for stack in hostile}
+    callers = {tuple(stack[-4]) for stack in others if len(stack) > 4}
     for frames in seen:
         if frames and frames[0] in ends and frames not in wanted:
-            if tuple(frame[2] for frame in frames[2:]) not in callers:
+            if not callers & set(frames):
                 return "the report has a stack that never was: %s" % (frames[:6],)
     return None
 
@@ -83,12 +102,13 @@ def compare_hostile(stacks, seen):
 
 
 def is_shown_as(name, shown):
-    """The plain characters at the start are kept, nothing dangerous is, and it is not too long."""
+    """Plain characters at its start are kept, or, of a long path, those at its end; nothing that
+    could do harm is; and it is not too long."""
     plain = ""
     for char in name[:20]:
         if unicodedata.category(char)[0] == "C" or char in "\\\"'":
             break
         plain += char
-    dangerous = [char for char in shown if unicodedata.category(char) in ("Cc", "Cf", "Cs")]
-    return shown.startswith(plain) and not dangerous and len(shown) <= NAME_MAX \
-        and (name == "" or shown != "")
+    harmful = [char for char in shown if unicodedata.category(char) in ("Cc", "Cf", "Cs")]
+    tail = len(name) > NAME_MAX and shown.startswith("…") and shown[1:] == name[1 - len(shown):]
+    return (shown.startswith(plain) or tail) and not harmful and len(shown) <= NAME_MAX

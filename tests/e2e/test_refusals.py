@@ -107,10 +107,10 @@ def first_of_each_minor(pythons):
 
 @once
 def one_bad_target_among_good_ones(t):
-    """Said, and the good one is watched all the same."""
+    """Nothing is watched by half: the whole call is refused, and the good target is as before."""
     target, sleeper = t.target("lives.py"), t.process("sleep", "600")
-    pygrowd = t.pygrowd([target.pid, sleeper.pid])
-    pygrowd.pids = [target.pid]
-    pygrowd.wait_watching()
-    assert str(sleeper.pid) in pygrowd.stderr(), pygrowd.stderr()
-    assert pygrowd.ctl("status").returncode == 0
+    before = text_of(target.pid)
+    pygrowd = t.pygrowd([target.pid, sleeper.pid], "--for", "3s")
+    status, _ = pygrowd.finish()
+    assert status == 1 and str(sleeper.pid) in pygrowd.stderr(), (status, pygrowd.stderr())
+    assert_text_is(before, target.pid)

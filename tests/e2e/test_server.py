@@ -112,7 +112,7 @@ def for_a_while(t):
     target = t.target("leak_23.py")
     for words in ((), ("--json",)):
         pygrowd = t.pygrowd(target, "--for", "4s", *words).wait_watching()
-        target.ask("tick", "large", 50)
+        target.ask("steadily", "large", 4)
         status, out = pygrowd.finish()
         assert status == 0, "exit status %d: %s" % (status, pygrowd.stderr())
         if words:

@@ -87,7 +87,7 @@ static void document__fields_are_as_promised(void **state)
 		{ "processes.0.live_bytes", "25235456" },
 		{ "processes.0.lost", "{\"stack_truncated\":12}" },
 		{ "processes.0.gc.collections", "[120,10,1]" },
-		{ "processes.0.gc.pause_seconds", "[0.100,0.250,0.500]" },
+		{ "processes.0.gc.pause_seconds", "[0.1,0.25,0.5]" },
 		{ "lost_help.stack_truncated",
 		  "\"deeper than 128 frames: outer frames are missing\"" },
 		{ "stacks.0.id", "\"1f2e3d4c5b6a7988\"" },

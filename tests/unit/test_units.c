@@ -98,6 +98,7 @@ static void units__quantities_are_formatted(void **state)
 		{ units_bytes_format, NAN, "?" },
 		{ units_bytes_format, INFINITY, "?" },
 		{ units_duration_format, 0, "0 ms" },
+		{ units_duration_format, 0.00024, "0.2 ms" },
 		{ units_duration_format, 0.35, "350 ms" },
 		{ units_duration_format, 1.25, "1.2 s" },
 		{ units_duration_format, 20, "20 s" },

@@ -106,6 +106,9 @@ static void writer_text__the_first_ranked_line_is_the_one_to_mend(void **state)
 	       "     live 24.0 MiB in 196,608 blocks  ▁▁▂▂▃▃▄▄▅▅▆▆▇▇▇█  /srv/demo/service.py\n"
 	       "     2 stacks, the fastest: pygrowctl show 1f2e3d4c5b6a7988, "
 	       "through faker/generator.py:98 Gener");
+	expect(text,
+	       "  collector: 120 + 10 + 1 collections in 850 ms freed 3.00 MiB in 1,200 followed "
+	       "blocks\n");
 	expect(text, "lost: 12 stack_truncated: deeper than 128 frames");
 	/* The event loop, through which all of it passes, is not a line to mend. */
 	assert_null(strstr(text, "Handle._run"));
@@ -143,7 +146,7 @@ static void writer_text__nothing_grows_is_said(void **state)
 		f->sample.stacks[i].growth_bytes_per_second = 1000;
 		f->sample.stacks[i].growth_error = 5000;
 	}
-	expect(write_view(f, WRITER_REPORT), "Nothing grows: no rate is above its own error.");
+	expect(write_view(f, WRITER_REPORT), "Nothing grows for certain: no rate is above its own error.");
 	f->sample.snapshot.n_stacks = 0;
 	expect(write_view(f, WRITER_REPORT), "Nothing that was allocated since");
 }
@@ -184,12 +187,11 @@ static void writer_text__status_and_gc(void **state)
 
 	expect(write_view(f, WRITER_STATUS), "   4711 uvicorn         3.11.2   exact     100 %");
 	expect(f->text, "1,234,567 blocks followed, 2,345,678 hits at 219 sites");
-	expect(write_view(f, WRITER_GC),
-	       "collector: 120 of generation 0 (100 ms), 10 of generation 1");
+	expect(write_view(f, WRITER_GC), "  generation 1           10 collections in 250 ms\n");
 	f->sample.process.gc.known = false;
-	expect(write_view(f, WRITER_GC), "collector: not seen");
+	expect(write_view(f, WRITER_GC), "  not seen: the collector");
 	f->sample.snapshot.n_processes = 0;
-	expect(write_view(f, WRITER_STATUS), "No process is watched");
+	expect(write_view(f, WRITER_STATUS), "No such process is watched.");
 }
 
 /* Whatever the watched process calls its functions and files. */

@@ -86,32 +86,39 @@ static void view_print(char *text)
 	write_out(SCREEN_END);
 }
 
-static int view_refresh(struct top *t)
+static void view_options_init(const struct top *t, struct writer_options *o)
+{
+	struct winsize size = { 0 };
+
+	writer_options_init(o);
+	o->by = t->words->by;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row && size.ws_col) {
+		o->rows = size.ws_row;
+		o->columns = size.ws_col < COLUMNS_MIN ? COLUMNS_MIN : size.ws_col;
+	}
+}
+
+/* Says nothing itself: the screen is not the one that stays. */
+static int view_refresh(struct top *t, char why[CLIENT_WHY_BYTES])
 {
 	_cleanup_(json_object_putp) json_object *doc = NULL;
 	_cleanup_free_ char *text = NULL;
-	struct winsize size = { 0 };
 	struct writer_options o;
 	size_t text_bytes;
 	FILE *f;
 	int r;
 
-	writer_options_init(&o);
-	o.by = t->words->by;
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row && size.ws_col) {
-		o.rows = size.ws_row;
-		o.columns = size.ws_col < COLUMNS_MIN ? COLUMNS_MIN : size.ws_col;
-	}
-	r = command_ask("report", t->words, &doc);
+	r = command_ask("report", t->words, &doc, why);
 	if (r < 0)
 		return r;
+	view_options_init(t, &o);
+	snprintf(why, CLIENT_WHY_BYTES, "print a view: out of memory");
 	f = open_memstream(&text, &text_bytes);
 	if (!f)
-		return log_err(-errno, "make a view");
+		return -ENOMEM;
 	r = writer_document(&writer_text, f, WRITER_REPORT, doc, &o);
-	fclose(f);
-	if (r < 0 || !text)
-		return log_err(r < 0 ? r : -ENOMEM, "make a view");
+	if (fclose(f) != 0 || r < 0)
+		return r < 0 ? r : -ENOMEM;
 	view_print(text);
 	return 0;
 }
@@ -178,20 +185,19 @@ static int top_open(struct top *t)
 int cmd_top(const struct command_words *words)
 {
 	_cleanup_(top_done) struct top t = { .words = words, .signal_fd = -1 };
-	_cleanup_(json_object_putp) json_object *doc = NULL;
+	char why[CLIENT_WHY_BYTES];
 	int r;
 
 	if (words->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		return command_ask_and_print("report", WRITER_REPORT, words);
-	/* Before the screen is taken, so that "no daemon" is said on the usual one. */
-	r = command_ask("report", words, &doc);
-	if (r < 0)
-		return r;
 	r = top_open(&t);
 	if (r < 0)
 		return log_err(r, "prepare the terminal");
 	do {
-		r = view_refresh(&t);
+		r = view_refresh(&t, why);
 	} while (r == 0 && !top_wait(&t));
+	screen_leave(&t);
+	if (r < 0)
+		log_err(0, "%s", why);
 	return r;
 }

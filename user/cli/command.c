@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/client.h"
 #include "cli/command.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
@@ -303,19 +302,15 @@ static json_object *request_new(const char *name, const struct command_words *w)
 	return request;
 }
 
-int command_ask(const char *name, const struct command_words *w, json_object **ret)
+int command_ask(const char *name, const struct command_words *w, json_object **ret,
+		char why[CLIENT_WHY_BYTES])
 {
 	_cleanup_(json_object_putp) json_object *request = request_new(name, w);
-	char why[CLIENT_WHY_BYTES];
-	int r;
 
-	r = client_ask(w->socket, request, ret, why);
-	if (r < 0)
-		log_err(0, "%s", why);
-	return r;
+	return client_ask(w->socket, request, ret, why);
 }
 
-int command_print(enum writer_view view, json_object *doc, const struct command_words *w)
+static int answer_print(enum writer_view view, json_object *doc, const struct command_words *w)
 {
 	struct writer_options o;
 	int r;
@@ -323,15 +318,19 @@ int command_print(enum writer_view view, json_object *doc, const struct command_
 	writer_options_init(&o);
 	o.by = w->by;
 	r = writer_document(w->json ? &writer_json : &writer_text, stdout, view, doc, &o);
-	/* EPIPE: whoever read it has seen enough. */
-	return r < 0 && r != -EPIPE ? log_err(r, "write to stdout") : r;
+	return r < 0 ? log_err(r, "write to stdout") : 0;
 }
 
 int command_ask_and_print(const char *name, enum writer_view view, const struct command_words *w)
 {
 	_cleanup_(json_object_putp) json_object *doc = NULL;
+	char why[CLIENT_WHY_BYTES];
 	int r;
 
-	r = command_ask(name, w, &doc);
-	return r < 0 ? r : command_print(view, doc, w);
+	r = command_ask(name, w, &doc, why);
+	if (r < 0) {
+		log_err(0, "%s", why);
+		return r;
+	}
+	return answer_print(view, doc, w);
 }

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cli/client.h"
 #include "cli/writer.h"
 
 struct command_words {
@@ -60,10 +61,10 @@ struct command {
 /* The rest of main(): parse, run. The process's exit status: 0 done, 1 failed, 2 wrong usage. */
 int command_main(const struct command *table, size_t n_commands, int argc, char **argv);
 
-/* Ask the daemon what `name` asks for with these words; print the answer's view on stdout. 0, or
- * -errno after saying why. */
-int command_ask(const char *name, const struct command_words *w, json_object **ret);
-int command_print(enum writer_view view, json_object *doc, const struct command_words *w);
+/* Ask the daemon what `name` asks for with these words; as client_ask(). */
+int command_ask(const char *name, const struct command_words *w, json_object **ret,
+		char why[CLIENT_WHY_BYTES]);
+/* Ask, print the answer's view on stdout. 0, or -errno after saying why. */
 int command_ask_and_print(const char *name, enum writer_view view, const struct command_words *w);
 
 #endif

@@ -111,8 +111,8 @@ static size_t bytes_that_fit(const struct page *p, const char *s, size_t len)
 		column += cell_of(p, s + i, len - i, cell, &used);
 		if (column > p->columns)
 			return at_blank ? at_blank : i;
-		/* The indentation is no place to break. */
-		if (s[i] == ' ' && strspn(s, " ") < i)
+		/* No break in the indentation, nor between a number and its unit. */
+		if (s[i] == ' ' && strspn(s, " ") < i && !(s[i - 1] >= '0' && s[i - 1] <= '9'))
 			at_blank = i;
 	}
 	return i;

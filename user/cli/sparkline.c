@@ -25,7 +25,7 @@ static double cell_value(const double *values, size_t n, size_t cell, size_t n_c
 char *sparkline_format(char buf[SPARKLINE_TEXT_MAX], const double *values, size_t n)
 {
 	size_t n_cells = n < SPARKLINE_CELLS ? n : SPARKLINE_CELLS;
-	double cells[SPARKLINE_CELLS], low = INFINITY, high = -INFINITY;
+	double cells[SPARKLINE_CELLS] = { 0 }, low = INFINITY, high = -INFINITY;
 	char *p = buf;
 
 	for (size_t i = 0; i < n_cells; i++) {

@@ -104,23 +104,49 @@ static void lost_notes(struct page *p, json_object *doc, json_object *process)
 	}
 }
 
-static void gc_note(struct page *p, json_object *process)
+struct gc_figures {
+	double collections[GENERATIONS_MAX], pauses_sec[GENERATIONS_MAX];
+	size_t n;
+};
+
+/* false: nothing is known of the collector. */
+static bool gc_figures_get(json_object *process, struct gc_figures *ret)
 {
 	json_object *gc = field_object(process, "gc");
-	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
-	double collections[GENERATIONS_MAX], pauses[GENERATIONS_MAX];
-	char bytes[UNITS_TEXT_MAX], count[UNITS_TEXT_MAX];
-	size_t n = field_numbers(gc, "collections", collections, GENERATIONS_MAX);
 
-	if (!field_bool(gc, "known") || field_numbers(gc, "pause_seconds", pauses, n) != n)
+	ret->n = field_numbers(gc, "collections", ret->collections, GENERATIONS_MAX);
+	return field_bool(gc, "known") && ret->n &&
+	       field_numbers(gc, "pause_seconds", ret->pauses_sec, GENERATIONS_MAX) == ret->n;
+}
+
+/* "3.00 MiB in 1,200 followed blocks" */
+static void gc_freed_add(struct strbuf *b, json_object *process)
+{
+	json_object *gc = field_object(process, "gc");
+	char bytes[UNITS_TEXT_MAX], count[UNITS_TEXT_MAX];
+
+	strbuf_printf(b, "%s in %s followed blocks",
+		      units_bytes_format(bytes, field_number(gc, "freed_bytes")),
+		      units_count_format(count, field_number(gc, "freed_blocks")));
+}
+
+static void gc_note(struct page *p, json_object *process)
+{
+	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
+	char text[UNITS_TEXT_MAX];
+	struct gc_figures gc;
+	double all_sec = 0;
+
+	if (!gc_figures_get(process, &gc))
 		return;
-	for (size_t i = 0; i < n; i++)
-		strbuf_printf(&b, "%s%s of generation %zu (%s)", i ? ", " : "",
-			      units_count_format(count, collections[i]), i,
-			      units_duration_format(bytes, pauses[i]));
-	page_wrap(p, 2, "  collector: %s; it freed %s in %s followed blocks", b.buf,
-		  units_bytes_format(bytes, field_number(gc, "freed_bytes")),
-		  units_count_format(count, field_number(gc, "freed_blocks")));
+	for (size_t i = 0; i < gc.n; i++) {
+		strbuf_printf(&b, "%s%s", i ? " + " : "",
+			      units_count_format(text, gc.collections[i]));
+		all_sec += gc.pauses_sec[i];
+	}
+	strbuf_printf(&b, " collections in %s freed ", units_duration_format(text, all_sec));
+	gc_freed_add(&b, process);
+	page_wrap(p, 2, "  collector: %s", b.buf);
 }
 
 void text_process_notes(struct page *p, json_object *doc, json_object *process)
@@ -244,7 +270,7 @@ void text_process_status(struct page *p, json_object *doc)
 
 	title(p, doc);
 	if (!n) {
-		page_line(p, "No process is watched: none was found, or none was asked for.");
+		page_line(p, "No such process is watched.");
 		return;
 	}
 	page_line(p, "%7s %-15s %-8s %-8s %6s %7s %7s %8s %9s  %s", "PID", "COMMAND", "PYTHON",
@@ -258,6 +284,24 @@ void text_process_status(struct page *p, json_object *doc)
 	}
 }
 
+static void gc_lines(struct page *p, json_object *process)
+{
+	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
+	char count[UNITS_TEXT_MAX], text[UNITS_TEXT_MAX];
+	struct gc_figures gc;
+
+	if (!gc_figures_get(process, &gc)) {
+		page_line(p, "  not seen: the collector's function was not found");
+		return;
+	}
+	for (size_t i = 0; i < gc.n; i++)
+		page_line(p, "  generation %zu %12s collections in %s", i,
+			  units_count_format(count, gc.collections[i]),
+			  units_duration_format(text, gc.pauses_sec[i]));
+	gc_freed_add(&b, process);
+	page_line(p, "  freed %s", b.buf);
+}
+
 void text_process_gc(struct page *p, json_object *doc)
 {
 	size_t n = field_list_cnt(doc, "processes");
@@ -268,9 +312,6 @@ void text_process_gc(struct page *p, json_object *doc)
 
 		page_line(p, "pid %" PRId64 " %s", field_count(process, "pid"),
 			  text_or(field_text(process, "comm"), "?"));
-		if (field_bool(field_object(process, "gc"), "known"))
-			gc_note(p, process);
-		else
-			page_line(p, "  collector: not seen: its function was not found");
+		gc_lines(p, process);
 	}
 }

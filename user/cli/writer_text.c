@@ -128,10 +128,11 @@ static bool is_growing(const struct list *l, json_object *row)
 	return field_number(row, l->growth) > (isnan(error) ? 0 : error);
 }
 
-/* Rows of lines and functions that nothing is blamed on are there for scripts. */
+/* Rows of which nothing is left, or on which nothing is blamed, are there for scripts. */
 static bool is_shown(const struct list *l, json_object *row)
 {
-	return l == &lists[WRITER_BY_STACK] || field_count(row, "blamed_stacks") > 0;
+	return field_number(row, l->blocks) > 0 &&
+	       (l == &lists[WRITER_BY_STACK] || field_count(row, "blamed_stacks") > 0);
 }
 
 /* faker/generator.py:98 parse ◄ faker/proxy.py:12 fmt ◄ service.py:17 get_user */
@@ -196,6 +197,15 @@ static void row_lines(struct page *p, const struct list *l, json_object *row, si
 	page_line(p, "     %s%s", o->is_live ? "pygrowctl show " : "stack ", field_text(row, "id"));
 }
 
+/* Why the list is empty. The processes' own sums know nothing of --since. */
+static const char *nothing_of(json_object *doc)
+{
+	for (size_t i = 0; i < field_list_cnt(doc, "processes"); i++)
+		if (field_number(field_list_get(doc, "processes", i), "live_blocks") > 0)
+			return "Nothing that is alive now was first seen in that time.";
+	return "Nothing that was allocated since pygrowd looks is alive now.";
+}
+
 static void list_heading(struct page *p, const struct list *l, json_object *doc, size_t n_shown)
 {
 	bool grows = false;
@@ -203,11 +213,12 @@ static void list_heading(struct page *p, const struct list *l, json_object *doc,
 	for (size_t i = 0; i < field_list_cnt(doc, l->key) && !grows; i++)
 		grows = is_growing(l, field_list_get(doc, l->key, i));
 	if (!n_shown)
-		page_line(p, "Nothing that was allocated since pygrowd looks is alive now.");
+		page_line(p, "%s", nothing_of(doc));
 	else if (grows)
 		page_line(p, "%s", l->growing);
 	else
-		page_wrap(p, 0, "Nothing grows: no rate is above its own error. %s", l->others);
+		page_wrap(p, 0, "Nothing grows for certain: no rate is above its own error. %s",
+			  l->others);
 }
 
 static size_t shown_cnt(const struct list *l, json_object *doc)
@@ -251,8 +262,10 @@ static void report_write(struct page *p, json_object *doc, const struct writer_o
 	size_t n_shown = shown_cnt(l, doc), number = 0;
 
 	text_process_head(p, doc);
-	if (!field_list_cnt(doc, "processes"))
+	if (!field_list_cnt(doc, "processes")) {
+		page_line(p, "No such process is watched.");
 		return;
+	}
 	page_line(p, "%s", "");
 	list_heading(p, l, doc, n_shown);
 	for (size_t i = 0; i < field_list_cnt(doc, l->key); i++) {

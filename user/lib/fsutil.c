@@ -111,13 +111,14 @@ static int mkdir_one(const char *path, mode_t mode)
 
 int fsutil_mkdir_p(const char *path, mode_t mode)
 {
-	_cleanup_free_ char *copy = strdup(path);
+	_cleanup_free_ char *copy = NULL;
 	int r;
 
+	if (!*path)
+		return -ENOENT;
+	copy = strdup(path);
 	if (!copy)
 		return -ENOMEM;
-	if (!*copy)
-		return -ENOENT;
 	for (char *p = copy + 1; *p; p++) {
 		if (*p != '/' || p[-1] == '/')
 			continue;

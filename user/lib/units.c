@@ -133,7 +133,8 @@ char *units_duration_format(char buf[UNITS_TEXT_MAX], double sec)
 	if (!isfinite(sec) || sec < 0)
 		strcpy(buf, "?");
 	else if (sec < 0.9995)
-		snprintf(buf, UNITS_TEXT_MAX, "%.0f ms", sec * 1000);
+		snprintf(buf, UNITS_TEXT_MAX, "%.*f ms", sec > 0 && sec < 0.00995 ? 1 : 0,
+			 sec * 1000);
 	else if (sec < 9.95 && fabs(sec - round(sec)) >= 0.05)
 		snprintf(buf, UNITS_TEXT_MAX, "%.1f s", sec);
 	else if (s < 60)

@@ -104,8 +104,9 @@ static json_object *options_parse(json_object *request, struct document_options 
 		return answer_error_new("since: not a Unix time");
 	if (!get_stack(request, &o->stack))
 		return answer_error_new(
-			"stack: not the id of a stack, which is up to 16 hex digits; "
-			"see pygrowctl report --by stack");
+			"stack '%.32s': not the id of one, which is up to 16 hex digits; see "
+			"pygrowctl report --by stack",
+			json_object_get_string(json_object_object_get(request, "stack")));
 	o->limit = (size_t)limit;
 	o->pid = (pid_t)pid;
 	return NULL;

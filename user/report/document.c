@@ -103,7 +103,7 @@ static json_object *gc_new(const struct snapshot_gc *gc)
 	for (size_t i = 0; gc->known && i < PGD_GENERATIONS; i++) {
 		json_object_array_add(collections,
 				      json_object_new_int64((int64_t)gc->collections[i]));
-		json_object_array_add(pauses, jsonput_decimal_new(gc->pause_seconds[i]));
+		json_object_array_add(pauses, jsonput_number_new(gc->pause_seconds[i]));
 	}
 	jsonput_bool(o, "known", gc->known);
 	jsonput_object(o, "collections", collections);

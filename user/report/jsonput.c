@@ -52,19 +52,19 @@ static json_object *double_new(double value, const char *format)
 	return json_object_new_double_s(value, text);
 }
 
-void jsonput_number(json_object *o, const char *key, double value)
+json_object *jsonput_number_new(double value)
 {
-	jsonput_object(o, key, double_new(value, "%.6g"));
+	return double_new(value, "%.6g");
 }
 
-json_object *jsonput_decimal_new(double value)
+void jsonput_number(json_object *o, const char *key, double value)
 {
-	return double_new(value, "%.3f");
+	jsonput_object(o, key, jsonput_number_new(value));
 }
 
 void jsonput_decimal(json_object *o, const char *key, double value)
 {
-	jsonput_object(o, key, jsonput_decimal_new(value));
+	jsonput_object(o, key, double_new(value, "%.3f"));
 }
 
 void jsonput_moment(json_object *o, const char *key, double unix_sec)

@@ -18,7 +18,7 @@ void jsonput_count(json_object *o, const char *key, int64_t value); /* < 0: null
 void jsonput_bytes(json_object *o, const char *key, double value); /* whole; not finite: null */
 void jsonput_number(json_object *o, const char *key, double value); /* 6 digits; ditto */
 void jsonput_decimal(json_object *o, const char *key, double value); /* 3 decimals; ditto */
-json_object *jsonput_decimal_new(double value); /* the same, for an array */
+json_object *jsonput_number_new(double value); /* as jsonput_number(), for an array */
 void jsonput_moment(json_object *o, const char *key, double unix_sec);
 void jsonput_id(json_object *o, const char *key, uint64_t id); /* 16 hex digits */
 

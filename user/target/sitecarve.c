@@ -37,6 +37,23 @@ const struct sitescan_func *sitecarve_find(const struct sitescan *scan)
 	return best;
 }
 
+/* Behind the carver's return, the arm of a pop that extended its pool may join: the block of that
+ * pop is in the same register, and was reported. The kernel side takes a block that the same stack
+ * gets twice for one, so the join does no harm; without the site the first block of every pool would
+ * be missed, one in 31 of the largest class. */
+static int add_return(struct sites *s, const struct sitescan *scan,
+		      const struct sitescan_branch *b)
+{
+	struct siteplace_start start = { .vaddr = b->addr + b->n_bytes,
+					 .regs = 1u << PGD_REG_AX,
+					 .is_returned = true,
+					 .callee = b->target };
+	struct siteplace at;
+
+	start.ignores_joins = siteplace_forward(scan, &start, &at) < 0;
+	return sites_add_forward(s, scan, SITE_CARVE, &start);
+}
+
 int sitecarve_add(struct sites *s, const struct sitescan *scan, const struct sitescan_func *carver)
 {
 	for (size_t k = 0; k < scan->n_branches; k++) {
@@ -46,7 +63,7 @@ int sitecarve_add(struct sites *s, const struct sitescan *scan, const struct sit
 		if (b->target != carver->start || &scan->funcs[b->func] == carver)
 			continue;
 		if (b->op == INSN_CALL)
-			r = sites_add_return(s, scan, SITE_CARVE, b);
+			r = add_return(s, scan, b);
 		else if (b->op == INSN_JMP)
 			s->n_unplaced++; /* the block comes out at callers we do not know */
 		if (r < 0)

@@ -142,7 +142,7 @@ int siteplace_forward(const struct sitescan *s, const struct siteplace_start *st
 		struct siteplace found = { .vaddr = vaddr };
 		struct insn i;
 
-		if (n > 0 || !start->is_merged)
+		if (!start->ignores_joins && (n > 0 || !start->is_merged))
 			join(&w, s, start, vaddr);
 		if (!locate(&w, &found) || !sitescan_decode(s, vaddr, &i))
 			return -ENOENT;

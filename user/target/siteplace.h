@@ -28,6 +28,7 @@ struct siteplace_start {
 	bool is_returned; /* it was returned by a call, of callee (0: indirect) */
 	uint64_t callee;
 	bool is_merged; /* all paths to vaddr bring the block as said here: no join there */
+	bool ignores_joins; /* what else arrives on the way is a block too, see sitecarve.c */
 };
 
 struct siteplace {
