@@ -8,12 +8,26 @@
  */
 #include "target/sites_internal.h"
 
+static bool has_pop(const struct sitescan *scan, size_t func)
+{
+	for (size_t k = 0; k < scan->n_idioms; k++)
+		if (scan->idioms[k].func == func && !scan->idioms[k].flow.is_push &&
+		    scan->idioms[k].flow.is_proven)
+			return true;
+	return false;
+}
+
+/* Calls of f that can be for a new pool: from a function with a pop, or all, if f pops itself. Other
+ * functions may store at the same offsets (gcc 16 made one such of libpython 3.13), but nobody who
+ * pops calls them. */
 static size_t count_calls(const struct sitescan *scan, const struct sitescan_func *f)
 {
+	bool pops = has_pop(scan, (size_t)(f - scan->funcs));
 	size_t n = 0;
 
 	for (size_t k = 0; k < scan->n_branches; k++)
-		n += scan->branches[k].op == INSN_CALL && scan->branches[k].target == f->start;
+		n += scan->branches[k].op == INSN_CALL && scan->branches[k].target == f->start &&
+		     (pops || has_pop(scan, scan->branches[k].func));
 	return n;
 }
 
