@@ -92,7 +92,8 @@ embed() {
 	if [ "$root" = - ]; then
 		offer "$name" - "$pythons/embed" "$library" && return 0
 	else
-		cp "$pythons/embed" "$root/usr/bin/pygrowd-embed"
+		cmp -s "$pythons/embed" "$root/usr/bin/pygrowd-embed" ||
+			cp "$pythons/embed" "$root/usr/bin/pygrowd-embed"
 		offer "$name" "$root" /usr/bin/pygrowd-embed "$library" && return 0
 	fi
 	echo "skip$tab$name$tab$library does not run in a program built here"

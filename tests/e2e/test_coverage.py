@@ -6,8 +6,8 @@ must be 99 to 101 %. The table of all interpreters is printed at the end of the 
 """
 from harness import each_python, function_row, process_row
 
-LARGE = {"large_bytes": 2000, "large_str": 1000, "large_list": 1000, "large_dict": 400,
-         "large_bytearray": 500}
+LARGE = {"large_bytes": 4000, "large_str": 2000, "large_list": 2000, "large_dict": 1000,
+         "large_bytearray": 1000}
 SMALL = 20000
 ENOUGH, TOO_MANY = 0.99, 1.01
 allocations, frees, labels = {}, {}, []

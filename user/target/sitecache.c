@@ -21,7 +21,7 @@
 #include "lib/strbuf.h"
 #include "target/sites_internal.h"
 
-#define CACHE_VERSION	2
+#define CACHE_VERSION	3
 #define CACHE_BYTES_MAX (1u << 20) /* SITES_MAX lines fit */
 
 /* Ours are hex digits, or "sum-" and hex digits: nothing that could leave the directory. */

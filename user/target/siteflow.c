@@ -178,12 +178,32 @@ static bool find_unproven(const struct siteflow *f, uint64_t next, struct sitefl
 	return false;
 }
 
+/* Is `pool` what the code itself made by masking `block`? */
+static bool is_pool_of(const struct siteflow *f, struct siteflow_value pool,
+		       struct siteflow_value block)
+{
+	const struct siteflow_origin *o = &f->origins[pool.id];
+
+	return !pool.off && o->kind == SITEFLOW_AND && same(o->from, block);
+}
+
+/* The two stores of a push name the block twice: as where the link goes, and as what becomes the
+ * head. Out-of-line copies write the link through the object's address, of which we do not know that
+ * it is 16 bytes from the block; there the pool's mask tells which block it is. */
+static bool is_push_of(const struct siteflow *f, const struct siteflow_link *link,
+		       const struct siteflow_link *head)
+{
+	return link->is_used && head->is_used && same(link->pool, head->pool) &&
+	       (same(link->block, head->block) || is_pool_of(f, head->pool, head->block));
+}
+
 /* qword [addr] = v */
 static bool on_store(struct siteflow *f, const struct insn *i, struct siteflow_value addr,
 		     struct siteflow_value v, struct siteflow_idiom *ret)
 {
 	const struct siteflow_origin *o = loaded(f, v, 8), *b;
 	struct siteflow_value pool = plus(addr, -8);
+	struct siteflow_link head;
 
 	/* [P+8] = R, R = [B], B = [P+8] */
 	b = o ? loaded(f, o->from, 8) : NULL;
@@ -195,18 +215,17 @@ static bool on_store(struct siteflow *f, const struct insn *i, struct siteflow_v
 		struct siteflow_link l = { plus(o->from, -8), addr, true };
 
 		for (int k = 0; k < SITEFLOW_RING_MAX; k++)
-			if (f->heads[k].is_used && same(f->heads[k].pool, l.pool) &&
-			    same(f->heads[k].block, l.block))
-				return conclude(f, i, l.pool, l.block, true, ret);
+			if (is_push_of(f, &l, &f->heads[k]))
+				return conclude(f, i, l.pool, f->heads[k].block, true, ret);
 		f->links[f->n_links++ % SITEFLOW_RING_MAX] = l;
 	}
 
 	/* [P+8] = B */
+	head = (struct siteflow_link){ pool, v, true };
 	for (int k = 0; k < SITEFLOW_RING_MAX; k++)
-		if (f->links[k].is_used && same(f->links[k].pool, pool) &&
-		    same(f->links[k].block, v))
+		if (is_push_of(f, &f->links[k], &head))
 			return conclude(f, i, pool, v, true, ret);
-	f->heads[f->n_heads++ % SITEFLOW_RING_MAX] = (struct siteflow_link){ pool, v, true };
+	f->heads[f->n_heads++ % SITEFLOW_RING_MAX] = head;
 	return false;
 }
 
