@@ -9,27 +9,29 @@
 #include "sample.bpf.h"
 #include "account.bpf.h"
 
-/* The daemon's PID namespace, as st_dev and st_ino of /proc/self/ns/pid. */
-const volatile __u64 pidns_dev;
-const volatile __u64 pidns_ino;
-
-/* Process ID of the running task as the daemon would say it, or 0. */
-static __always_inline __u32 hit_pid(void)
+/* A hit from an address space that we do not know: the first hit of all, the target after exec, or a
+ * child that inherited its parent's breakpoints. Only the first is ours to look at. */
+static __always_inline bool hit_is_first(struct pgd_target *t, struct task_struct *task, __u64 mm)
 {
-	struct bpf_pidns_info info = {};
+	__u64 start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
 
-	if (bpf_get_ns_current_pid_tgid(pidns_dev, pidns_ino, &info, sizeof(info)))
-		return 0;
-	return info.tgid;
+	if (start_ns / PGD_TICK_NS != t->start_ticks)
+		return false;
+	if (t->mm)
+		t->state = PGD_TARGET_EXECED;
+	else
+		t->mm = mm;
+	return t->state == PGD_TARGET_WATCHED;
 }
 
-/* The target of a hit, or NULL if this hit is not ours to look at: a slot that was given up, or a
- * child that inherited its parent's breakpoints. */
+/* The target of a hit, or NULL if there is none. */
 static __always_inline struct pgd_target *hit_target(__u32 slot)
 {
 	struct pgd_target *t = bpf_map_lookup_elem(&pgd_targets, &slot);
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	__u64 mm = (__u64)BPF_CORE_READ(task, mm);
 
-	if (!t || t->state != PGD_TARGET_WATCHED || t->pid != hit_pid())
+	if (!t || t->state != PGD_TARGET_WATCHED || (t->mm != mm && !hit_is_first(t, task, mm)))
 		return NULL;
 	return t;
 }
@@ -139,17 +141,6 @@ static __always_inline int hit_free(struct pt_regs *regs, __u64 cookie)
 		bpf_map_update_elem(&pgd_resizing, &tid, &yes, BPF_ANY);
 	if (block)
 		account_free(slot, block);
-	return 0;
-}
-
-static __always_inline int hit_exec(void)
-{
-	__u32 pid = hit_pid();
-	__u32 *slot = bpf_map_lookup_elem(&pgd_pids, &pid);
-	struct pgd_target *t = slot ? bpf_map_lookup_elem(&pgd_targets, slot) : NULL;
-
-	if (t)
-		t->state = PGD_TARGET_EXECED;
 	return 0;
 }
 

@@ -21,8 +21,13 @@ struct thread_struct {
 	unsigned long fsbase; /* glibc's struct pthread of this thread */
 };
 
+struct mm_struct;
+
 struct task_struct {
 	struct thread_struct thread;
+	struct mm_struct *mm;
+	struct task_struct *group_leader;
+	__u64 start_boottime; /* ns; /proc/PID/stat says it in ticks */
 };
 
 #pragma clang attribute pop

@@ -7,22 +7,14 @@
 #include "pgd_abi.h"
 #include "pywalk.bpf.h"
 
-/* slot → how to read this process. The daemon writes a row before its first site goes on; on_exec
- * marks it. Fixed size: a process more than PGD_TARGETS_MAX is refused by the daemon. */
+/* slot → how to read this process. The daemon writes a row before its first site goes on; hits
+ * note the address space in it. Fixed size: a process more than PGD_TARGETS_MAX is refused by the daemon. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, PGD_TARGETS_MAX);
 	__type(key, __u32);
 	__type(value, struct pgd_target);
 } pgd_targets SEC(".maps");
-
-/* PID in the daemon's namespace → slot, for the process tracepoints. The daemon writes it. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, PGD_TARGETS_MAX);
-	__type(key, __u32);
-	__type(value, __u32);
-} pgd_pids SEC(".maps");
 
 /* PGD_BLOCK_KEY → one followed block. on_alloc adds, on_free deletes; the daemon purges the blocks
  * of a target that is gone. Rows are allocated as needed where the kernel can do that in a uprobe

@@ -47,10 +47,3 @@ int on_gc_done(struct pt_regs *regs)
 {
 	return collector_done(PGD_COOKIE_SLOT(bpf_get_attach_cookie(regs)));
 }
-
-/* A process replaced its address space: nothing that we knew of it holds any longer. */
-SEC("raw_tp/sched_process_exec")
-int on_exec(void *args)
-{
-	return hit_exec();
-}

@@ -11,7 +11,7 @@
  *   kernel ─► hits[slot]             struct pgd_hits per CPU  what was trapped
  *
  * A target is known in the kernel by its slot, not by its PID: the cookie of every site carries it,
- * so PID namespaces do not matter and no hit pays for a lookup.
+ * so PID namespaces do not matter.
  */
 #ifndef PGD_ABI_H
 #define PGD_ABI_H
@@ -25,6 +25,7 @@
 #define PGD_STACKS_MAX	65536	/* rows of stacks; full: counted, block not followed */
 #define PGD_LIVE_MAX	4194304 /* default rows of live; full: counted, block not followed */
 #define PGD_GENERATIONS 3
+#define PGD_TICK_NS	10000000 /* of start_ticks: USER_HZ is 100 on x86 */
 
 /* ── cookies ─────────────────────────────────────────────────────────────────────────────────
  *  63        32 31      16 15   14      8 7        0
@@ -88,15 +89,17 @@ struct pgd_target {
 	__u64 gc_stats;	 /* address of the main interpreter's generation_stats, or 0 */
 	__u32 tss_key;	 /* PyGILState's pthread key */
 	__u32 sample_of; /* follow one block in this many; 1: all of them (exact) */
-	__u32 pid;	 /* process ID in the daemon's PID namespace: a forked child inherits the
-			  * breakpoints, and must not be taken for its parent */
+	__u64 start_ticks; /* field 22 of /proc/PID/stat: which process this is, in any namespace */
+	__u64 mm;	 /* the kernel's: address space of the first hit. A forked child inherits the
+			  * breakpoints but has another one; so has the same process after exec */
 	__u32 state;	 /* enum pgd_target_state */
+	__u32 pad;
 };
 
 enum pgd_target_state {
 	PGD_TARGET_FREE = 0, /* nobody in this slot: hits are ignored */
 	PGD_TARGET_WATCHED,
-	PGD_TARGET_EXECED, /* set by the kernel: the address space that we knew is gone */
+	PGD_TARGET_EXECED, /* the kernel's: the address space that we knew is gone */
 };
 
 /* Per-CPU sums of what was trapped, for the cost. */
@@ -170,7 +173,7 @@ struct pgd_gc {
 };
 
 _Static_assert(sizeof(struct pgd_py_offsets) == 72, "padding");
-_Static_assert(sizeof(struct pgd_target) == 112, "padding");
+_Static_assert(sizeof(struct pgd_target) == 128, "padding");
 _Static_assert(sizeof(struct pgd_live) == 16, "padding");
 _Static_assert(sizeof(struct pgd_stack_key) == 16, "padding");
 _Static_assert(sizeof(struct pgd_stack_total) == 56, "padding");

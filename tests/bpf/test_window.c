@@ -14,6 +14,7 @@
 #include "test.h"
 #include "lib/strbuf.h"
 #include "target/probes.h"
+#include "target/procfs.h"
 #include "target/procmem.h"
 #include "target/window.h"
 
@@ -101,6 +102,15 @@ static void text_at_site(pid_t pid, uint8_t text[16])
 	assert_ok(procmem_read(&m, (uintptr_t)test_site, text, 16));
 }
 
+static uint64_t start_ticks(pid_t pid)
+{
+	const struct procfs fs = { .root = "/proc" };
+	struct procfs_stat stat;
+
+	assert_ok(procfs_stat(&fs, pid, &stat));
+	return stat.start_ticks;
+}
+
 static void hits_are_counted_and_text_is_restored(bool force_perf)
 {
 	struct probes_options o = { .live_max = 1024, .force_perf = force_perf };
@@ -121,7 +131,7 @@ static void hits_are_counted_and_text_is_restored(bool force_perf)
 	assert_int_equal(probes_method(p), force_perf ? WINDOW_PERF : probes_method(p));
 	child_start(&c);
 	t.pid = c.pid;
-	target.pid = (uint32_t)c.pid;
+	target.start_ticks = start_ticks(c.pid);
 	assert_ok(probes_slot_add(p, &target, &t.slot));
 	probes_prog_fds(p, t.prog_fds);
 	text_at_site(c.pid, before);
@@ -223,7 +233,6 @@ static void probes__one_target_too_many_is_refused(void **state)
 	if (probes_open(&o, &p, &why) < 0)
 		fail_msg("%s", why.buf);
 	while (n <= PGD_TARGETS_MAX && r == 0) {
-		target.pid = (uint32_t)n + 1;
 		r = probes_slot_add(p, &target, &slot);
 		n += r == 0;
 	}

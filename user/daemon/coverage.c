@@ -202,17 +202,23 @@ static int open_of(const struct procfs *fs, pid_t pid, const char *name, int fla
 	return fd < 0 ? -errno : fd;
 }
 
-static int child_start(const struct procfs *fs, pid_t pid, struct child *ret)
+static int child_start(const struct procfs *fs, pid_t pid, struct child *ret, struct strbuf *why)
 {
 	_cleanup_close_ int exe_fd = open_of(fs, pid, "exe", O_PATH);
 	_cleanup_close_ int root_fd = open_of(fs, pid, "root", O_PATH | O_DIRECTORY);
-	char name[PROCFS_PATH_MAX];
+	char name[PROCFS_PATH_MAX], *base;
 	int in[2], out[2];
 	uid_t uid;
 	gid_t gid;
 
 	if (exe_fd < 0 || root_fd < 0 || name_below_root(fs, pid, name, sizeof(name)) < 0)
 		return -ENOENT;
+	/* An embedder would do its own work with our arguments. */
+	base = strrchr(name, '/');
+	if (strncmp(base ? base + 1 : name, "python", 6)) {
+		strbuf_puts(why, "the interpreter is part of another program and cannot be run alone");
+		return -ENOEXEC;
+	}
 	whom(fs, pid, &uid, &gid);
 	if (pipe2(in, O_CLOEXEC) < 0)
 		return -errno;
@@ -339,7 +345,7 @@ void coverage_measure(struct probes *p, const struct watch_options *o, struct wa
 
 	if (has_path && cache_load(path, w))
 		return;
-	r = child_start(o->fs, w->pid, &c);
+	r = child_start(o->fs, w->pid, &c, &why);
 	if (r == 0) {
 		r = child_answer(&c, &ready);
 		if (r < 0)

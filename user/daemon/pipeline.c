@@ -104,7 +104,7 @@ void pipeline_tick(struct pipeline *p)
 
 	probes_run_ns(p->probes, &run_ns);
 	for (size_t i = 0; i < p->n_watches; i++) {
-		watch_check(p->probes, p->watches[i]);
+		watch_check(p->probes, &p->fs, p->watches[i]);
 		watch_measure(p->probes, &p->fs, p->watches[i],
 			      run_ns / (p->n_watches ? p->n_watches : 1));
 	}

@@ -95,7 +95,7 @@ static int add_slot(struct probes *p, struct watch *w)
 		.gc_stats = w->runtime.gc_stats,
 		.tss_key = w->runtime.tss_key,
 		.sample_of = 1,
-		.pid = (uint32_t)w->pid,
+		.start_ticks = w->start_ticks,
 		.state = PGD_TARGET_WATCHED,
 	};
 
@@ -107,6 +107,7 @@ int watch_open(struct probes *p, pid_t pid, const struct watch_options *o, struc
 {
 	_cleanup_(watch_freep) struct watch *w = calloc(1, sizeof(*w));
 	_cleanup_(discover_done) struct discover d = { 0 };
+	struct procfs_stat stat;
 	int r;
 
 	if (!w)
@@ -125,6 +126,11 @@ int watch_open(struct probes *p, pid_t pid, const struct watch_options *o, struc
 	r = find_sites(o, &d, &w->sites, why);
 	if (r < 0)
 		return r;
+	w->start_ticks = d.start_ticks;
+	r = procfs_stat(o->fs, pid, &stat);
+	if (r < 0)
+		return r;
+	w->stack_start = stat.stack_start;
 	r = symbolize_new(&w->runtime, &w->mem, &w->symbolize);
 	if (r < 0)
 		return r;
@@ -191,17 +197,19 @@ void watch_close(struct probes *p, struct watch *w)
 	watch_free(w);
 }
 
-void watch_check(struct probes *p, struct watch *w)
+void watch_check(struct probes *p, const struct procfs *fs, struct watch *w)
 {
 	struct pollfd pfd = { .fd = w->pidfd, .events = POLLIN };
 	enum pgd_target_state state = PGD_TARGET_WATCHED;
 	const char *what = NULL;
+	struct procfs_stat stat;
 
 	if (w->regime == WATCH_GONE)
 		return;
 	if (poll(&pfd, 1, 0) == 1)
 		what = "exited or was killed";
-	else if (probes_state(p, w->slot, &state) == 0 && state == PGD_TARGET_EXECED)
+	else if ((probes_state(p, w->slot, &state) == 0 && state == PGD_TARGET_EXECED) ||
+		 (procfs_stat(fs, w->pid, &stat) == 0 && stat.stack_start != w->stack_start))
 		what = "replaced itself by another program (exec)";
 	if (!what)
 		return;

@@ -29,6 +29,8 @@ struct watch {
 	pid_t pid;
 	int pidfd;
 	uint32_t slot;
+	uint64_t start_ticks; /* with the PID: which process this is */
+	uint64_t stack_start;  /* address of its stack: another one after exec */
 	enum watch_regime regime;
 	char why[192]; /* one sentence: why gone, or a warning; "" */
 
@@ -71,7 +73,7 @@ int watch_attach(struct probes *p, struct watch *w, struct strbuf *why);
 void watch_detach(struct watch *w);
 
 /* Has it gone, or become another program? Once per tick; sets regime and why, takes the sites off. */
-void watch_check(struct probes *p, struct watch *w);
+void watch_check(struct probes *p, const struct procfs *fs, struct watch *w);
 /* New overhead figure from what happened since the last call. run_ns: of our programs for it. */
 void watch_measure(struct probes *p, const struct procfs *fs, struct watch *w, uint64_t run_ns);
 /* The first stacks of a process are walked from outside as well: both walks must end in the same

@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -25,6 +24,7 @@
 #include "lib/log.h"
 #include "pygrowd.skel.h"
 #include "target/probes.h"
+#include "target/procfs.h"
 
 #define KERNEL_MIN		 515 /* major * 100 + minor: bpf_get_attach_cookie, 5.15 */
 #define KERNEL_UPROBE_ALLOCATES 601 /* rows of a hash map can be allocated in a uprobe: 6.1 */
@@ -35,7 +35,6 @@
 
 struct probes {
 	struct pygrowd_bpf *skel;
-	struct bpf_link *exec_link;
 	enum window_method method;
 	bool slot_used[PGD_TARGETS_MAX];
 	int n_cpus;
@@ -129,7 +128,6 @@ static int load(struct probes *p, const struct probes_options *o, struct strbuf 
 	struct bpf_program *site_progs[WINDOW_PROG_MAX];
 	struct rlimit memlock = { RLIM_INFINITY, RLIM_INFINITY };
 	struct pygrowd_bpf *skel;
-	struct stat pidns;
 	int r;
 
 	p->skel = skel = pygrowd_bpf__open();
@@ -138,15 +136,6 @@ static int load(struct probes *p, const struct probes_options *o, struct strbuf 
 		strbuf_printf(why, "cannot open the BPF object: %s", strerror(-r));
 		return r;
 	}
-	if (stat("/proc/self/ns/pid", &pidns) < 0) {
-		r = -errno;
-		strbuf_printf(why, "cannot read /proc/self/ns/pid: %s; is /proc mounted?",
-			      strerror(-r));
-		return r;
-	}
-	skel->rodata->pidns_dev = pidns.st_dev;
-	skel->rodata->pidns_ino = pidns.st_ino;
-
 	if (o->live_max)
 		bpf_map__set_max_entries(skel->maps.pgd_live, o->live_max);
 	if (kernel_version() >= KERNEL_UPROBE_ALLOCATES)
@@ -165,13 +154,6 @@ static int load(struct probes *p, const struct probes_options *o, struct strbuf 
 		strbuf_printf(why,
 			      "the kernel refused the BPF programs: %s; `pygrowd -v -v` shows its "
 			      "reasons",
-			      strerror(-r));
-		return r;
-	}
-	p->exec_link = bpf_program__attach(skel->progs.on_exec);
-	if (!p->exec_link) {
-		r = -errno;
-		strbuf_printf(why, "cannot attach to the tracepoint sched_process_exec: %s",
 			      strerror(-r));
 		return r;
 	}
@@ -232,7 +214,9 @@ static int selftest(struct probes *p, enum window_method method)
 	struct window_target wt = { .path = "/proc/self/exe",
 				    .pid = getpid(),
 				    .slot = SELFTEST_SLOT };
-	struct pgd_target t = { .pid = (uint32_t)getpid(), .state = PGD_TARGET_WATCHED };
+	struct pgd_target t = { .state = PGD_TARGET_WATCHED };
+	const struct procfs fs = { .root = "/proc" };
+	struct procfs_stat stat;
 	struct window w = WINDOW_INIT;
 	struct pgd_hits hits = { 0 };
 	uint32_t slot = SELFTEST_SLOT;
@@ -242,6 +226,10 @@ static int selftest(struct probes *p, enum window_method method)
 
 	if (!dl_iterate_phdr(selftest_offset, &site.offset))
 		return -ENOTSUP;
+	r = procfs_stat(&fs, getpid(), &stat);
+	if (r < 0)
+		return r;
+	t.start_ticks = stat.start_ticks;
 	r = bpf_map_update_elem(bpf_map__fd(p->skel->maps.pgd_targets), &slot, &t, BPF_ANY);
 	if (r < 0)
 		return r;
@@ -326,7 +314,6 @@ void probes_close(struct probes *p)
 		return;
 	if (p->stats_fd >= 0)
 		close(p->stats_fd);
-	bpf_link__destroy(p->exec_link);
 	pygrowd_bpf__destroy(p->skel);
 	free(p);
 }
@@ -363,7 +350,7 @@ void probes_prog_fds(const struct probes *p, int ret[WINDOW_PROG_MAX])
 
 int probes_slot_add(struct probes *p, const struct pgd_target *t, uint32_t *ret_slot)
 {
-	uint32_t slot = 0, pid = t->pid;
+	uint32_t slot = 0;
 	int r;
 
 	while (slot < PGD_TARGETS_MAX && p->slot_used[slot])
@@ -371,9 +358,6 @@ int probes_slot_add(struct probes *p, const struct pgd_target *t, uint32_t *ret_
 	if (slot == PGD_TARGETS_MAX)
 		return -ENOSPC;
 	r = bpf_map_update_elem(bpf_map__fd(p->skel->maps.pgd_targets), &slot, t, BPF_ANY);
-	if (r < 0)
-		return r;
-	r = bpf_map_update_elem(bpf_map__fd(p->skel->maps.pgd_pids), &pid, &slot, BPF_ANY);
 	if (r < 0)
 		return r;
 	p->slot_used[slot] = true;
@@ -428,12 +412,8 @@ void probes_slot_del(struct probes *p, uint32_t slot)
 {
 	const struct pgd_target none = { .state = PGD_TARGET_FREE };
 	const struct pgd_gc no_gc = { 0 };
-	struct pgd_target t;
-	int targets = bpf_map__fd(p->skel->maps.pgd_targets);
 
-	if (bpf_map_lookup_elem(targets, &slot, &t) == 0)
-		bpf_map_delete_elem(bpf_map__fd(p->skel->maps.pgd_pids), &t.pid);
-	bpf_map_update_elem(targets, &slot, &none, BPF_ANY);
+	bpf_map_update_elem(bpf_map__fd(p->skel->maps.pgd_targets), &slot, &none, BPF_ANY);
 	bpf_map_update_elem(bpf_map__fd(p->skel->maps.pgd_gc), &slot, &no_gc, BPF_ANY);
 	purge(bpf_map__fd(p->skel->maps.pgd_live), sizeof(uint64_t), sizeof(struct pgd_live), slot,
 	      block_slot);

@@ -19,8 +19,7 @@ struct probes_options {
 	bool force_perf;	   /* tests: as on a kernel without uprobe_multi */
 };
 
-/* Loads and verifies the programs, attaches the process tracepoint, chooses the attach method by
- * trying it on ourselves. 0, or -errno with one clear sentence in `why`: -EPERM names the missing
+/* Loads and verifies the programs, and chooses the attach method by trying it on ourselves. 0, or -errno with one clear sentence in `why`: -EPERM names the missing
  * capability, -ENOTSUP the missing kernel feature (BTF, version). */
 int probes_open(const struct probes_options *o, struct probes **ret, struct strbuf *why);
 void probes_close(struct probes *p);

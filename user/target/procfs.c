@@ -82,12 +82,14 @@ int procfs_stat(const struct procfs *fs, pid_t pid, struct procfs_stat *ret)
 		n = sizeof(st.comm) - 1;
 	memcpy(st.comm, open + 1, n);
 	/* fields 3 to 22: state ppid ... flags(9) ... utime(14) stime(15) ... threads(20) .
-	 * start(22) */
+	 * start(22) ... startstack(28) */
 	r = sscanf(close + 1,
 		   " %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %" SCNu64 " %" SCNu64
-		   " %*d %*d %*d %*d %" SCNu32 " %*d %" SCNu64,
-		   &st.state, &st.ppid, &flags, &utime, &stime, &st.threads_cnt, &st.start_ticks);
-	if (r != 7)
+		   " %*d %*d %*d %*d %" SCNu32 " %*d %" SCNu64
+		   " %*u %*d %*u %*u %*u %" SCNu64,
+		   &st.state, &st.ppid, &flags, &utime, &stime, &st.threads_cnt, &st.start_ticks,
+		   &st.stack_start);
+	if (r < 7)
 		return -EBADMSG;
 	st.is_kernel_thread = flags & PF_KTHREAD;
 	st.cpu_ticks = utime + stime;

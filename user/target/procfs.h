@@ -38,6 +38,7 @@ struct procfs_stat {
 	uint64_t cpu_ticks; /* user + system, all threads, sysconf(_SC_CLK_TCK) a second */
 	uint32_t threads_cnt;
 	uint64_t start_ticks; /* since boot: tells a PID from its reuse */
+	uint64_t stack_start; /* address: another one after exec; 0 if we may not know */
 };
 int procfs_stat(const struct procfs *fs, pid_t pid, struct procfs_stat *ret);
 
