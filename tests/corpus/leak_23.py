@@ -34,7 +34,7 @@ def leak_collected():
 def churn():
     """Made and dropped at once: the stack of these must hold nothing."""
     for size in CHURNED:
-        bytes(size)
+        b"x" * size
 
 
 def block_bytes(asked):

@@ -44,6 +44,18 @@ static const struct siteidiom {
 		0x48, 0x85, 0xc9,                                  /* test %rcx,%rcx */
 		0x0f, 0x84, 0xb7, 0x03, 0x00, 0x00,                /* je 58c5d0 */
 	} },
+	{ "debian_39 out-of-line push, link written through the object", true, false, 5, 2, 35, {
+		0x48, 0x89, 0xe8,                                  /* mov %rbp,%rax */
+		0x48, 0x25, 0x00, 0xf0, 0xff, 0xff,                /* and $0xfffffffffffff000,%rax */
+		0x4c, 0x8b, 0x50, 0x08,                            /* mov 0x8(%rax),%r10 */
+		0x4c, 0x89, 0x53, 0xf0,                            /* mov %r10,-0x10(%rbx) */
+		0x8b, 0x18,                                        /* mov (%rax),%ebx */
+		0x48, 0x89, 0x68, 0x08,                            /* mov %rbp,0x8(%rax) */
+		0x44, 0x8d, 0x5b, 0xff,                            /* lea -0x1(%rbx),%r11d */
+		0x44, 0x89, 0x18,                                  /* mov %r11d,(%rax) */
+		0x4d, 0x85, 0xd2,                                  /* test %r10,%r10 */
+		0x75, 0x8b,                                        /* jne 508c35 */
+	} },
 	{ "debian_39 pop", false, false, 12, 6, 42, {
 		0x0f, 0x84, 0xc4, 0x07, 0x00, 0x00,                /* je 53470d */
 		0x4c, 0x8b, 0x60, 0x08,                            /* mov 0x8(%rax),%r12 */

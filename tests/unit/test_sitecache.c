@@ -76,21 +76,25 @@ static void sitecache__what_was_saved_is_loaded(void **state)
 	sites_done(&got);
 }
 
+#define TEXT_(x) #x
+#define TEXT(x)	 TEXT_(x)
+#define HEAD	 "pygrowd-sites " TEXT(SITES_CACHE_VERSION) " "
+
 static void sitecache__damaged_files_are_refused(void **state)
 {
 	static const char *const bad[] = {
 		"",
 		"\n",
-		"pygrowd-sites 1 " ID " 1 0\n",
-		"pygrowd-sites 1 " ID " 1 0\n1000 pop 3\n",
-		"pygrowd-sites 1 " ID " 1 0\n1000 pop 3\nen",
-		"pygrowd-sites 1 " ID " 1 0\n1000 pop 16\nend\n",
-		"pygrowd-sites 1 " ID " 1 0\n1000 poop 3\nend\n",
-		"pygrowd-sites 1 " ID " 2 0\n1000 pop 3\n0fff pop 3\nend\n",
-		"pygrowd-sites 1 " ID " 0 0\n1000 pop 3\nend\n",
+		HEAD ID " 1 0\n",
+		HEAD ID " 1 0\n1000 pop 3\n",
+		HEAD ID " 1 0\n1000 pop 3\nen",
+		HEAD ID " 1 0\n1000 pop 16\nend\n",
+		HEAD ID " 1 0\n1000 poop 3\nend\n",
+		HEAD ID " 2 0\n1000 pop 3\n0fff pop 3\nend\n",
+		HEAD ID " 0 0\n1000 pop 3\nend\n",
 		"pygrowd-sites 99 " ID " 0 0\nend\n",
-		"pygrowd-sites 1 fedcba 0 0\nend\n",
-		"pygrowd-sites 1 " ID " 99999999999 0\nend\n",
+		HEAD "fedcba 0 0\nend\n",
+		HEAD ID " 99999999999 0\nend\n",
 	};
 	struct sites got = { 0 };
 	struct dir *d = *state;
@@ -101,7 +105,7 @@ static void sitecache__damaged_files_are_refused(void **state)
 			print_error("row %zu: %s\n", k, bad[k]);
 		assert_err(sites_load(d->path, ID, &got), -EBADMSG);
 	}
-	write_cache(d, "pygrowd-sites 1 " ID " 0 0\nend\n");
+	write_cache(d, HEAD ID " 0 0\nend\n");
 	assert_ok(sites_load(d->path, ID, &got));
 	sites_done(&got);
 }

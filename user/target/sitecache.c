@@ -21,7 +21,6 @@
 #include "lib/strbuf.h"
 #include "target/sites_internal.h"
 
-#define CACHE_VERSION	3
 #define CACHE_BYTES_MAX (1u << 20) /* SITES_MAX lines fit */
 
 /* Ours are hex digits, or "sum-" and hex digits: nothing that could leave the directory. */
@@ -119,7 +118,7 @@ int sites_load(const char *state_dir, const char *build_id, struct sites *ret)
 	if (!head ||
 	    sscanf(head, "pygrowd-sites %u %255s %zu %zu", &version, id, &n, &s.n_unplaced) != 4)
 		return -EBADMSG;
-	if (version != CACHE_VERSION || strcmp(id, build_id) != 0 || n > SITES_MAX)
+	if (version != SITES_CACHE_VERSION || strcmp(id, build_id) != 0 || n > SITES_MAX)
 		return -EBADMSG;
 	r = parse_sites(rest, n, &s);
 	if (r < 0) {
@@ -133,7 +132,7 @@ int sites_load(const char *state_dir, const char *build_id, struct sites *ret)
 /* ── save ─────────────────────────────────────────────────────────────────────────────────── */
 static void format_sites(const struct sites *s, const char *build_id, struct strbuf *b)
 {
-	strbuf_printf(b, "pygrowd-sites %d %s %zu %zu\n", CACHE_VERSION, build_id, s->n,
+	strbuf_printf(b, "pygrowd-sites %d %s %zu %zu\n", SITES_CACHE_VERSION, build_id, s->n,
 		      s->n_unplaced);
 	for (size_t i = 0; i < s->n; i++) {
 		const struct site *v = &s->v[i];

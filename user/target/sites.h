@@ -60,6 +60,9 @@ int sites_find(const struct elf_image *e, struct sites *ret);
 void sites_done(struct sites *s);
 size_t sites_count(const struct sites *s, enum site_kind kind);
 
+/* Raise it whenever the finder's rules change: what older ones found is found anew. */
+#define SITES_CACHE_VERSION 3
+
 /* Cache: one small text file "<dir>/sites/<build-id>", written atomically. It carries a format
  * version; a damaged or foreign file is -EBADMSG and is found anew. */
 int sites_load(const char *state_dir, const char *build_id, struct sites *ret);
