@@ -78,6 +78,24 @@ static __always_inline void account_announce(struct pgd_stack_total *total,
 	}
 }
 
+/* A block that is followed already was handed out again: a free was missed. True: forgotten, and the
+ * new one may take its place. */
+static __always_inline bool account_replace(__u32 slot, __u64 key, const struct pgd_live *live)
+{
+	struct pgd_live *found = bpf_map_lookup_elem(&pgd_live, &key);
+	struct pgd_live old;
+
+	if (!found)
+		return false; /* freed meanwhile */
+	old = *found;
+	if (old.stack == live->stack && old.bytes == live->bytes)
+		return false; /* two sites on one path, or no difference to any sum */
+	counter_add(slot, PGD_COUNTER_MISSED_FREE);
+	if (!bpf_map_delete_elem(&pgd_live, &key))
+		account_forget(slot, &old);
+	return !bpf_map_update_elem(&pgd_live, &key, live, BPF_NOEXIST);
+}
+
 static __always_inline void account_alloc(const struct pgd_stack_event *event, __u64 block,
 					  __u64 bytes, __u32 lane)
 {
@@ -88,26 +106,19 @@ static __always_inline void account_alloc(const struct pgd_stack_event *event, _
 		.bytes = bytes > 0xffffffffULL ? 0xffffffffU : (__u32)bytes,
 		.lane = lane,
 	};
-	struct pgd_live *found = bpf_map_lookup_elem(&pgd_live, &key);
-	struct pgd_stack_total *total;
+	struct pgd_stack_total *total = account_stack(&event->key);
 	struct pgd_hits *hits;
+	long r;
 
-	if (found) {
-		struct pgd_live old = *found;
-
-		if (old.stack == live.stack && old.bytes == live.bytes)
-			return; /* two sites on one path, or a free that was missed: no matter */
-		counter_add(slot, PGD_COUNTER_MISSED_FREE);
-		account_forget(slot, &old);
-		bpf_map_delete_elem(&pgd_live, &key);
-	}
-	total = account_stack(&event->key);
 	if (!total) {
 		counter_add(slot, PGD_COUNTER_STACKS_FULL);
 		return;
 	}
 	account_announce(total, event);
-	if (bpf_map_update_elem(&pgd_live, &key, &live, BPF_ANY)) {
+	r = bpf_map_update_elem(&pgd_live, &key, &live, BPF_NOEXIST);
+	if (r == -EEXIST && !account_replace(slot, key, &live))
+		return;
+	if (r && r != -EEXIST) {
 		counter_add(slot, PGD_COUNTER_LIVE_FULL);
 		return;
 	}

@@ -13,7 +13,7 @@
  * child that inherited its parent's breakpoints. Only the first is ours to look at. */
 static __always_inline bool hit_is_first(struct pgd_target *t, struct task_struct *task, __u64 mm)
 {
-	__u64 start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	__u64 start_ns = task->group_leader->start_boottime;
 
 	if (start_ns / PGD_TICK_NS != t->start_ticks)
 		return false;
@@ -28,8 +28,8 @@ static __always_inline bool hit_is_first(struct pgd_target *t, struct task_struc
 static __always_inline struct pgd_target *hit_target(__u32 slot)
 {
 	struct pgd_target *t = bpf_map_lookup_elem(&pgd_targets, &slot);
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	__u64 mm = (__u64)BPF_CORE_READ(task, mm);
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 mm = (__u64)task->mm;
 
 	if (!t || t->state != PGD_TARGET_WATCHED || (t->mm != mm && !hit_is_first(t, task, mm)))
 		return NULL;
@@ -60,8 +60,8 @@ static __always_inline void scratch_release(struct scratch *s)
 __noinline int hit_walk(struct scratch *s, __u32 slot)
 {
 	const struct pgd_target *t = bpf_map_lookup_elem(&pgd_targets, &slot);
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	__u64 fs_base = BPF_CORE_READ(task, thread.fsbase), tstate = 0;
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 fs_base = task->thread.fsbase, tstate = 0;
 
 	if (!s || !t)
 		return 0;
@@ -84,11 +84,12 @@ __noinline int hit_walk(struct scratch *s, __u32 slot)
  * block there was seen at its own site. */
 static __always_inline bool hit_is_news(__u32 how)
 {
-	__u32 tid = (__u32)bpf_get_current_pid_tgid();
 	bool was_resizing;
+	__u32 tid;
 
 	if (how == PGD_HOW_POOL)
 		return true;
+	tid = (__u32)bpf_get_current_pid_tgid();
 	was_resizing = !bpf_map_delete_elem(&pgd_resizing, &tid);
 	return how == PGD_HOW_CHUNK || was_resizing;
 }
@@ -126,19 +127,26 @@ static __always_inline int hit_alloc(struct pt_regs *regs, __u64 cookie)
 	return 0;
 }
 
+/* This thread will get a block back from realloc. */
+static __always_inline void hit_resizing(void)
+{
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	__u8 yes = 1;
+
+	bpf_map_update_elem(&pgd_resizing, &tid, &yes, BPF_ANY);
+}
+
 static __always_inline int hit_free(struct pt_regs *regs, __u64 cookie)
 {
 	__u32 slot = PGD_COOKIE_SLOT(cookie);
 	__u64 block = sample_block(regs, cookie);
 	struct pgd_hits *hits = bpf_map_lookup_elem(&pgd_hits, &slot);
-	__u32 tid = (__u32)bpf_get_current_pid_tgid();
-	__u8 yes = 1;
 
 	if (!hits || !hit_target(slot))
 		return 0;
 	__sync_fetch_and_add(&hits->free, 1);
 	if (PGD_COOKIE_HOW(cookie) == PGD_HOW_REALLOC)
-		bpf_map_update_elem(&pgd_resizing, &tid, &yes, BPF_ANY);
+		hit_resizing();
 	if (block)
 		account_free(slot, block);
 	return 0;

@@ -7,6 +7,7 @@
 #ifndef BPF_KERNEL_BPF_H
 #define BPF_KERNEL_BPF_H
 
+#include <asm-generic/errno-base.h>
 #include <linux/types.h>
 #include <linux/bpf.h>
 #include <linux/ptrace.h>

@@ -2,7 +2,6 @@
 """A process that forks, execs or ends while it is watched, and can show that it still works."""
 import json
 import os
-import sys
 
 from commands import serve
 

@@ -355,8 +355,8 @@ class Context:
         except Skip as reason:
             self.results.add(self.name, self.where, skip=str(reason))
         except Exception as error:
-            where = traceback.extract_tb(error.__traceback__)
-            ours = [frame for frame in where if frame.filename.startswith(HERE)]
+            ours = [frame for frame in traceback.extract_tb(error.__traceback__)
+                    if os.path.realpath(frame.filename).startswith(TOP)]
             self.results.add(self.name, self.where, "%s (%s:%d)" % (
                 str(error) if isinstance(error, AssertionError) else repr(error),
                 os.path.basename(ours[-1].filename), ours[-1].lineno))

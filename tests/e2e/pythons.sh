@@ -99,7 +99,7 @@ embed() {
 	echo "skip$tab$name$tab$library does not run in a program built here"
 }
 
-if [ ! -e "$pythons/embed" ] || [ "$here/embed.c" -nt "$pythons/embed" ]; then
+if [ -z "$(find "$pythons/embed" -newer "$here/embed.c" 2>/dev/null)" ]; then
 	${CC:-cc} -O2 -o "$pythons/embed" "$here/embed.c" -ldl 2>/dev/null ||
 		echo "skip${tab}embed${tab}no C compiler"
 fi

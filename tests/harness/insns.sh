@@ -4,17 +4,18 @@
 #	insns.sh OBJECT
 set -e
 object=$1
-pin=/sys/fs/bpf/pygrowd-insns.$$
 log=$(mktemp)
-trap 'rm -rf "$pin" "$log"' EXIT
-mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf
-bpftool -d prog loadall "$object" "$pin" 2>"$log" || {
+pins=$(mktemp -d)
+pin=$pins/pygrowd
+trap 'umount "$pins"; rmdir "$pins"; rm -f "$log"' EXIT
+mount -t bpf bpf "$pins"
+bpftool -d prog loadall "$object" "$pin" >/dev/null 2>"$log" || {
 	tail -n 30 "$log"
 	exit 1
 }
 printf '%-14s %12s %10s\n' program instructions verified
 sed -n "s/^processed \([0-9]*\) insns.*/\1/p" "$log" >"$log.verified"
-for program in on_alloc on_free on_gc_start on_gc_done on_exec; do
+for program in on_alloc on_free on_gc_start on_gc_done; do
 	n=$(bpftool prog dump xlated pinned "$pin/$program" | grep -c '^ *[0-9]*:')
 	verified=$(head -n 1 "$log.verified")
 	sed -i 1d "$log.verified"
