@@ -8,6 +8,7 @@
  *   report/  document ◄─ struct snapshot ◄─ gather                  (loop, on request)
  */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "daemon/coverage.h"
@@ -15,6 +16,8 @@
 #include "growth/blame.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+
+#define RUNS_EVERY 8 /* intervals */
 
 static double now_sec(void)
 {
@@ -90,10 +93,23 @@ static int on_total(void *userdata, const struct pgd_stack_key *key,
 	return stacktab_account(p->stacks, key, total, may_evict) == 0 && may_evict;
 }
 
+/* What our programs take a hit: measured in one interval of RUNS_EVERY, believed in all. */
+static void measure_runs(struct pipeline *p)
+{
+	bool was_on = p->n_ticks % RUNS_EVERY == 0, on = ++p->n_ticks % RUNS_EVERY == 0;
+	uint64_t run_ns = 0, hits = 0;
+
+	for (size_t i = 0; i < p->n_watches; i++)
+		hits += watch_hits(p->probes, p->watches[i]);
+	if (probes_run_ns(p->probes, &run_ns) == 0 && was_on && hits > p->run_hits)
+		p->ns_per_hit = (double)(run_ns - p->run_ns) / (double)(hits - p->run_hits);
+	p->run_ns = run_ns;
+	p->run_hits = hits;
+	probes_measure_runs(p->probes, on);
+}
+
 void pipeline_tick(struct pipeline *p)
 {
-	uint64_t run_ns = 0;
-
 	drain_events(p->drain);
 	stacktab_begin(p->stacks);
 	if (drain_totals(p->drain) < 0)
@@ -102,11 +118,10 @@ void pipeline_tick(struct pipeline *p)
 	stacktab_end(p->stacks, now_sec(), true);
 	p->ticked_sec = clock_realtime_sec();
 
-	probes_run_ns(p->probes, &run_ns);
+	measure_runs(p);
 	for (size_t i = 0; i < p->n_watches; i++) {
 		watch_check(p->probes, &p->fs, p->watches[i]);
-		watch_measure(p->probes, &p->fs, p->watches[i],
-			      run_ns / (p->n_watches ? p->n_watches : 1));
+		watch_measure(p->probes, &p->fs, p->watches[i], p->ns_per_hit);
 	}
 }
 
@@ -166,6 +181,8 @@ int pipeline_open(const struct probes_options *probes, const char *state_dir,
 	r = probes_open(probes, &p->probes, why);
 	if (r < 0)
 		return r;
+	p->ns_per_hit = NAN;
+	probes_measure_runs(p->probes, true);
 	r = stacktab_new(&p->stacks);
 	if (r < 0)
 		return r;

@@ -21,6 +21,9 @@ struct pipeline {
 	struct procfs fs;
 	const char *state_dir; /* NULL: no cache */
 	double started_sec;    /* monotonic */
+	unsigned n_ticks;
+	uint64_t run_ns, run_hits; /* at the start of the interval */
+	double ns_per_hit;	   /* what our programs take a hit; NAN: not known */
 	double ticked_sec;     /* Unix time of the last tick: how old the figures are */
 };
 

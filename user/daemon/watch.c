@@ -219,20 +219,25 @@ void watch_check(struct probes *p, const struct procfs *fs, struct watch *w)
 	watch_detach(w);
 }
 
-void watch_measure(struct probes *p, const struct procfs *fs, struct watch *w, uint64_t run_ns)
+uint64_t watch_hits(const struct probes *p, const struct watch *w)
 {
-	struct procfs_stat stat;
-	struct pgd_hits hits;
+	struct pgd_hits hits = { 0 };
+
+	probes_hits(p, w->slot, &hits);
+	return hits.alloc + hits.free;
+}
+
+void watch_measure(struct probes *p, const struct procfs *fs, struct watch *w, double ns_per_hit)
+{
 	double tick_ns = 1e9 / (double)sysconf(_SC_CLK_TCK);
+	uint64_t hits = watch_hits(p, w);
+	struct procfs_stat stat;
 
 	/* Sites off: what it does now costs nothing, and the figure of its last interval stands. */
-	if (!w->window.n_fds || probes_hits(p, w->slot, &hits) < 0 ||
-	    procfs_stat(fs, w->pid, &stat) < 0)
+	if (!w->window.n_fds || isnan(ns_per_hit) || procfs_stat(fs, w->pid, &stat) < 0)
 		return;
 	if (w->last_cpu_ticks && stat.cpu_ticks > w->last_cpu_ticks) {
-		double spent_ns = (double)(hits.alloc + hits.free - w->last_hits) *
-					  probes_trap_ns(p) +
-				  (double)(run_ns - w->last_run_ns);
+		double spent_ns = (double)(hits - w->last_hits) * (probes_trap_ns(p) + ns_per_hit);
 
 		w->overhead =
 			spent_ns / ((double)(stat.cpu_ticks - w->last_cpu_ticks) * tick_ns);
@@ -240,8 +245,7 @@ void watch_measure(struct probes *p, const struct procfs *fs, struct watch *w, u
 			w->overhead = 1;
 	}
 	w->last_cpu_ticks = stat.cpu_ticks;
-	w->last_hits = hits.alloc + hits.free;
-	w->last_run_ns = run_ns;
+	w->last_hits = hits;
 }
 
 /* The thread state whose thread_id is this. */

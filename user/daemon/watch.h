@@ -50,7 +50,7 @@ struct watch {
 	uint64_t lost_here[PGD_COUNTER_MAX]; /* counted by the daemon; the kernel has its own */
 	double opened_sec;		     /* monotonic */
 	double overhead;		     /* share of its CPU time that went into us; NAN: not known */
-	uint64_t last_cpu_ticks, last_hits, last_run_ns;
+	uint64_t last_cpu_ticks, last_hits;
 	double coverage_allocs, coverage_frees; /* NAN: not known */
 	char coverage_why[128];
 	unsigned selftest_tries, selftest_failures;
@@ -74,8 +74,10 @@ void watch_detach(struct watch *w);
 
 /* Has it gone, or become another program? Once per tick; sets regime and why, takes the sites off. */
 void watch_check(struct probes *p, const struct procfs *fs, struct watch *w);
-/* New overhead figure from what happened since the last call. run_ns: of our programs for it. */
-void watch_measure(struct probes *p, const struct procfs *fs, struct watch *w, uint64_t run_ns);
+/* Sites passed so far, of all kinds. */
+uint64_t watch_hits(const struct probes *p, const struct watch *w);
+/* New overhead figure from what happened since the last call. ns_per_hit: of our programs. */
+void watch_measure(struct probes *p, const struct procfs *fs, struct watch *w, double ns_per_hit);
 /* The first stacks of a process are walked from outside as well: both walks must end in the same
  * outermost frame. */
 void watch_selftest(struct watch *w, const struct pgd_stack_event *event);

@@ -303,7 +303,6 @@ int probes_open(const struct probes_options *o, struct probes **ret, struct strb
 	r = choose_method(p, o, why);
 	if (r < 0)
 		return r;
-	p->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
 	*ret = TAKE_PTR(p);
 	return 0;
 }
@@ -312,8 +311,7 @@ void probes_close(struct probes *p)
 {
 	if (!p)
 		return;
-	if (p->stats_fd >= 0)
-		close(p->stats_fd);
+	probes_measure_runs(p, false);
 	pygrowd_bpf__destroy(p->skel);
 	free(p);
 }
@@ -476,6 +474,14 @@ int probes_counters(const struct probes *p, uint32_t slot, uint64_t ret[PGD_COUN
 			return r;
 	}
 	return 0;
+}
+
+void probes_measure_runs(struct probes *p, bool on)
+{
+	if (on && p->stats_fd < 0)
+		p->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	if (!on && p->stats_fd >= 0)
+		close(TAKE_FD(p->stats_fd));
 }
 
 int probes_run_ns(const struct probes *p, uint64_t *ret)

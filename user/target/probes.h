@@ -45,8 +45,9 @@ int probes_counters(const struct probes *p, uint32_t slot, uint64_t ret[PGD_COUN
 /* Nanoseconds that one trap at an emulated site costs on this machine, with a program that does next
  * to nothing: measured when opened. */
 double probes_trap_ns(const struct probes *p);
-/* Nanoseconds that our programs have run, over all targets (kernel statistics are switched on for
- * as long as `p` is open). */
+/* Nanoseconds that our programs have run while the kernel was told to measure that, over all targets.
+ * Measuring costs two readings of the clock a hit, so it is on for some intervals only. */
 int probes_run_ns(const struct probes *p, uint64_t *ret);
+void probes_measure_runs(struct probes *p, bool on);
 
 #endif
