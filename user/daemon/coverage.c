@@ -309,9 +309,11 @@ static bool cache_load(const char *path, struct watch *w)
 {
 	_cleanup_free_ char *text = NULL;
 	double allocs, frees;
+	int version;
 
 	if (fsutil_file_load(path, 256, &text, NULL) < 0 ||
-	    sscanf(text, "coverage 1 allocs %lf frees %lf", &allocs, &frees) != 2 ||
+	    sscanf(text, "coverage %d allocs %lf frees %lf", &version, &allocs, &frees) != 3 ||
+	    version != SITES_CACHE_VERSION ||
 	    !(allocs >= 0 && allocs <= 1 && frees >= 0 && frees <= 1))
 		return false;
 	w->coverage_allocs = allocs;
@@ -322,8 +324,8 @@ static bool cache_load(const char *path, struct watch *w)
 static void cache_save(const char *state_dir, const char *path, const struct watch *w)
 {
 	char dir[PROCFS_PATH_MAX], text[128];
-	int n = snprintf(text, sizeof(text), "coverage 1 allocs %.6f frees %.6f\n",
-			 w->coverage_allocs, w->coverage_frees);
+	int n = snprintf(text, sizeof(text), "coverage %d allocs %.6f frees %.6f\n",
+			 SITES_CACHE_VERSION, w->coverage_allocs, w->coverage_frees);
 	int r;
 
 	snprintf(dir, sizeof(dir), "%s/coverage", state_dir);
