@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* bpf/account.bpf.h — live samples per stack: plus on alloc, minus on free, apart inside the collector.
+/* bpf/account.bpf.h — live samples per stack: plus on alloc, minus on free, apart inside the
+ * collector.
  *
  * The sums live in the kernel, so that a busy process costs the daemon one batch read an interval
  * and not one event a block.
@@ -43,7 +44,7 @@ static __always_inline void account_free(__u32 slot, __u64 block)
 
 	if (!found)
 		return; /* taken before we came, or not followed */
-	live = *found;	/* read before the delete: the row may be reused at once */
+	live = *found; /* read before the delete: the row may be reused at once */
 	if (bpf_map_delete_elem(&pgd_live, &key))
 		return; /* somebody else was faster and has accounted for it */
 	account_forget(slot, &live);
@@ -78,8 +79,8 @@ static __always_inline void account_announce(struct pgd_stack_total *total,
 	}
 }
 
-/* A block that is followed already was handed out again: a free was missed. True: forgotten, and the
- * new one may take its place. */
+/* A block that is followed already was handed out again: a free was missed. True: forgotten, and
+ * the new one may take its place. */
 static __always_inline bool account_replace(__u32 slot, __u64 key, const struct pgd_live *live)
 {
 	struct pgd_live *found = bpf_map_lookup_elem(&pgd_live, &key);

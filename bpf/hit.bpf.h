@@ -9,8 +9,8 @@
 #include "sample.bpf.h"
 #include "account.bpf.h"
 
-/* A hit from an address space that we do not know: the first hit of all, the target after exec, or a
- * child that inherited its parent's breakpoints. Only the first is ours to look at. */
+/* A hit from an address space that we do not know: the first hit of all, the target after exec, or
+ * a child that inherited its parent's breakpoints. Only the first is ours to look at. */
 static __always_inline bool hit_is_first(struct pgd_target *t, struct task_struct *task, __u64 mm)
 {
 	__u64 start_ns = task->group_leader->start_boottime;
@@ -112,8 +112,8 @@ static __always_inline int hit_alloc(struct pt_regs *regs, __u64 cookie)
 		return 0;
 	bytes = sample_bytes(t, block, lane);
 	if (!bytes) {
-		counter_add(slot, lane == PGD_LANE_POOL ? PGD_COUNTER_BAD_POOL :
-							  PGD_COUNTER_BAD_CHUNK);
+		counter_add(slot,
+			    lane == PGD_LANE_POOL ? PGD_COUNTER_BAD_POOL : PGD_COUNTER_BAD_CHUNK);
 		return 0;
 	}
 	s = scratch_claim();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* bpf/maps.bpf.h — every map: key → value, who writes it, its size, what happens when it is full. */
+/* bpf/maps.bpf.h — every map: key → value, who writes it, its size, what happens when it is full.
+ */
 #ifndef BPF_MAPS_BPF_H
 #define BPF_MAPS_BPF_H
 
@@ -8,7 +9,8 @@
 #include "pywalk.bpf.h"
 
 /* slot → how to read this process. The daemon writes a row before its first site goes on; hits
- * note the address space in it. Fixed size: a process more than PGD_TARGETS_MAX is refused by the daemon. */
+ * note the address space in it. Fixed size: a process more than PGD_TARGETS_MAX is refused by the
+ * daemon. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, PGD_TARGETS_MAX);

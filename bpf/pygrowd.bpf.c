@@ -5,9 +5,9 @@
  *                             └► on_free  ─────────────────────► account ─► maps
  *
  * The four site programs are attached by user/target/window.c, as one uprobe_multi link each (or as
- * perf-event uprobes on kernels without it); every site's cookie says which target it belongs to and
- * which register holds the block. There are no return probes: they are a system call since kernel
- * 6.11, and a target under seccomp can be killed for it.
+ * perf-event uprobes on kernels without it); every site's cookie says which target it belongs to
+ * and which register holds the block. There are no return probes: they are a system call since
+ * kernel 6.11, and a target under seccomp can be killed for it.
  */
 #include "kernel.bpf.h"
 #include "pgd_abi.h"

@@ -25,11 +25,11 @@
 
 /* verifier: the context can only be read at constant offsets, so one arm per register; written in
  * assembly because the compiler would merge the arms into one load at a computed address. */
-#define SAMPLE_REG(id, field)                                                                      \
-	case id:                                                                                   \
-		asm volatile("%0 = *(u64 *)(%1 + %2)"                                              \
-			     : "=r"(value)                                                         \
-			     : "r"(regs), "i"(offsetof(struct pt_regs, field)));                   \
+#define SAMPLE_REG(id, field)                                                    \
+	case id:                                                                 \
+		asm volatile("%0 = *(u64 *)(%1 + %2)"                            \
+			     : "=r"(value)                                       \
+			     : "r"(regs), "i"(offsetof(struct pt_regs, field))); \
 		return value;
 
 static __always_inline __u64 sample_register(struct pt_regs *regs, __u32 reg)

@@ -20,9 +20,9 @@
 #include "pgd_counters.h"
 #include "pgd_pyoffsets.h"
 
-#define PGD_TARGETS_MAX 128	/* slots; one more process is refused and said so */
-#define PGD_FRAMES_MAX	128	/* deeper stacks are cut at the outer end and counted */
-#define PGD_STACKS_MAX	65536	/* rows of stacks; full: counted, block not followed */
+#define PGD_TARGETS_MAX 128 /* slots; one more process is refused and said so */
+#define PGD_FRAMES_MAX	128 /* deeper stacks are cut at the outer end and counted */
+#define PGD_STACKS_MAX	65536 /* rows of stacks; full: counted, block not followed */
 #define PGD_LIVE_MAX	4194304 /* default rows of live; full: counted, block not followed */
 #define PGD_GENERATIONS 3
 #define PGD_TICK_NS	10000000 /* of start_ticks: USER_HZ is 100 on x86 */
@@ -68,31 +68,31 @@ enum pgd_reg {
 /* What a site says of its block. */
 enum pgd_how {
 	PGD_HOW_POOL = 0, /* pymalloc hands it out, or takes it back */
-	PGD_HOW_CHUNK,	  /* libc hands it out, or takes it back */
-	PGD_HOW_REALLOC,  /* libc takes it back, and will hand out its successor to this thread */
-	PGD_HOW_RESIZED,  /* that successor; anything else if this thread has passed no REALLOC */
+	PGD_HOW_CHUNK, /* libc hands it out, or takes it back */
+	PGD_HOW_REALLOC, /* libc takes it back, and will hand out its successor to this thread */
+	PGD_HOW_RESIZED, /* that successor; anything else if this thread has passed no REALLOC */
 	PGD_HOW_MAX
 };
 
 /* Who serves the block, hence how its size is found. */
 enum pgd_lane {
 	PGD_LANE_POOL = 0, /* pymalloc: (szidx + 1) * 16 from the pool's header */
-	PGD_LANE_CHUNK,	   /* glibc malloc: usable size from the chunk header before the block */
+	PGD_LANE_CHUNK, /* glibc malloc: usable size from the chunk header before the block */
 	PGD_LANE_MAX
 };
 
 /* ── targets ──────────────────────────────────────────────────────────────────────────────── */
 struct pgd_target {
 	struct pgd_py_offsets py;
-	__u64 runtime;	 /* address of _PyRuntime in the target */
+	__u64 runtime; /* address of _PyRuntime in the target */
 	__u64 pool_mask; /* block & pool_mask = its pool */
-	__u64 gc_stats;	 /* address of the main interpreter's generation_stats, or 0 */
-	__u32 tss_key;	 /* PyGILState's pthread key */
+	__u64 gc_stats; /* address of the main interpreter's generation_stats, or 0 */
+	__u32 tss_key; /* PyGILState's pthread key */
 	__u32 sample_of; /* follow one block in this many; 1: all of them (exact) */
 	__u64 start_ticks; /* field 22 of /proc/PID/stat: which process this is, in any namespace */
-	__u64 mm;	 /* the kernel's: address space of the first hit. A forked child inherits the
-			  * breakpoints but has another one; so has the same process after exec */
-	__u32 state;	 /* enum pgd_target_state */
+	__u64 mm; /* the kernel's: address space of the first hit. A forked child inherits the
+		   * breakpoints but has another one; so has the same process after exec */
+	__u32 state; /* enum pgd_target_state */
 	__u32 pad;
 };
 
@@ -105,7 +105,7 @@ enum pgd_target_state {
 /* Per-CPU sums of what was trapped, for the cost. */
 struct pgd_hits {
 	__u64 alloc; /* allocation sites hit */
-	__u64 free;  /* free sites hit */
+	__u64 free; /* free sites hit */
 	__u64 followed; /* blocks accounted to a stack */
 	__u64 forgotten; /* of these, taken off it again */
 };
@@ -119,7 +119,7 @@ struct pgd_hits {
 struct pgd_live {
 	__u64 stack; /* struct pgd_stack_key.hash */
 	__u32 bytes; /* block size as the allocator sees it; blocks over 4 GiB are cut */
-	__u32 lane;  /* enum pgd_lane */
+	__u32 lane; /* enum pgd_lane */
 };
 
 /* ── stacks ───────────────────────────────────────────────────────────────────────────────── */
@@ -143,9 +143,9 @@ struct pgd_stack_total {
 };
 
 struct pgd_frame {
-	__u64 code;   /* address of the code object */
+	__u64 code; /* address of the code object */
 	__s32 offset; /* byte offset of the instruction, < 0: not started */
-	__u32 check;  /* hash of the bytes that tell this code object from a later one there */
+	__u32 check; /* hash of the bytes that tell this code object from a later one there */
 };
 
 #define PGD_STACK_F_TRUNCATED  1u /* cut at PGD_FRAMES_MAX */
@@ -155,7 +155,7 @@ struct pgd_frame {
 struct pgd_stack_event {
 	struct pgd_stack_key key;
 	__u64 thread_id; /* the walked thread's fs_base: names the thread for the self-test */
-	__u32 flags;	 /* PGD_STACK_F_* */
+	__u32 flags; /* PGD_STACK_F_* */
 	__u32 n_frames;
 	struct pgd_frame frames[PGD_FRAMES_MAX];
 };

@@ -23,7 +23,8 @@
 	X(STACK_GONE, "stack_gone", "a block was freed after its stack's row had been dropped")    \
 	X(NAME_GONE, "name_gone", "a code object was gone before its name could be read")          \
 	X(NAME_BAD, "name_bad", "a name was not a valid str, or was cut")                          \
-	X(STACKTAB_FULL, "stacktab_full", "the daemon's stack table was full: a stack has no name")\
+	X(STACKTAB_FULL, "stacktab_full",                                                          \
+	  "the daemon's stack table was full: a stack has no name")                                \
 	X(DRAIN_ERROR, "drain_error", "the kernel's maps could not be read in one interval")
 
 enum pgd_counter {

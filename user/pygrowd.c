@@ -72,8 +72,9 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < o.n_pids; i++) {
 		if (pipeline_add(p, o.pids[i], &why) < 0)
 			return log_err(0, "%s", why.buf), EXIT_FAILURE;
-		fprintf(stderr, "pygrowd: watching pid %d (%s, python %s, exact: every allocation of it "
-				"traps, about %.1f µs each)\n",
+		fprintf(stderr,
+			"pygrowd: watching pid %d (%s, python %s, exact: every allocation of it "
+			"traps, about %.1f µs each)\n",
 			o.pids[i], p->watches[i]->comm, p->watches[i]->runtime.version,
 			probes_trap_ns(p->probes) / 1e3);
 	}

@@ -61,10 +61,9 @@ def rates(target):
     return {loop: target.ask("run", loop, SLICE_SECONDS)["per_second"] for loop in LOOPS}
 
 
-def watched_by(t, process, target):
+def watched_by(process, target):
     """The rates while `process` watches, which ends then."""
     result = rates(target)
-    t.processes.remove(process)
     process.end()
     return result
 
@@ -75,7 +74,7 @@ def one_round(t, target, plain_malloc):
         return {loop: bare[loop] / watched[loop] for loop in LOOPS}
     ratios = {}
     bare = rates(target)
-    ratios["pygrowd --exact"] = slower(bare, watched_by(t, t.pygrowd(target).wait_watching(), target))
+    ratios["pygrowd --exact"] = slower(bare, watched_by(t.pygrowd(target).wait_watching(), target))
     bare = rates(target)
     for frames in (1, 25):
         target.ask("trace", frames)
@@ -83,8 +82,7 @@ def one_round(t, target, plain_malloc):
     target.ask("trace", 0)
     if plain_malloc:
         bare = rates(plain_malloc)
-        ratios["memleak"] = slower(bare, watched_by(t, t.started(Memleak(plain_malloc.pid)),
-                                                    plain_malloc))
+        ratios["memleak"] = slower(bare, watched_by(Memleak(plain_malloc.pid), plain_malloc))
     return ratios
 
 

@@ -1,114 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* tests/bpf/test_window.c — sites on and off in a live process of our own, by both methods.
  *
- * The target is a child of the test that passes a nop with a register we choose, in a function whose
- * text we compare before and after. Needs root.
+ * The text at the site is compared before, while and after. Needs root.
  */
-#include <errno.h>
-#include <link.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "test.h"
+#include "bpfchild.h"
 #include "lib/strbuf.h"
-#include "target/probes.h"
-#include "target/procfs.h"
 #include "target/procmem.h"
-#include "target/window.h"
-
-extern const char test_site[];
-
-static __attribute__((noinline, noclone)) void pass_site(void *block)
-{
-	asm volatile(".globl test_site\n"
-		     "test_site: nop"
-		     :
-		     : "D"(block)
-		     : "memory");
-}
-
-struct child {
-	pid_t pid;
-	int go[2], done[2];
-};
-
-/* Passes the site n times for every byte n that it reads. */
-static void child_main(struct child *c)
-{
-	unsigned char n;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	while (read(c->go[0], &n, 1) == 1) {
-		for (unsigned i = 0; i < n; i++)
-			pass_site(c);
-		if (write(c->done[1], &n, 1) != 1)
-			break;
-	}
-	_exit(0);
-}
-
-static void child_start(struct child *c)
-{
-	assert_ok(pipe(c->go));
-	assert_ok(pipe(c->done));
-	c->pid = fork();
-	assert_true(c->pid >= 0);
-	if (!c->pid)
-		child_main(c);
-}
-
-static void child_pass(struct child *c, unsigned char n)
-{
-	unsigned char byte;
-
-	assert_int_equal(write(c->go[1], &n, 1), 1);
-	assert_int_equal(read(c->done[0], &byte, 1), 1);
-}
-
-static void child_stop(struct child *c)
-{
-	kill(c->pid, SIGKILL);
-	waitpid(c->pid, NULL, 0);
-	close(c->go[0]);
-	close(c->go[1]);
-	close(c->done[0]);
-	close(c->done[1]);
-}
-
-static int find_offset(struct dl_phdr_info *info, size_t size, void *ret)
-{
-	uintptr_t addr = (uintptr_t)test_site;
-
-	(void)size;
-	for (int i = 0; i < info->dlpi_phnum; i++) {
-		uintptr_t start = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
-
-		if (info->dlpi_phdr[i].p_type == PT_LOAD && addr >= start &&
-		    addr < start + info->dlpi_phdr[i].p_filesz) {
-			*(uint64_t *)ret = addr - start + info->dlpi_phdr[i].p_offset;
-			return 1;
-		}
-	}
-	return 0;
-}
 
 static void text_at_site(pid_t pid, uint8_t text[16])
 {
 	struct procmem m;
 
 	procmem_init(&m, pid);
-	assert_ok(procmem_read(&m, (uintptr_t)test_site, text, 16));
-}
-
-static uint64_t start_ticks(pid_t pid)
-{
-	const struct procfs fs = { .root = "/proc" };
-	struct procfs_stat stat;
-
-	assert_ok(procfs_stat(&fs, pid, &stat));
-	return stat.start_ticks;
+	assert_ok(procmem_read(&m, (uintptr_t)child_site_free, text, 16));
 }
 
 static void hits_are_counted_and_text_is_restored(bool force_perf)
@@ -125,13 +29,13 @@ static void hits_are_counted_and_text_is_restored(bool force_perf)
 	struct pgd_hits hits;
 	uint8_t before[16], during[16], after[16];
 
-	assert_int_not_equal(dl_iterate_phdr(find_offset, &site.offset), 0);
+	site.offset = child_offset(child_site_free);
 	if (probes_open(&o, &p, &why) < 0)
 		fail_msg("%s", why.buf);
 	assert_int_equal(probes_method(p), force_perf ? WINDOW_PERF : probes_method(p));
 	child_start(&c);
 	t.pid = c.pid;
-	target.start_ticks = start_ticks(c.pid);
+	target.start_ticks = child_start_ticks(c.pid);
 	assert_ok(probes_slot_add(p, &target, &t.slot));
 	probes_prog_fds(p, t.prog_fds);
 	text_at_site(c.pid, before);
@@ -139,8 +43,8 @@ static void hits_are_counted_and_text_is_restored(bool force_perf)
 	assert_ok(window_open(&w, probes_method(p), &t, &sites, 1u << WINDOW_ON_FREE, 0));
 	text_at_site(c.pid, during);
 	assert_memory_not_equal(before, during, sizeof(before));
-	child_pass(&c, 7);
-	pass_site(&c); /* ourselves: the same file, another process */
+	child_pass(&c, true, 64, 7);
+	child_free(64); /* ourselves: the same file, another process */
 	assert_ok(probes_hits(p, t.slot, &hits));
 	assert_int_equal(hits.free, 7);
 	assert_int_equal(hits.alloc, 0);
@@ -148,7 +52,7 @@ static void hits_are_counted_and_text_is_restored(bool force_perf)
 	window_close(&w);
 	text_at_site(c.pid, after);
 	assert_memory_equal(before, after, sizeof(before));
-	child_pass(&c, 3);
+	child_pass(&c, true, 64, 3);
 	assert_ok(probes_hits(p, t.slot, &hits));
 	assert_int_equal(hits.free, 7);
 
@@ -174,13 +78,13 @@ static void window__text_is_restored_when_the_watcher_is_killed(void **state)
 {
 	struct child c;
 	uint8_t before[16], after[16];
-	uint64_t offset = 0;
+	uint64_t offset;
 	pid_t watcher;
 	int ready[2];
 	char byte;
 
 	(void)state;
-	assert_int_not_equal(dl_iterate_phdr(find_offset, &offset), 0);
+	offset = child_offset(child_site_free);
 	child_start(&c);
 	text_at_site(c.pid, before);
 	assert_ok(pipe(ready));
@@ -214,7 +118,7 @@ static void window__text_is_restored_when_the_watcher_is_killed(void **state)
 		text_at_site(c.pid, after);
 	}
 	assert_memory_equal(before, after, sizeof(before));
-	child_pass(&c, 3);
+	child_pass(&c, true, 64, 3);
 	child_stop(&c);
 	close(ready[0]);
 	close(ready[1]);

@@ -28,6 +28,7 @@ PYGROWCTL = os.path.join(BUILD, "pygrowctl")
 INTERVAL_MS = 200  # how often pygrowd is told to drain its maps
 PATIENCE = 30  # seconds that anything may take at most; nothing should come near
 TESTS = []
+RUNNING = []  # every Process from its start to its end()
 
 
 class Skip(Exception):
@@ -101,6 +102,7 @@ class Process:
         self.argv = argv
         self.popen = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                       stderr=subprocess.PIPE, env=env, start_new_session=True)
+        RUNNING.append(self)
         self.pid = self.popen.pid
         self.errors = []
         self.reader = threading.Thread(target=self.read_errors, daemon=True)
@@ -136,6 +138,8 @@ class Process:
         self.popen.send_signal(number)
 
     def end(self):
+        if self in RUNNING:
+            RUNNING.remove(self)
         try:
             os.killpg(self.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -323,25 +327,20 @@ class Context:
         self.directory = tempfile.mkdtemp(prefix="pygrowd-e2e-")
         os.chmod(self.directory, 0o755)
         self.state = shared["state"]
-        self.processes = []
         self.has_results = False
-
-    def started(self, process):
-        self.processes.append(process)
-        return process
 
     def target(self, script, *words, python=None, env=None, prefix=(), pid=None):
         python = python or self.python
         path = python.script(script)
-        return self.started(Target(list(prefix) + python.argv(path, *words), env, pid))
+        return Target(list(prefix) + python.argv(path, *words), env, pid)
 
     def process(self, *argv, env=None):
-        return self.started(Process(list(argv), env))
+        return Process(list(argv), env)
 
     def pygrowd(self, pids, *words):
         if isinstance(pids, Process):
             pids = [pids.pid_to_watch]
-        return self.started(Pygrowd(self, pids, *words))
+        return Pygrowd(self, pids, *words)
 
     def result(self, name, problem=None, skip=None):
         self.has_results = True
@@ -361,6 +360,6 @@ class Context:
                 str(error) if isinstance(error, AssertionError) else repr(error),
                 os.path.basename(ours[-1].filename), ours[-1].lineno))
         finally:
-            for process in reversed(self.processes):
+            for process in RUNNING[::-1]:
                 process.end()
             shutil.rmtree(self.directory, ignore_errors=True)

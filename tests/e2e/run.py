@@ -26,6 +26,11 @@ def main():
     parser.add_argument("--no-fetch", action="store_true", help="unpack no Debian releases")
     parser.add_argument("--list", action="store_true", help="name the tests and interpreters, and end")
     options = parser.parse_args()
+    if os.getuid() != 0:
+        sys.exit("run.py: needs root: eBPF programs are loaded and other users' processes watched")
+    for program in (harness.PYGROWD, harness.PYGROWCTL):
+        if not os.access(program, os.X_OK):
+            sys.exit("run.py: no %s: run make first" % program)
     for module in MODULES:
         importlib.import_module(module)
     supported, foreign, missing = harness.pythons(not options.no_fetch)
@@ -37,11 +42,6 @@ def main():
         for python in chosen:
             print("%-44s %s" % (python.label, " ".join(python.argv())))
         return 0
-    for program in (harness.PYGROWD, harness.PYGROWCTL):
-        if not os.access(program, os.X_OK):
-            sys.exit("run.py: no %s: run make first" % program)
-    if os.getuid() != 0:
-        sys.exit("run.py: needs root: eBPF programs are loaded and other users' processes watched")
     return run(tests, chosen, foreign, missing)
 
 

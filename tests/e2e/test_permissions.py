@@ -6,6 +6,7 @@ CAP_SYS_ADMIN stands in for CAP_BPF and CAP_PERFMON, so it goes first, and then 
 import os
 import re
 import shutil
+import tempfile
 
 from harness import PYGROWD, Skip, assert_text_is, once, text_of
 
@@ -15,8 +16,7 @@ NEEDED = ["bpf", "perfmon", "sys_ptrace"]
 def run_as(t, target, *prefix):
     program = os.path.join(t.directory, "pygrowd")
     shutil.copy2(PYGROWD, program)
-    state = os.path.join(t.directory, "state-%d" % len(t.processes))
-    os.mkdir(state)
+    state = tempfile.mkdtemp(dir=t.directory)
     os.chmod(state, 0o777)
     os.chmod(t.directory, 0o777)
     process = t.process(*prefix, program, "-p", str(target.pid), "--exact", "--for", "2s",

@@ -27,7 +27,6 @@ def trial(t, target, child, before, number, moment):
     pygrowd.signal(number)
     status, _ = pygrowd.finish(10)
     said = pygrowd.stderr()
-    t.processes.remove(pygrowd)
     pygrowd.end()
     if number != signal.SIGKILL:
         assert status >= 0 or status == -number, "it died of signal %d: %s" % (-status, said)

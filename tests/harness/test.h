@@ -13,7 +13,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define assert_ok(x) assert_int_equal((x), 0)
+#define assert_ok(x)	    assert_int_equal((x), 0)
 #define assert_err(x, want) assert_int_equal((x), (want))
 
 #endif

@@ -146,7 +146,8 @@ static void writer_text__nothing_grows_is_said(void **state)
 		f->sample.stacks[i].growth_bytes_per_second = 1000;
 		f->sample.stacks[i].growth_error = 5000;
 	}
-	expect(write_view(f, WRITER_REPORT), "Nothing grows for certain: no rate is above its own error.");
+	expect(write_view(f, WRITER_REPORT),
+	       "Nothing grows for certain: no rate is above its own error.");
 	f->sample.snapshot.n_stacks = 0;
 	expect(write_view(f, WRITER_REPORT), "Nothing that was allocated since");
 }

@@ -17,7 +17,8 @@ static int check_process(struct probes *p, const struct options *o, pid_t pid)
 		printf("fail  %s\n", why.buf);
 		return -1;
 	}
-	printf("ok    pid %d: python %s, build-id %s, %zu sites (%zu more could not be placed)%s%s\n",
+	printf("ok    pid %d: python %s, build-id %s, %zu sites (%zu more could not be "
+	       "placed)%s%s\n",
 	       pid, w->runtime.version, w->build_id, w->sites.n, w->sites.n_unplaced,
 	       w->why[0] ? "; " : "", w->why);
 	watch_close(p, w);

@@ -26,14 +26,15 @@
 #include "lib/fsutil.h"
 #include "lib/log.h"
 
-#define CHILD_ANSWER_MS	  10000
+#define CHILD_ANSWER_MS	   10000
 #define CHILD_MEMORY_BYTES (1ull << 30)
-#define CHILD_CPU_SEC	  20
-#define NOBODY		  65534
-#define LINE_MAX_BYTES	  64
+#define CHILD_CPU_SEC	   20
+#define NOBODY		   65534
+#define LINE_MAX_BYTES	   64
 
-/* Kinds of objects whose blocks come from different places in the interpreter. Each step prints what
- * the allocator itself counted; the collector is off, so that it frees nothing of its own accord. */
+/* Kinds of objects whose blocks come from different places in the interpreter. Each step prints
+ * what the allocator itself counted; the collector is off, so that it frees nothing of its own
+ * accord. */
 static const char workload[] =
 	"import sys, gc\n"
 	"gc.disable()\n"
@@ -47,8 +48,10 @@ static const char workload[] =
 	"def gen(i):\n"
 	"    yield i\n"
 	"kinds = [lambda i: object(), a, s, lambda i: {'k': i}, lambda i: [i], lambda i: (i, i),\n"
-	"         lambda i: i + 1000000, lambda i: i / 3.0, lambda i: 'v%d' % i, lambda i: str(i) * 9,\n"
-	"         lambda i: b'%d' % i, lambda i: bytearray(40), lambda i: {i}, lambda i: lambda: i,\n"
+	"         lambda i: i + 1000000, lambda i: i / 3.0, lambda i: 'v%d' % i, lambda i: str(i) "
+	"* 9,\n"
+	"         lambda i: b'%d' % i, lambda i: bytearray(40), lambda i: {i}, lambda i: lambda: "
+	"i,\n"
 	"         lambda i: ValueError(i), gen, lambda i: bytes(600 + i), lambda i: [i] * 99]\n"
 	"def step(x):\n"
 	"    sys.stdout.write('%d\\n' % x); sys.stdout.flush(); sys.stdin.readline()\n"
@@ -91,8 +94,8 @@ static int child_drop(uid_t uid, gid_t gid)
 
 static void child_exec(int exe_fd, int root_fd, const char *name, uid_t uid, gid_t gid)
 {
-	char *argv[] = { (char *)name, (char *)"-I", (char *)"-S", (char *)"-B", (char *)"-c",
-			 (char *)workload, NULL };
+	char *argv[] = { (char *)name, (char *)"-I",	 (char *)"-S", (char *)"-B",
+			 (char *)"-c", (char *)workload, NULL };
 	char *envp[] = { (char *)"LC_ALL=C", NULL };
 	sigset_t none;
 
@@ -216,7 +219,8 @@ static int child_start(const struct procfs *fs, pid_t pid, struct child *ret, st
 	/* An embedder would do its own work with our arguments. */
 	base = strrchr(name, '/');
 	if (strncmp(base ? base + 1 : name, "python", 6)) {
-		strbuf_puts(why, "the interpreter is part of another program and cannot be run alone");
+		strbuf_puts(why,
+			    "the interpreter is part of another program and cannot be run alone");
 		return -ENOEXEC;
 	}
 	whom(fs, pid, &uid, &gid);

@@ -10,8 +10,9 @@
 
 #include "daemon/watch.h"
 
-/* Sets w->coverage_allocs and w->coverage_frees (shares, 1 is all), or w->coverage_why: what kept it
- * from being measured. Takes some tenths of a second the first time. Nothing is done to w's process. */
+/* Sets w->coverage_allocs and w->coverage_frees (shares, 1 is all), or w->coverage_why: what kept
+ * it from being measured. Takes some tenths of a second the first time. Nothing is done to w's
+ * process. */
 void coverage_measure(struct probes *p, const struct watch_options *o, struct watch *w);
 
 #endif

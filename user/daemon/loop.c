@@ -147,9 +147,9 @@ static int add_sources(struct loop *l)
 		r = sd_event_add_time(l->event, NULL, CLOCK_MONOTONIC, l->next_tick_usec, 1,
 				      on_tick, l);
 	if (r >= 0 && l->options->for_sec > 0)
-		r = sd_event_add_time(
-			l->event, NULL, CLOCK_MONOTONIC,
-			now + (uint64_t)(l->options->for_sec * USEC_PER_SEC), 1, on_time, l);
+		r = sd_event_add_time(l->event, NULL, CLOCK_MONOTONIC,
+				      now + (uint64_t)(l->options->for_sec * USEC_PER_SEC), 1,
+				      on_time, l);
 	return r;
 }
 

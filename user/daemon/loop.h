@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* user/daemon/loop.h — wait for the clock, the kernel, signals and questions, until it is time to go. */
+/* user/daemon/loop.h — wait for the clock, the kernel, signals and questions, until it is time to
+ * go. */
 #ifndef USER_DAEMON_LOOP_H
 #define USER_DAEMON_LOOP_H
 
@@ -8,8 +9,8 @@
 
 enum loop_end {
 	LOOP_END_TIME = 0, /* --for has passed */
-	LOOP_END_SIGNAL,   /* SIGINT or SIGTERM */
-	LOOP_END_ALONE,	   /* --for, and no process is left to watch */
+	LOOP_END_SIGNAL, /* SIGINT or SIGTERM */
+	LOOP_END_ALONE, /* --for, and no process is left to watch */
 	LOOP_END_MAX
 };
 

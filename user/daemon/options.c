@@ -10,17 +10,25 @@
 #include "lib/log.h"
 #include "lib/units.h"
 
-#define EXIT_USAGE 2
+#define EXIT_USAGE	      2
 /* Shorter intervals measure us, longer ones are no "rate" any more. */
-#define INTERVAL_SEC_MIN 0.1
-#define INTERVAL_SEC_MAX 3600.0
+#define INTERVAL_SEC_MIN      0.1
+#define INTERVAL_SEC_MAX      3600.0
 /* A look of some seconds wants points enough for a rate. */
-#define LOOK_POINTS	     20
+#define LOOK_POINTS	      20
 #define LOOK_INTERVAL_SEC_MAX 1.0
 
 const char *argp_program_version = "pygrowd " PYGROWD_VERSION;
 
-enum { OPT_INTERVAL = 256, OPT_EXACT, OPT_FOR, OPT_JSON, OPT_SOCKET, OPT_STATE, OPT_CHECK };
+enum {
+	OPT_INTERVAL = 256,
+	OPT_EXACT,
+	OPT_FOR,
+	OPT_JSON,
+	OPT_SOCKET,
+	OPT_STATE,
+	OPT_CHECK
+};
 
 static const struct argp_option table[] = {
 	{ "pid", 'p', "PID", 0, "watch this process; can be given more than once", 0 },
@@ -46,9 +54,10 @@ static double parse_duration(struct argp_state *state, const char *name, const c
 	double sec;
 
 	if (units_duration_parse(text, &sec) < 0 || sec < min_sec || sec > max_sec)
-		argp_failure(state, EXIT_USAGE, 0,
-			   "--%s %s: not a duration between %g s and %g s (examples: 500ms, 20s, 5m)",
-			   name, text, min_sec, max_sec);
+		argp_failure(
+			state, EXIT_USAGE, 0,
+			"--%s %s: not a duration between %g s and %g s (examples: 500ms, 20s, 5m)",
+			name, text, min_sec, max_sec);
 	return sec;
 }
 
@@ -62,7 +71,8 @@ static void parse_pid(struct argp_state *state, struct options *o, const char *t
 	if (errno || end == text || *end || pid < 1 || pid > INT_MAX)
 		argp_failure(state, EXIT_USAGE, 0, "-p %s: not a process ID", text);
 	if (o->n_pids == OPTIONS_PIDS_MAX)
-		argp_failure(state, EXIT_USAGE, 0, "-p %s: more than %d processes", text, OPTIONS_PIDS_MAX);
+		argp_failure(state, EXIT_USAGE, 0, "-p %s: more than %d processes", text,
+			     OPTIONS_PIDS_MAX);
 	for (size_t i = 0; i < o->n_pids; i++)
 		if (o->pids[i] == (pid_t)pid)
 			return;
@@ -77,17 +87,19 @@ static void check_all(struct argp_state *state, struct options *o)
 	if (!o->n_pids)
 		argp_failure(state, EXIT_USAGE, 0, "no process given: name one with -p PID");
 	if (!o->exact)
-		argp_failure(state, EXIT_USAGE, 0, "windows under an overhead budget are not in this version yet: add "
-				  "--exact (follows every allocation and slows the process)");
+		argp_failure(state, EXIT_USAGE, 0,
+			     "windows under an overhead budget are not in this version yet: add "
+			     "--exact (follows every allocation and slows the process)");
 	if (o->json && o->for_sec <= 0)
-		argp_failure(state, EXIT_USAGE, 0, "--json goes with --for; ask a running pygrowd by `pygrowctl "
-				  "--json report`");
+		argp_failure(state, EXIT_USAGE, 0,
+			     "--json goes with --for; ask a running pygrowd by `pygrowctl "
+			     "--json report`");
 	if (o->interval_sec <= 0) {
 		o->interval_sec = OPTIONS_INTERVAL_SEC;
 		if (o->for_sec > 0)
-			o->interval_sec = o->for_sec / LOOK_POINTS < LOOK_INTERVAL_SEC_MAX ?
-						  o->for_sec / LOOK_POINTS :
-						  LOOK_INTERVAL_SEC_MAX;
+			o->interval_sec = o->for_sec / LOOK_POINTS < LOOK_INTERVAL_SEC_MAX
+						  ? o->for_sec / LOOK_POINTS
+						  : LOOK_INTERVAL_SEC_MAX;
 		if (o->interval_sec < INTERVAL_SEC_MIN)
 			o->interval_sec = INTERVAL_SEC_MIN;
 	}
@@ -102,8 +114,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		parse_pid(state, o, arg);
 		return 0;
 	case 'v':
-		log_set_level(log_level_get() == LOG_LEVEL_WARN ? LOG_LEVEL_INFO :
-								  LOG_LEVEL_DEBUG);
+		log_set_level(log_level_get() == LOG_LEVEL_WARN ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG);
 		return 0;
 	case OPT_EXACT:
 		o->exact = true;
@@ -118,8 +129,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->for_sec = parse_duration(state, "for", arg, INTERVAL_SEC_MIN, 86400 * 366.0);
 		return 0;
 	case OPT_INTERVAL:
-		o->interval_sec = parse_duration(state, "interval", arg, INTERVAL_SEC_MIN,
-						 INTERVAL_SEC_MAX);
+		o->interval_sec =
+			parse_duration(state, "interval", arg, INTERVAL_SEC_MIN, INTERVAL_SEC_MAX);
 		return 0;
 	case OPT_SOCKET:
 		o->socket = arg;
@@ -143,7 +154,8 @@ void options_parse(struct options *o, int argc, char **argv)
 	static const struct argp argp = {
 		.options = table,
 		.parser = parse,
-		.doc = "Watch running CPython processes and name the Python stacks that make memory "
+		.doc = "Watch running CPython processes and name the Python stacks that make "
+		       "memory "
 		       "grow.\vExample: pygrowd -p 4711 --exact --for 20s",
 	};
 

@@ -165,8 +165,8 @@ size_t pipeline_alive(const struct pipeline *p)
 	return n;
 }
 
-int pipeline_open(const struct probes_options *probes, const char *state_dir,
-		  struct pipeline **ret, struct strbuf *why)
+int pipeline_open(const struct probes_options *probes, const char *state_dir, struct pipeline **ret,
+		  struct strbuf *why)
 {
 	_cleanup_(pipeline_closep) struct pipeline *p = calloc(1, sizeof(*p));
 	struct drain_sink sink = { .stack = on_stack, .total = on_total, .userdata = p };

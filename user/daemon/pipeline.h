@@ -20,16 +20,16 @@ struct pipeline {
 	size_t n_watches;
 	struct procfs fs;
 	const char *state_dir; /* NULL: no cache */
-	double started_sec;    /* monotonic */
+	double started_sec; /* monotonic */
 	unsigned n_ticks;
 	uint64_t run_ns, run_hits; /* at the start of the interval */
-	double ns_per_hit;	   /* what our programs take a hit; NAN: not known */
-	double ticked_sec;     /* Unix time of the last tick: how old the figures are */
+	double ns_per_hit; /* what our programs take a hit; NAN: not known */
+	double ticked_sec; /* Unix time of the last tick: how old the figures are */
 };
 
 /* 0, or -errno with one clear sentence in `why`. */
-int pipeline_open(const struct probes_options *probes, const char *state_dir,
-		  struct pipeline **ret, struct strbuf *why);
+int pipeline_open(const struct probes_options *probes, const char *state_dir, struct pipeline **ret,
+		  struct strbuf *why);
 void pipeline_close(struct pipeline *p);
 DEFINE_CLEANUP(struct pipeline *, pipeline_close)
 

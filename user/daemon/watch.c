@@ -13,7 +13,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-#define SELFTEST_STACKS	 8   /* stacks of a process that are checked against a walk from outside */
+#define SELFTEST_STACKS	 8 /* stacks of a process that are checked against a walk from outside */
 #define SELFTEST_THREADS 256
 
 const char *watch_regime_name(enum watch_regime regime)
@@ -156,8 +156,8 @@ int watch_open(struct probes *p, pid_t pid, const struct watch_options *o, struc
 	r = add_slot(p, w);
 	if (r < 0) {
 		strbuf_printf(why, "pid %d: %s", pid,
-			      r == -ENOSPC ? "too many processes are watched already" :
-					     strerror(-r));
+			      r == -ENOSPC ? "too many processes are watched already"
+					   : strerror(-r));
 		return r;
 	}
 	*ret = TAKE_PTR(w);
@@ -175,8 +175,8 @@ int watch_attach(struct probes *p, struct watch *w, struct strbuf *why)
 	probes_prog_fds(p, t.prog_fds);
 	r = window_open(&w->window, probes_method(p), &t, &w->sites, progs, !w->has_glibc);
 	if (r < 0) {
-		strbuf_printf(why, "pid %d: cannot attach %zu sites to %s: %s", w->pid,
-			      w->sites.n, w->path, strerror(-r));
+		strbuf_printf(why, "pid %d: cannot attach %zu sites to %s: %s", w->pid, w->sites.n,
+			      w->path, strerror(-r));
 		return r;
 	}
 	w->opened_sec = now_sec();
@@ -239,8 +239,7 @@ void watch_measure(struct probes *p, const struct procfs *fs, struct watch *w, d
 	if (w->last_cpu_ticks && stat.cpu_ticks > w->last_cpu_ticks) {
 		double spent_ns = (double)(hits - w->last_hits) * (probes_trap_ns(p) + ns_per_hit);
 
-		w->overhead =
-			spent_ns / ((double)(stat.cpu_ticks - w->last_cpu_ticks) * tick_ns);
+		w->overhead = spent_ns / ((double)(stat.cpu_ticks - w->last_cpu_ticks) * tick_ns);
 		if (w->overhead > 1) /* ticks are coarse */
 			w->overhead = 1;
 	}

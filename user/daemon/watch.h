@@ -21,7 +21,7 @@
 
 enum watch_regime {
 	WATCH_EXACT = 0, /* sites on all the time, every block followed */
-	WATCH_GONE,	 /* exited, killed or replaced itself: what was seen stays */
+	WATCH_GONE, /* exited, killed or replaced itself: what was seen stays */
 	WATCH_REGIME_MAX
 };
 
@@ -30,7 +30,7 @@ struct watch {
 	int pidfd;
 	uint32_t slot;
 	uint64_t start_ticks; /* with the PID: which process this is */
-	uint64_t stack_start;  /* address of its stack: another one after exec */
+	uint64_t stack_start; /* address of its stack: another one after exec */
 	enum watch_regime regime;
 	char why[192]; /* one sentence: why gone, or a warning; "" */
 
@@ -39,8 +39,8 @@ struct watch {
 	struct symbolize *symbolize;
 	struct sites sites;
 	struct window window;
-	char *path;	/* of the interpreter, as we can open it */
-	bool has_gc;	/* collections can be counted */
+	char *path; /* of the interpreter, as we can open it */
+	bool has_gc; /* collections can be counted */
 	bool has_glibc; /* blocks over 512 bytes can be followed */
 
 	/* for status */
@@ -48,8 +48,8 @@ struct watch {
 	char *cmdline, *unit; /* unit may be NULL */
 	char build_id[72];
 	uint64_t lost_here[PGD_COUNTER_MAX]; /* counted by the daemon; the kernel has its own */
-	double opened_sec;		     /* monotonic */
-	double overhead;		     /* share of its CPU time that went into us; NAN: not known */
+	double opened_sec; /* monotonic */
+	double overhead; /* share of its CPU time that went into us; NAN: not known */
 	uint64_t last_cpu_ticks, last_hits;
 	double coverage_allocs, coverage_frees; /* NAN: not known */
 	char coverage_why[128];
@@ -72,7 +72,8 @@ void watch_close(struct probes *p, struct watch *w);
 int watch_attach(struct probes *p, struct watch *w, struct strbuf *why);
 void watch_detach(struct watch *w);
 
-/* Has it gone, or become another program? Once per tick; sets regime and why, takes the sites off. */
+/* Has it gone, or become another program? Once per tick; sets regime and why, takes the sites off.
+ */
 void watch_check(struct probes *p, const struct procfs *fs, struct watch *w);
 /* Sites passed so far, of all kinds. */
 uint64_t watch_hits(const struct probes *p, const struct watch *w);

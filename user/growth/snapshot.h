@@ -18,8 +18,8 @@
 struct snapshot_frame {
 	const char *function; /* qualified name */
 	const char *file;
-	int line;	      /* 0: not known */
-	bool in_application;  /* not stdlib, not site-packages or dist-packages */
+	int line; /* 0: not known */
+	bool in_application; /* not stdlib, not site-packages or dist-packages */
 };
 
 #define SNAPSHOT_HISTORY_MAX 60 /* points of a stack's series that a snapshot carries */
@@ -33,7 +33,7 @@ struct snapshot_stack {
 	double since; /* Unix time of its first block seen */
 	double age_seconds;
 	double gc_freed_bytes;
-	bool truncated;	 /* deeper than PGD_FRAMES_MAX: outer frames are missing */
+	bool truncated; /* deeper than PGD_FRAMES_MAX: outer frames are missing */
 	const struct snapshot_frame *frames; /* [0] is the innermost; may be empty */
 	size_t n_frames;
 	int blame; /* index into frames, or -1: no frame */
@@ -45,22 +45,22 @@ struct snapshot_gc {
 	uint64_t collections[PGD_GENERATIONS];
 	double pause_seconds[PGD_GENERATIONS];
 	uint64_t freed_bytes, freed_blocks; /* followed blocks that died inside the collector */
-	bool known;			    /* false: the collect function was not found */
+	bool known; /* false: the collect function was not found */
 };
 
 struct snapshot_process {
 	pid_t pid;
 	const char *comm, *cmdline;
-	const char *unit;     /* systemd unit from its cgroup, or NULL */
-	const char *python;   /* "3.11.2", or NULL */
+	const char *unit; /* systemd unit from its cgroup, or NULL */
+	const char *python; /* "3.11.2", or NULL */
 	const char *build_id; /* of the interpreter, or NULL */
-	const char *regime;   /* "exact", "windows", "waiting", "unsupported", "gone" */
-	const char *why;      /* one sentence: why unsupported or gone, or a warning; or NULL */
+	const char *regime; /* "exact", "windows", "waiting", "unsupported", "gone" */
+	const char *why; /* one sentence: why unsupported or gone, or a warning; or NULL */
 	double duty, coverage, coverage_frees, overhead;
 	const char *coverage_why; /* why coverage is not known, or NULL */
 	int64_t rss_bytes, uss_bytes, pymalloc_bytes, libc_bytes, unexplained_bytes;
 	uint64_t samples; /* blocks followed so far */
-	uint64_t hits;	  /* sites hit so far */
+	uint64_t hits; /* sites hit so far */
 	size_t n_sites, n_sites_unplaced;
 	uint64_t lost[PGD_COUNTER_MAX];
 	struct snapshot_gc gc;

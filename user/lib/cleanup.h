@@ -34,28 +34,28 @@ static inline void cleanup_fclosep(FILE **f)
 #define _cleanup_close_	 _cleanup_(cleanup_closep)
 #define _cleanup_fclose_ _cleanup_(cleanup_fclosep)
 
-#define TAKE_PTR(p)                                                                                \
-	({                                                                                         \
-		__typeof__(p) *_pp = &(p);                                                         \
-		__typeof__(p) _v = *_pp;                                                           \
-		*_pp = NULL;                                                                       \
-		_v;                                                                                \
+#define TAKE_PTR(p)                        \
+	({                                 \
+		__typeof__(p) *_pp = &(p); \
+		__typeof__(p) _v = *_pp;   \
+		*_pp = NULL;               \
+		_v;                        \
 	})
 
-#define TAKE_FD(fd)                                                                                \
-	({                                                                                         \
-		int *_fdp = &(fd);                                                                 \
-		int _v = *_fdp;                                                                    \
-		*_fdp = -1;                                                                        \
-		_v;                                                                                \
+#define TAKE_FD(fd)                \
+	({                         \
+		int *_fdp = &(fd); \
+		int _v = *_fdp;    \
+		*_fdp = -1;        \
+		_v;                \
 	})
 
 /* Defines x_freep() for _cleanup_(x_freep) from x_free(). */
-#define DEFINE_CLEANUP(type, func)                                                                 \
-	static inline void func##p(type *p)                                                        \
-	{                                                                                          \
-		if (*p)                                                                            \
-			func(*p);                                                                  \
+#define DEFINE_CLEANUP(type, func)          \
+	static inline void func##p(type *p) \
+	{                                   \
+		if (*p)                     \
+			func(*p);           \
 	}
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))

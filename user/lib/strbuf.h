@@ -19,7 +19,10 @@ struct strbuf {
 };
 
 extern char strbuf_empty[1];
-#define STRBUF_INIT { .buf = strbuf_empty }
+#define STRBUF_INIT                 \
+	{                           \
+		.buf = strbuf_empty \
+	}
 
 void strbuf_done(struct strbuf *b);
 void strbuf_reset(struct strbuf *b);

@@ -16,8 +16,8 @@ struct drain;
 struct drain_sink {
 	/* A stack that was never seen before, its n_frames checked against the event's length. */
 	void (*stack)(void *userdata, const struct pgd_stack_event *event);
-	/* One row of sums. Return non-zero to let the row go: asked for rows that hold no block, when
-	 * the map gets full (`may_evict`). */
+	/* One row of sums. Return non-zero to let the row go: asked for rows that hold no block,
+	 * when the map gets full (`may_evict`). */
 	int (*total)(void *userdata, const struct pgd_stack_key *key,
 		     const struct pgd_stack_total *total, int may_evict);
 	void *userdata;

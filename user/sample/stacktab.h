@@ -5,9 +5,9 @@
  *   (slot, hash) ─┼─► struct stack: file, function, line frames ─ id ─ series
  *   (slot, hash) ─┘
  *
- * The kernel tells stacks apart by code address and instruction; several of its rows can be the same
- * lines (two calls in one line, a module loaded twice) and are one stack here. The id is a hash of
- * (file, function, line) frames, so that workers, restarts and hosts can be compared.
+ * The kernel tells stacks apart by code address and instruction; several of its rows can be the
+ * same lines (two calls in one line, a module loaded twice) and are one stack here. The id is a
+ * hash of (file, function, line) frames, so that workers, restarts and hosts can be compared.
  */
 #ifndef USER_SAMPLE_STACKTAB_H
 #define USER_SAMPLE_STACKTAB_H
@@ -21,7 +21,7 @@
 #include "lib/cleanup.h"
 #include "pgd_abi.h"
 
-#define STACKTAB_STACKS_MAX 16384    /* full: -ENOSPC, the caller counts STACKTAB_FULL */
+#define STACKTAB_STACKS_MAX 16384 /* full: -ENOSPC, the caller counts STACKTAB_FULL */
 #define STACKTAB_NAMES_MAX  (1 << 18) /* different strings */
 
 struct stacktab;
@@ -30,15 +30,15 @@ struct stack {
 	uint64_t id;
 	uint32_t slot;
 	bool truncated;
-	bool is_new;		 /* no tick has ended since it was added */
-	int blame;		 /* index into frames, -1: no frame */
+	bool is_new; /* no tick has ended since it was added */
+	int blame; /* index into frames, -1: no frame */
 	struct snapshot_frame *frames;
 	size_t n_frames;
-	double since_sec;	 /* Unix time */
+	double since_sec; /* Unix time */
 	int64_t live_bytes, live_blocks; /* sums over its kernel rows, of this tick */
 	uint64_t gc_freed_bytes;
 	uint64_t gone_gc_freed_bytes; /* of rows that were let go */
-	size_t n_rows;		 /* kernel rows that lead here */
+	size_t n_rows; /* kernel rows that lead here */
 	struct series series;
 };
 
@@ -55,8 +55,8 @@ int stacktab_add(struct stacktab *t, const struct pgd_stack_key *key,
 		 const struct snapshot_frame *frames, size_t n_frames, bool truncated,
 		 double now_sec);
 
-/* One tick: begin, account each row, end. account: -ENOENT, the row leads nowhere (its event has not
- * come yet, or was refused). `gone`: the row is let go by the kernel. */
+/* One tick: begin, account each row, end. account: -ENOENT, the row leads nowhere (its event has
+ * not come yet, or was refused). `gone`: the row is let go by the kernel. */
 void stacktab_begin(struct stacktab *t);
 int stacktab_account(struct stacktab *t, const struct pgd_stack_key *key,
 		     const struct pgd_stack_total *total, bool gone);

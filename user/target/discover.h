@@ -17,14 +17,14 @@
 
 struct discover {
 	pid_t pid;
-	uint64_t start_ticks;	/* field 22 of /proc/PID/stat: tells a PID from its reuse */
-	char *path;		/* a path that WE can open and hand to the kernel: /proc/PID/exe,
-				 * /proc/PID/root/..., or /proc/PID/map_files/... */
-	char *name;		/* as the process names it, for people */
+	uint64_t start_ticks; /* field 22 of /proc/PID/stat: tells a PID from its reuse */
+	char *path; /* a path that WE can open and hand to the kernel: /proc/PID/exe,
+		     * /proc/PID/root/..., or /proc/PID/map_files/... */
+	char *name; /* as the process names it, for people */
 	struct elf_image *elf;
-	uint64_t bias;		/* address in the process - vaddr in the file */
-	bool has_glibc;		/* glibc's libc.so.6 is mapped and no other malloc was preloaded:
-				 * chunk headers can be believed, the pthread-key route works */
+	uint64_t bias; /* address in the process - vaddr in the file */
+	bool has_glibc; /* glibc's libc.so.6 is mapped and no other malloc was preloaded:
+			 * chunk headers can be believed, the pthread-key route works */
 };
 
 /* 0, or -errno with one clear sentence in `why` (what, on what, why, what to do; no newline):

@@ -26,12 +26,12 @@
 #include "target/probes.h"
 #include "target/procfs.h"
 
-#define KERNEL_MIN		 515 /* major * 100 + minor: bpf_get_attach_cookie, 5.15 */
+#define KERNEL_MIN		515 /* major * 100 + minor: bpf_get_attach_cookie, 5.15 */
 #define KERNEL_UPROBE_ALLOCATES 601 /* rows of a hash map can be allocated in a uprobe: 6.1 */
-#define ATTACH_UPROBE_MULTI	 48  /* enum bpf_attach_type: BPF_TRACE_UPROBE_MULTI */
-#define SELFTEST_SLOT		 (PGD_TARGETS_MAX - 1)
-#define CALIBRATE_HITS		 2000
-#define PURGE_BATCH		 4096
+#define ATTACH_UPROBE_MULTI	48 /* enum bpf_attach_type: BPF_TRACE_UPROBE_MULTI */
+#define SELFTEST_SLOT		(PGD_TARGETS_MAX - 1)
+#define CALIBRATE_HITS		2000
+#define PURGE_BATCH		4096
 
 struct probes {
 	struct pygrowd_bpf *skel;
@@ -269,10 +269,11 @@ static int choose_method(struct probes *p, const struct probes_options *o, struc
 		r = selftest(p, p->method);
 	}
 	if (r < 0)
-		strbuf_printf(why,
-			      "cannot attach a uprobe to ourselves: %s; is CONFIG_UPROBES on, and are "
-			      "CAP_PERFMON and CAP_BPF there?",
-			      strerror(-r));
+		strbuf_printf(
+			why,
+			"cannot attach a uprobe to ourselves: %s; is CONFIG_UPROBES on, and are "
+			"CAP_PERFMON and CAP_BPF there?",
+			strerror(-r));
 	return r;
 }
 
@@ -419,8 +420,8 @@ void probes_slot_del(struct probes *p, uint32_t slot)
 	      slot, stack_slot);
 	zero_percpu(p, bpf_map__fd(p->skel->maps.pgd_hits), slot, sizeof(struct pgd_hits));
 	for (uint32_t c = 0; c < PGD_COUNTER_MAX; c++)
-		zero_percpu(p, bpf_map__fd(p->skel->maps.pgd_counters),
-			    slot * PGD_COUNTER_MAX + c, sizeof(uint64_t));
+		zero_percpu(p, bpf_map__fd(p->skel->maps.pgd_counters), slot * PGD_COUNTER_MAX + c,
+			    sizeof(uint64_t));
 	p->slot_used[slot] = false;
 }
 

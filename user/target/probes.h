@@ -15,12 +15,13 @@
 struct probes;
 
 struct probes_options {
-	uint32_t live_max;	   /* rows of the live map; 0: PGD_LIVE_MAX */
-	bool force_perf;	   /* tests: as on a kernel without uprobe_multi */
+	uint32_t live_max; /* rows of the live map; 0: PGD_LIVE_MAX */
+	bool force_perf; /* tests: as on a kernel without uprobe_multi */
 };
 
-/* Loads and verifies the programs, and chooses the attach method by trying it on ourselves. 0, or -errno with one clear sentence in `why`: -EPERM names the missing
- * capability, -ENOTSUP the missing kernel feature (BTF, version). */
+/* Loads and verifies the programs, and chooses the attach method by trying it on ourselves. 0, or
+ * -errno with one clear sentence in `why`: -EPERM names the missing capability, -ENOTSUP the
+ * missing kernel feature (BTF, version). */
 int probes_open(const struct probes_options *o, struct probes **ret, struct strbuf *why);
 void probes_close(struct probes *p);
 DEFINE_CLEANUP(struct probes *, probes_close)
@@ -42,11 +43,11 @@ int probes_gc(const struct probes *p, uint32_t slot, struct pgd_gc *ret);
 int probes_hits(const struct probes *p, uint32_t slot, struct pgd_hits *ret);
 int probes_counters(const struct probes *p, uint32_t slot, uint64_t ret[PGD_COUNTER_MAX]);
 
-/* Nanoseconds that one trap at an emulated site costs on this machine, with a program that does next
- * to nothing: measured when opened. */
+/* Nanoseconds that one trap at an emulated site costs on this machine, with a program that does
+ * next to nothing: measured when opened. */
 double probes_trap_ns(const struct probes *p);
-/* Nanoseconds that our programs have run while the kernel was told to measure that, over all targets.
- * Measuring costs two readings of the clock a hit, so it is on for some intervals only. */
+/* Nanoseconds that our programs have run while the kernel was told to measure that, over all
+ * targets. Measuring costs two readings of the clock a hit, so it is on for some intervals only. */
 int probes_run_ns(const struct probes *p, uint64_t *ret);
 void probes_measure_runs(struct probes *p, bool on);
 

@@ -85,8 +85,7 @@ int procfs_stat(const struct procfs *fs, pid_t pid, struct procfs_stat *ret)
 	 * start(22) ... startstack(28) */
 	r = sscanf(close + 1,
 		   " %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %" SCNu64 " %" SCNu64
-		   " %*d %*d %*d %*d %" SCNu32 " %*d %" SCNu64
-		   " %*u %*d %*u %*u %*u %" SCNu64,
+		   " %*d %*d %*d %*d %" SCNu32 " %*d %" SCNu64 " %*u %*d %*u %*u %*u %" SCNu64,
 		   &st.state, &st.ppid, &flags, &utime, &stime, &st.threads_cnt, &st.start_ticks,
 		   &st.stack_start);
 	if (r < 7)

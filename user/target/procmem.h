@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/target/procmem.h — read the memory of a process that must not notice.
  *
- * process_vm_readv(2) in production; a byte image in tests. Every address may be wild: a read either
- * fills the whole buffer or fails.
+ * process_vm_readv(2) in production; a byte image in tests. Every address may be wild: a read
+ * either fills the whole buffer or fails.
  */
 #ifndef USER_TARGET_PROCMEM_H
 #define USER_TARGET_PROCMEM_H

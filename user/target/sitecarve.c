@@ -17,9 +17,9 @@ static bool has_pop(const struct sitescan *scan, size_t func)
 	return false;
 }
 
-/* Calls of f that can be for a new pool: from a function with a pop, or all, if f pops itself. Other
- * functions may store at the same offsets (gcc 16 made one such of libpython 3.13), but nobody who
- * pops calls them. */
+/* Calls of f that can be for a new pool: from a function with a pop, or all, if f pops itself.
+ * Other functions may store at the same offsets (gcc 16 made one such of libpython 3.13), but
+ * nobody who pops calls them. */
 static size_t count_calls(const struct sitescan *scan, const struct sitescan_func *f)
 {
 	bool pops = has_pop(scan, (size_t)(f - scan->funcs));
@@ -53,10 +53,9 @@ const struct sitescan_func *sitecarve_find(const struct sitescan *scan)
 
 /* Behind the carver's return, the arm of a pop that extended its pool may join: the block of that
  * pop is in the same register, and was reported. The kernel side takes a block that the same stack
- * gets twice for one, so the join does no harm; without the site the first block of every pool would
- * be missed, one in 31 of the largest class. */
-static int add_return(struct sites *s, const struct sitescan *scan,
-		      const struct sitescan_branch *b)
+ * gets twice for one, so the join does no harm; without the site the first block of every pool
+ * would be missed, one in 31 of the largest class. */
+static int add_return(struct sites *s, const struct sitescan *scan, const struct sitescan_branch *b)
 {
 	struct siteplace_start start = { .vaddr = b->addr + b->n_bytes,
 					 .regs = 1u << PGD_REG_AX,

@@ -188,8 +188,8 @@ static bool is_pool_of(const struct siteflow *f, struct siteflow_value pool,
 }
 
 /* The two stores of a push name the block twice: as where the link goes, and as what becomes the
- * head. Out-of-line copies write the link through the object's address, of which we do not know that
- * it is 16 bytes from the block; there the pool's mask tells which block it is. */
+ * head. Out-of-line copies write the link through the object's address, of which we do not know
+ * that it is 16 bytes from the block; there the pool's mask tells which block it is. */
 static bool is_push_of(const struct siteflow *f, const struct siteflow_link *link,
 		       const struct siteflow_link *head)
 {

@@ -3,7 +3,8 @@
  *
  * One uprobe_multi link per program (kernel 6.6); on older kernels one perf-event uprobe per site,
  * which attaches slower and takes about 100 ms a site to detach from a busy process. Either way the
- * kernel takes the breakpoints out when the file descriptors close: when we close them, exit or die.
+ * kernel takes the breakpoints out when the file descriptors close: when we close them, exit or
+ * die.
  */
 #ifndef USER_TARGET_WINDOW_H
 #define USER_TARGET_WINDOW_H
@@ -16,7 +17,7 @@
 
 enum window_method {
 	WINDOW_MULTI = 0, /* BPF_TRACE_UPROBE_MULTI */
-	WINDOW_PERF,	  /* perf_event_open of the uprobe PMU, one per site */
+	WINDOW_PERF, /* perf_event_open of the uprobe PMU, one per site */
 	WINDOW_METHOD_MAX
 };
 
@@ -41,7 +42,10 @@ struct window {
 	int *fds;
 	size_t n_fds;
 };
-#define WINDOW_INIT { .fds = NULL }
+#define WINDOW_INIT         \
+	{                   \
+		.fds = NULL \
+	}
 
 const char *window_method_name(enum window_method method);
 
