@@ -61,8 +61,12 @@ def kernel_thread(t):
 
 @once
 def not_python(t):
-    problem = refused_and_untouched(t, t.process("sleep", "600"), "not Python", "no Python",
-                                    "not a Python", "no interpreter")
+    process = t.process("cat")
+    process.popen.stdin.write(b"ready\n")
+    process.popen.stdin.flush()
+    assert process.popen.stdout.readline() == b"ready\n", process.stderr()  # its libraries are mapped
+    problem = refused_and_untouched(t, process, "not Python", "no Python", "not a Python",
+                                    "no interpreter")
     assert not problem, problem
 
 

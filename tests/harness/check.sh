@@ -21,9 +21,10 @@ part test-bpf
 part fuzz
 part test-e2e
 
-# Each part's last line is "NAME: N passed, N failed[, N skipped]".
+# Each part's last line is "[NAME: ]N passed, N failed[, N skipped]".
 sum() {
-	sed -n "s/^[a-z0-9]*: .*\<\([0-9][0-9]*\) $1.*/\1/p" "$log" | awk '{ n += $1 } END { print n + 0 }'
+	grep -E '^([a-z0-9]+: )?[0-9]+ passed, ' "$log" | grep -oE "[0-9]+ $1" |
+		awk '{ n += $1 } END { print n + 0 }'
 }
 passed=$(sum passed) failed=$(sum failed) skipped=$(sum skipped)
 [ -z "$failed_parts" ] || echo "failed:$failed_parts"

@@ -9,9 +9,9 @@ passed=0 failed=0 skipped=0
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 
-# The N of "[  WORD  ] N test(s)".
+# The N of "[  WORD  ] N test(s)"; since cmocka 1.1.7 the group's name stands before N.
 count() {
-	sed -n "s/^\[ *$1 *\] *\([0-9]*\) test(s).*/\1/p" "$out" | head -n 1
+	sed -n "s/^\[ *$1 *\] \(.*: \)\{0,1\}\([0-9]*\) test(s).*/\2/p" "$out" | head -n 1
 }
 
 for program; do

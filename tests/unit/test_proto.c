@@ -62,8 +62,10 @@ static void proto__texts(void **state)
 		{ "null", 0, -EBADMSG },
 		{ "12", 0, -EBADMSG },
 		{ "\"x\"", 0, -EBADMSG },
+		{ "{\"a\":\"na\xc3\xafve \xe2\x80\xa6 \xf0\x9f\x90\x8d\"}", 0, 0 },
+		{ "{\"\xc3\xa9.py\":1}", 0, 0 },
 		{ "{\"a\":\"\xff\"}", 0, -EBADMSG },
-		{ "{/* no */}", 0, -EBADMSG },
+		{ "{\"a\":\"\xc3\"}", 0, -EBADMSG },
 	};
 
 	(void)state;

@@ -29,6 +29,7 @@
 #define KERNEL_MIN		515 /* major * 100 + minor: bpf_get_attach_cookie, 5.15 */
 #define KERNEL_UPROBE_ALLOCATES 601 /* rows of a hash map can be allocated in a uprobe: 6.1 */
 #define ATTACH_UPROBE_MULTI	48 /* enum bpf_attach_type: BPF_TRACE_UPROBE_MULTI */
+#define LIVE_MAX_PREALLOCATED	(1u << 20) /* 80 MiB; four times that is no guest's share */
 #define SELFTEST_SLOT		(PGD_TARGETS_MAX - 1)
 #define CALIBRATE_HITS		2000
 #define PURGE_BATCH		4096
@@ -37,6 +38,7 @@ struct probes {
 	struct pygrowd_bpf *skel;
 	enum window_method method;
 	bool slot_used[PGD_TARGETS_MAX];
+	int kernel; /* major * 100 + minor */
 	int n_cpus;
 	int stats_fd;
 	double trap_ns;
@@ -58,14 +60,12 @@ static int libbpf_says(enum libbpf_print_level level, const char *fmt, va_list a
 
 /* ── can this machine do it, and may we? ──────────────────────────────────────────────────── */
 
-static int kernel_version(void)
+/* "6.1.0-18-amd64" → 601; 0: not understood. */
+static int kernel_version(const char *release)
 {
-	struct utsname u;
 	int major, minor;
 
-	if (uname(&u) < 0 || sscanf(u.release, "%d.%d", &major, &minor) != 2)
-		return 0;
-	return major * 100 + minor;
+	return sscanf(release, "%d.%d", &major, &minor) == 2 ? major * 100 + minor : 0;
 }
 
 static bool has_capability(int cap)
@@ -101,21 +101,17 @@ static int check_capabilities(struct strbuf *why)
 	return 0;
 }
 
-static int check_kernel(struct strbuf *why)
+int probes_check_kernel(const char *release, const char *btf_path, struct strbuf *why)
 {
-	struct utsname u;
-
-	if (uname(&u) < 0)
-		return -errno;
-	if (kernel_version() < KERNEL_MIN) {
-		strbuf_printf(why, "kernel %s is too old: 5.15 or newer is needed", u.release);
+	if (kernel_version(release) < KERNEL_MIN) {
+		strbuf_printf(why, "kernel %s is too old: 5.15 or newer is needed", release);
 		return -ENOTSUP;
 	}
-	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0) {
+	if (access(btf_path, R_OK) < 0) {
 		strbuf_printf(why,
-			      "kernel %s has no BTF (/sys/kernel/btf/vmlinux): a kernel built with "
+			      "kernel %s has no BTF (%s): a kernel built with "
 			      "CONFIG_DEBUG_INFO_BTF=y is needed",
-			      u.release);
+			      release, btf_path);
 		return -ENOTSUP;
 	}
 	return 0;
@@ -127,6 +123,7 @@ static int load(struct probes *p, const struct probes_options *o, struct strbuf 
 {
 	struct bpf_program *site_progs[WINDOW_PROG_MAX];
 	struct rlimit memlock = { RLIM_INFINITY, RLIM_INFINITY };
+	uint32_t live_max = o->live_max;
 	struct pygrowd_bpf *skel;
 	int r;
 
@@ -136,10 +133,12 @@ static int load(struct probes *p, const struct probes_options *o, struct strbuf 
 		strbuf_printf(why, "cannot open the BPF object: %s", strerror(-r));
 		return r;
 	}
-	if (o->live_max)
-		bpf_map__set_max_entries(skel->maps.pgd_live, o->live_max);
-	if (kernel_version() >= KERNEL_UPROBE_ALLOCATES)
+	if (p->kernel >= KERNEL_UPROBE_ALLOCATES)
 		bpf_map__set_map_flags(skel->maps.pgd_live, BPF_F_NO_PREALLOC);
+	else if (!live_max)
+		live_max = LIVE_MAX_PREALLOCATED;
+	if (live_max)
+		bpf_map__set_max_entries(skel->maps.pgd_live, live_max);
 
 	site_progs[WINDOW_ON_ALLOC] = skel->progs.on_alloc;
 	site_progs[WINDOW_ON_FREE] = skel->progs.on_free;
@@ -280,13 +279,16 @@ static int choose_method(struct probes *p, const struct probes_options *o, struc
 int probes_open(const struct probes_options *o, struct probes **ret, struct strbuf *why)
 {
 	_cleanup_(probes_closep) struct probes *p = NULL;
+	struct utsname kernel;
 	int r;
 
 	libbpf_set_print(libbpf_says);
 	r = check_capabilities(why);
 	if (r < 0)
 		return r;
-	r = check_kernel(why);
+	if (uname(&kernel) < 0)
+		return -errno;
+	r = probes_check_kernel(kernel.release, "/sys/kernel/btf/vmlinux", why);
 	if (r < 0)
 		return r;
 
@@ -294,6 +296,7 @@ int probes_open(const struct probes_options *o, struct probes **ret, struct strb
 	if (!p)
 		return -ENOMEM;
 	p->stats_fd = -1;
+	p->kernel = kernel_version(kernel.release);
 	p->slot_used[SELFTEST_SLOT] = true;
 	p->n_cpus = libbpf_num_possible_cpus();
 	if (p->n_cpus < 1)

@@ -26,6 +26,9 @@ int probes_open(const struct probes_options *o, struct probes **ret, struct strb
 void probes_close(struct probes *p);
 DEFINE_CLEANUP(struct probes *, probes_close)
 
+/* Is this kernel new enough, and does it carry BTF? -ENOTSUP with one clear sentence in `why`. */
+int probes_check_kernel(const char *release, const char *btf_path, struct strbuf *why);
+
 enum window_method probes_method(const struct probes *p);
 /* File descriptors, owned by `p`. */
 int probes_stacks_fd(const struct probes *p);
