@@ -8,17 +8,21 @@ B       := build
 PREFIX  ?= /usr/local
 DESTDIR ?=
 
-# Knobs: V=1 shows commands, DEBUG=1 builds without optimisation, SAN=0 tests without sanitizers.
+# Knobs: V=1 shows commands, DEBUG=1 builds without optimisation, SAN=0 tests without sanitizers,
+# DEPS=0 does not look for missing Debian packages.
 V       ?= 0
 DEBUG   ?= 0
 SAN     ?= 1
 COVERAGE ?= 0
+DEPS    ?= 1
 Q       := $(if $(filter 1,$(V)),,@)
 say      = $(if $(filter 1,$(V)),,@printf '  %-6s %s\n' '$(1)' '$(2)')
 
 CC      := cc
 CLANG   := clang
-BPFTOOL := $(or $(wildcard /usr/sbin/bpftool),bpftool)
+BPFTOOL := bpftool
+# Debian's bpftool is in a directory that only root's PATH has.
+export PATH := $(PATH):/usr/sbin
 PKGS    := libbpf libelf capstone json-c libsystemd
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat-security \
            -Werror=unused-function
@@ -47,13 +51,13 @@ TESTOBJ := $(SRC:%.c=$(B)/san/%.o)
 SKEL    := $(B)/bpf/pygrowd.skel.h
 
 .PHONY: all demo check test test-bpf test-e2e lint format bench fuzz insns install uninstall \
-        clean help deps-build deps-test deps-demo deps-bench
+        clean help deps-build deps-unit deps-test deps-demo deps-bench
 .SECONDARY:
 
 all: $(B)/pygrowd $(B)/pygrowctl ## build both programs (default)
 
 # ── the kernel side ──────────────────────────────────────────────────────────────────────────
-$(B)/bpf/pygrowd.bpf.o: bpf/pygrowd.bpf.c
+$(B)/bpf/pygrowd.bpf.o: bpf/pygrowd.bpf.c | deps-build
 	$(call say,BPF,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPFC) -c $< -o $@
@@ -85,12 +89,12 @@ $(B)/san/%.o: %.c | $(SKEL)
 $(B)/san/libpygrowd.a: $(TESTOBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(B)/unit/%: tests/unit/%.c $(B)/san/libpygrowd.a
+$(B)/unit/%: tests/unit/%.c $(B)/san/libpygrowd.a | deps-unit
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALLC) $(SANC) -I. -Itests/harness $< $(B)/san/libpygrowd.a -o $@ $(LIBS) -lcmocka
 
-$(B)/tests-bpf/%: tests/bpf/%.c $(OBJ)
+$(B)/tests-bpf/%: tests/bpf/%.c $(OBJ) | deps-unit
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALLC) -I. -Itests/harness $< $(OBJ) -o $@ $(LIBS) -lcmocka
@@ -101,11 +105,11 @@ test: $(TESTS) ## unit tests, no root (ASan and UBSan)
 test-bpf: $(BPFTESTS) ## tests of the kernel side (root)
 	$(Q)tests/harness/run-cmocka.sh bpf $(BPFTESTS)
 
-test-e2e: all ## end-to-end tests on every interpreter present (root); prints the coverage table
+test-e2e: all deps-test ## end-to-end tests on every interpreter present (root); prints the coverage table
 	$(Q)tests/e2e/run.sh
 
 FUZZ_SECONDS ?= 60
-$(B)/fuzz/%: tests/fuzz/%.c $(wildcard user/target/*.[ch] user/lib/*.[ch])
+$(B)/fuzz/%: tests/fuzz/%.c $(wildcard user/target/*.[ch] user/lib/*.[ch]) | deps-test
 	$(call say,FUZZ,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) -std=gnu11 -O1 -g -D_GNU_SOURCE -Iinclude -Iuser -fsanitize=fuzzer,address,undefined $< \
@@ -134,12 +138,14 @@ demo: ## install what is missing, build, watch a leaking service, print the repo
 	$(Q)tests/demo/demo.sh
 
 check: ## install what is missing, build, run every test (root)
-	$(Q)deploy/install-packages.sh build test demo
+	$(Q)deploy/install-packages.sh build unit test demo
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/harness/check.sh
 
-deps-%:
-	$(Q)deploy/install-packages.sh build $*
+# As root, installs what is missing, and says so; else says what is missing. One apt at a time.
+deps-build deps-unit deps-test deps-demo deps-bench: deps-%:
+	$(Q)$(if $(filter 0,$(DEPS)),:,deploy/install-packages.sh $*)
+deps-unit deps-test deps-demo deps-bench: | deps-build
 
 install: all ## install into DESTDIR/PREFIX
 	install -D -m 0755 $(B)/pygrowd $(DESTDIR)$(PREFIX)/sbin/pygrowd
@@ -152,6 +158,6 @@ clean: ## remove build/
 	rm -rf $(B)
 
 help: ## this list
-	$(Q)sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
+	$(Q)sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
 
 -include $(shell find $(B)/obj $(B)/san $(B)/bpf $(B)/unit $(B)/tests-bpf -name "*.d" -type f 2>/dev/null)

@@ -63,8 +63,9 @@ int proto_text_parse(const char *text, size_t length_bytes, json_object **ret)
 		return -ENOMEM;
 	if (length_bytes > INT_MAX)
 		return -EBADMSG;
-	/* Not JSON_TOKENER_STRICT: json-c 0.17 and 0.18 (Debian 13) then refuse every string that is
-	 * not plain ASCII, see its issue 892. What is lost: comments and trailing commas pass. */
+	/* Not JSON_TOKENER_STRICT: json-c 0.17 and 0.18 (Debian 13) then refuse every string that
+	 * is not plain ASCII, see its issue 892. What is lost: comments and trailing commas pass.
+	 */
 	json_tokener_set_flags(tokener, JSON_TOKENER_VALIDATE_UTF8);
 	object = json_tokener_parse_ex(tokener, text, (int)length_bytes);
 	if (json_tokener_get_error(tokener) != json_tokener_success ||
