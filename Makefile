@@ -146,6 +146,7 @@ check: ## install what is missing, build, run every test (root)
 deps-build deps-unit deps-test deps-demo deps-bench: deps-%:
 	$(Q)$(if $(filter 0,$(DEPS)),:,deploy/install-packages.sh $*)
 deps-unit deps-test deps-demo deps-bench: | deps-build
+deps-test: | deps-unit
 
 install: all ## install into DESTDIR/PREFIX
 	install -D -m 0755 $(B)/pygrowd $(DESTDIR)$(PREFIX)/sbin/pygrowd

@@ -147,8 +147,10 @@ static __always_inline int hit_free(struct pt_regs *regs, __u64 cookie)
 	__sync_fetch_and_add(&hits->free, 1);
 	if (PGD_COOKIE_HOW(cookie) == PGD_HOW_REALLOC)
 		hit_resizing();
-	if (block)
-		account_free(slot, block);
+	if (!block)
+		return 0;
+	code_forget(slot, block);
+	account_free(slot, block);
 	return 0;
 }
 

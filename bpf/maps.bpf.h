@@ -6,7 +6,6 @@
 
 #include "kernel.bpf.h"
 #include "pgd_abi.h"
-#include "pywalk.bpf.h"
 
 /* slot → how to read this process. The daemon writes a row before its first site goes on; hits
  * note the address space in it. Fixed size: a process more than PGD_TARGETS_MAX is refused by the
@@ -68,6 +67,33 @@ struct {
 	__type(key, __u32);
 	__type(value, __u8);
 } pgd_resizing SEC(".maps");
+
+/* slot * PGD_CODES_MAX + hash of the address → a code object's check. The walker writes, a free of
+ * that very block empties the row; a newcomer takes a row over. The GIL keeps writers apart. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PGD_TARGETS_MAX *PGD_CODES_MAX);
+	__type(key, __u32);
+	__type(value, struct pgd_code);
+} pgd_codes SEC(".maps");
+
+static __always_inline struct pgd_code *code_row(__u32 slot, __u64 code)
+{
+	__u32 key = slot * PGD_CODES_MAX + (__u32)(code >> 4 ^ code >> 14) % PGD_CODES_MAX;
+
+	return bpf_map_lookup_elem(&pgd_codes, &key);
+}
+
+static __always_inline void code_forget(__u32 slot, __u64 block)
+{
+	struct pgd_code *row = code_row(slot, block);
+
+	if (row && row->code == block)
+		row->code = 0;
+}
+
+#define PYWALK_CODE_ROW(slot, code) code_row(slot, code)
+#include "pywalk.bpf.h"
 
 /* Buffers to walk a stack in: too big for the BPF stack. Some per CPU, since a program can be
  * preempted in mid-walk; each is claimed and given back. All taken: SCRATCH_BUSY, block skipped. */

@@ -4,7 +4,7 @@
  * All it knows about CPython is struct pgd_py_offsets. Compiles twice: in the kernel's programs
  * (memory by bpf_probe_read_user) and on the host (memory by the includer's PYWALK_READ), so that
  * the daemon's self-test and the unit tests run the very same walk. No pointer is trusted, every
- * loop is bounded. Hot path: two reads a frame.
+ * loop is bounded. Hot path: one or two reads a frame.
  *
  *   tstate ─► [cframe ─►] frame ─back─► frame ─back─► … ─► NULL      innermost first
  *                           └─code─► code object: the check bytes
@@ -173,6 +173,35 @@ static __always_inline __u8 pywalk_u8(const struct pywalk_scratch *w, __u64 offs
 	return w->frame[offset & 127];
 }
 
+/* pgd_frame.check of a code object; 0 or -EFAULT. The includer may know it already: a row of its
+ * PYWALK_CODE_ROW(slot, code) that names this very code object spares the second read of a frame. */
+static __always_inline int pywalk_check(const struct pgd_py_offsets *py, struct pywalk_scratch *w,
+					__u32 slot, struct pgd_frame *f)
+{
+	__u64 check_bytes = py->code_check_bytes;
+#ifdef PYWALK_CODE_ROW
+	struct pgd_code *row = PYWALK_CODE_ROW(slot, f->code);
+
+	if (row && row->code == f->code) {
+		f->check = row->check;
+		return 0;
+	}
+#endif
+	(void)slot;
+	PYWALK_OPAQUE(check_bytes);
+	if (PYWALK_READ(PYWALK_MEM(w), w->check, check_bytes & (sizeof(w->check) - 1),
+			f->code + py->code_check))
+		return -EFAULT;
+	f->check = pywalk_check_hash(w->check);
+#ifdef PYWALK_CODE_ROW
+	if (row) {
+		row->check = f->check;
+		row->code = f->code;
+	}
+#endif
+	return 0;
+}
+
 /* Read frame w->next and its code object's check bytes; add it to ev unless it is a shim, which is
  * nobody's code. 0: w->next is the next frame; -EFAULT; -E2BIG: ev is full.
  *
@@ -182,14 +211,13 @@ static __always_inline __u8 pywalk_u8(const struct pywalk_scratch *w, __u64 offs
 PYWALK_GLOBAL int pywalk_step(const struct pgd_py_offsets *py, struct pywalk_scratch *w,
 			      struct pgd_stack_event *ev)
 {
-	__u64 frame_bytes, check_bytes, n;
+	__u64 frame_bytes, n;
 	struct pgd_frame f;
 
 	if (!py || !w || !ev)
 		return -EFAULT;
 	n = ev->n_frames;
 	frame_bytes = py->frame_bytes;
-	check_bytes = py->code_check_bytes;
 
 	PYWALK_OPAQUE(frame_bytes);
 	if (PYWALK_READ(PYWALK_MEM(w), w->frame, frame_bytes & (sizeof(w->frame) - 1),
@@ -209,11 +237,8 @@ PYWALK_GLOBAL int pywalk_step(const struct pgd_py_offsets *py, struct pywalk_scr
 	if (py->lasti_kind == PGD_LASTI_UNITS)
 		f.offset = (__s32)((__u32)f.offset * 2);
 
-	PYWALK_OPAQUE(check_bytes);
-	if (PYWALK_READ(PYWALK_MEM(w), w->check, check_bytes & (sizeof(w->check) - 1),
-			f.code + py->code_check))
+	if (pywalk_check(py, w, ev->key.slot, &f))
 		return -EFAULT;
-	f.check = pywalk_check_hash(w->check);
 
 	w->hash = pywalk_hash_add(w->hash, &f);
 	ev->n_frames = (__u32)n + 1;

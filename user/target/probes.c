@@ -410,6 +410,17 @@ static void zero_percpu(const struct probes *p, int map_fd, uint32_t key, size_t
 		bpf_map_update_elem(map_fd, &key, zero, BPF_ANY);
 }
 
+/* The next target of this slot has other code objects at the same addresses. */
+static void forget_codes(const struct probes *p, uint32_t slot)
+{
+	static const struct pgd_code none[PGD_CODES_MAX];
+	uint32_t keys[PGD_CODES_MAX], n = PGD_CODES_MAX;
+
+	for (uint32_t i = 0; i < PGD_CODES_MAX; i++)
+		keys[i] = slot * PGD_CODES_MAX + i;
+	bpf_map_update_batch(bpf_map__fd(p->skel->maps.pgd_codes), keys, none, &n, NULL);
+}
+
 void probes_slot_del(struct probes *p, uint32_t slot)
 {
 	const struct pgd_target none = { .state = PGD_TARGET_FREE };
@@ -421,6 +432,7 @@ void probes_slot_del(struct probes *p, uint32_t slot)
 	      block_slot);
 	purge(probes_stacks_fd(p), sizeof(struct pgd_stack_key), sizeof(struct pgd_stack_total),
 	      slot, stack_slot);
+	forget_codes(p, slot);
 	zero_percpu(p, bpf_map__fd(p->skel->maps.pgd_hits), slot, sizeof(struct pgd_hits));
 	for (uint32_t c = 0; c < PGD_COUNTER_MAX; c++)
 		zero_percpu(p, bpf_map__fd(p->skel->maps.pgd_counters), slot * PGD_COUNTER_MAX + c,
