@@ -46,6 +46,7 @@ static inline uint64_t pyimage_code(struct image *i, const struct pylayout *l, u
 	const struct pyruntime_names *n = &l->names;
 	uint64_t addr = image_alloc(i, PYIMAGE_CODE_BYTES), name = pyimage_ascii(i, n, function);
 
+	image_u64(i, addr, 1); /* reference count */
 	image_u64(i, addr + n->ob_type, code_type);
 	image_u64(i, addr + n->code_filename, pyimage_ascii(i, n, file));
 	image_u64(i, addr + n->code_name, name);

@@ -152,6 +152,32 @@ static void symbolize__code_object_that_is_gone(void **state)
 	assert_err(symbolize_frame(fx.s, &f, &sym), -ESTALE);
 }
 
+static void symbolize__freed_code_object_that_looks_whole_is_gone(void **state)
+{
+	static const struct {
+		uint64_t word; /* the first of the object */
+		int want;
+	} rows[] = {
+		{ 1, 0 },
+		{ 0xffffffff, 0 },		   /* 3.12: immortal */
+		{ 0x00010000c0000000, 0 },	   /* 3.14: immortal, and a flag */
+		{ 0, -ESTALE },			   /* free, the last of its pool's list */
+		{ 0x00007f4c11a2b3c0, -ESTALE }, /* free, and the next free block */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct pgd_frame f;
+		uint64_t code;
+
+		start(9);
+		code = new_code("a.py", "f", 7);
+		f = frame_of(code, 0);
+		image_u64(&fx.image, code, rows[i].word);
+		assert_err(symbolize_frame(fx.s, &f, &sym), rows[i].want);
+	}
+}
+
 /* Memory in which the code object becomes another one while its strings are read. */
 static int read_and_replace(const struct procmem *m, uint64_t addr, void *buf, size_t n_bytes)
 {
@@ -272,6 +298,7 @@ int main(void)
 		cmocka_unit_test(symbolize__answers_outlive_the_code_object),
 		cmocka_unit_test(symbolize__reused_address_is_another_code_object),
 		cmocka_unit_test(symbolize__code_object_that_is_gone),
+		cmocka_unit_test(symbolize__freed_code_object_that_looks_whole_is_gone),
 		cmocka_unit_test(symbolize__code_object_replaced_while_it_is_read),
 		cmocka_unit_test(symbolize__bad_names_are_said_and_the_rest_is_kept),
 		cmocka_unit_test(symbolize__long_names_keep_the_end_that_matters),

@@ -87,15 +87,24 @@ void symbolize_free(struct symbolize *s)
 
 /* ── reading a code object ────────────────────────────────────────────────────────────────── */
 
+/* Does this first word of an object say that it lives? A freed block holds the next free one there,
+ * an address, or 0; an object its reference count, below 2^32 in all versions (3.14 keeps flags in
+ * the highest 16 bits). What a freed code object pointed to may be gone although it looks whole. */
+static bool is_alive(uint64_t word)
+{
+	return (uint32_t)word != 0 && !(word >> 32 & 0xffff);
+}
+
 static bool is_still(const struct symbolize *s, const struct code_key *key)
 {
 	uint8_t check[PGD_CHECK_BYTES_MAX] __attribute__((aligned(8))) = { 0 };
 	const struct pgd_py_offsets *w = &s->rt->walk;
-	uint64_t type;
+	uint64_t type, refcnt;
 
 	if (w->code_check_bytes > sizeof(check))
 		return false;
-	return procmem_u64(s->m, key->code + s->rt->names.ob_type, &type) == 0 &&
+	return procmem_u64(s->m, key->code, &refcnt) == 0 && is_alive(refcnt) &&
+	       procmem_u64(s->m, key->code + s->rt->names.ob_type, &type) == 0 &&
 	       type == s->rt->code_type &&
 	       procmem_read(s->m, key->code + w->code_check, check, w->code_check_bytes) == 0 &&
 	       pywalk_check_hash(check) == key->check;
