@@ -8,8 +8,8 @@ files=$(git ls-files '*.c' '*.h' 2>/dev/null)
 
 # Another version of clang-format has other ideas: the project is formatted with 14 (Debian 12).
 if clang-format --version 2>/dev/null | grep -q 'version 14\.'; then
-	# shellcheck disable=SC2086
 	mkdir -p build
+	# shellcheck disable=SC2086
 	if ! clang-format --dry-run --Werror $files 2>build/lint-format.log; then
 		grep -E 'error|warning' build/lint-format.log | head -n 20
 		echo "lint: run make format"
