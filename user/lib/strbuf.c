@@ -87,6 +87,16 @@ void strbuf_printf(struct strbuf *b, const char *fmt, ...)
 	va_end(ap);
 }
 
+int strbuf_fail(struct strbuf *why, int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	strbuf_vprintf(why, fmt, ap);
+	va_end(ap);
+	return err;
+}
+
 int strbuf_error(const struct strbuf *b)
 {
 	return b->error;

@@ -31,6 +31,9 @@ void strbuf_puts(struct strbuf *b, const char *s);
 void strbuf_putc(struct strbuf *b, char c);
 void strbuf_printf(struct strbuf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void strbuf_vprintf(struct strbuf *b, const char *fmt, va_list ap);
+/* Say why something failed, and return its error: return strbuf_fail(why, -ENOTSUP, "…", …); */
+int strbuf_fail(struct strbuf *why, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 int strbuf_error(const struct strbuf *b);
 /* The string itself, owned by the caller (free()); NULL if out of memory. `b` is empty then. */
 char *strbuf_take(struct strbuf *b);

@@ -247,36 +247,24 @@ static int ask_file(struct search *s, const struct file *file, char **ret_path)
 	return 1;
 }
 
-static int say(struct strbuf *why, int err, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static int say(struct strbuf *why, int err, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	strbuf_vprintf(why, fmt, ap);
-	va_end(ap);
-	return err;
-}
-
 static int say_denied(struct strbuf *why, pid_t pid, int err)
 {
-	return say(why, err,
-		   "may not look into process %d: run as its user or with CAP_SYS_PTRACE "
-		   "(root has it, unless a container took it away)",
-		   (int)pid);
+	return strbuf_fail(why, err,
+			   "may not look into process %d: run as its user or with CAP_SYS_PTRACE "
+			   "(root has it, unless a container took it away)",
+			   (int)pid);
 }
 
 static int say_error(struct strbuf *why, pid_t pid, int err)
 {
 	if (err == -ESRCH)
-		return say(why, err, "no process %d: it has exited, or has another PID here",
-			   (int)pid);
+		return strbuf_fail(why, err,
+				   "no process %d: it has exited, or has another PID here",
+				   (int)pid);
 	if (err == -EACCES || err == -EPERM)
 		return say_denied(why, pid, err);
-	return say(why, err, "cannot read what process %d has mapped: %s", (int)pid,
-		   strerror(-err));
+	return strbuf_fail(why, err, "cannot read what process %d has mapped: %s", (int)pid,
+			   strerror(-err));
 }
 
 static int say_not_found(const struct search *s, const struct files *files, struct strbuf *why)
@@ -285,18 +273,19 @@ static int say_not_found(const struct search *s, const struct files *files, stru
 	const char *base;
 
 	if (s->denied)
-		return say(why, s->denied_error == -EPERM ? -EPERM : -EACCES,
-			   "cannot open %s of process %d (%s): if it was deleted or replaced, that "
-			   "needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN",
-			   base_of(s->denied->path), pid, strerror(-s->denied_error));
+		return strbuf_fail(
+			why, s->denied_error == -EPERM ? -EPERM : -EACCES,
+			"cannot open %s of process %d (%s): if it was deleted or replaced, that "
+			"needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN",
+			base_of(s->denied->path), pid, strerror(-s->denied_error));
 	if (s->old) {
 		base = base_of(s->old->path);
 		if (strstr(base, "python2"))
-			return say(
+			return strbuf_fail(
 				why, -ENOTSUP,
 				"process %d runs Python 2 (%s): supported are CPython 3.8 to 3.14",
 				pid, base);
-		return say(
+		return strbuf_fail(
 			why, -ENOTSUP,
 			"process %d runs a Python older than 3.7 (%s): supported are CPython 3.8 "
 			"to 3.14",
@@ -304,10 +293,11 @@ static int say_not_found(const struct search *s, const struct files *files, stru
 	}
 	for (size_t i = 0; i < files->n; i++)
 		if (strstr(base_of(files->v[i].path), "pypy"))
-			return say(why, -ENOTSUP, "process %d runs PyPy: only CPython is supported",
-				   pid);
-	return say(why, -ENOEXEC,
-		   "process %d is not Python: no file that it has mapped defines _PyRuntime", pid);
+			return strbuf_fail(why, -ENOTSUP,
+					   "process %d runs PyPy: only CPython is supported", pid);
+	return strbuf_fail(
+		why, -ENOEXEC,
+		"process %d is not Python: no file that it has mapped defines _PyRuntime", pid);
 }
 
 static int find_interpreter(const struct procfs *fs, pid_t pid, const struct files *files,
@@ -322,7 +312,7 @@ static int find_interpreter(const struct procfs *fs, pid_t pid, const struct fil
 				continue;
 			r = ask_file(&s, &files->v[i], ret_path);
 			if (r < 0)
-				return say(why, r, "out of memory");
+				return strbuf_fail(why, r, "out of memory");
 			if (r > 0) {
 				*ret = &files->v[i];
 				return 0;
@@ -421,12 +411,13 @@ static int check_process(const struct procfs *fs, pid_t pid, uint64_t *ret_start
 	if (r < 0)
 		return say_error(why, pid, r);
 	if (st.is_kernel_thread)
-		return say(why, -ENOEXEC, "process %d is a kernel thread: it runs no Python",
-			   (int)pid);
+		return strbuf_fail(why, -ENOEXEC,
+				   "process %d is a kernel thread: it runs no Python", (int)pid);
 	if (st.state == 'Z' || st.state == 'X')
-		return say(why, -ESRCH,
-			   "process %d is a zombie: it has exited, its parent %d did not wait",
-			   (int)pid, (int)st.ppid);
+		return strbuf_fail(
+			why, -ESRCH,
+			"process %d is a zombie: it has exited, its parent %d did not wait",
+			(int)pid, (int)st.ppid);
 	*ret_start_ticks = st.start_ticks;
 	return 0;
 }
@@ -447,15 +438,15 @@ static int load(const struct procfs *fs, pid_t pid, struct discover *d, struct s
 	escape_add_bytes(&name, file->path, strlen(file->path));
 	d->name = strbuf_take(&name);
 	if (!d->name)
-		return say(why, -ENOMEM, "out of memory");
+		return strbuf_fail(why, -ENOMEM, "out of memory");
 	r = elf_open(d->path, &d->elf);
 	if (r < 0)
-		return say(why, r, "cannot read %s of process %d: %s", d->name, (int)pid,
-			   strerror(-r));
+		return strbuf_fail(why, r, "cannot read %s of process %d: %s", d->name, (int)pid,
+				   strerror(-r));
 	r = find_bias(fs, pid, file, d->elf, &d->bias);
 	if (r < 0)
-		return say(why, r, "cannot tell where process %d has mapped %s: %s", (int)pid,
-			   d->name, strerror(-r));
+		return strbuf_fail(why, r, "cannot tell where process %d has mapped %s: %s",
+				   (int)pid, d->name, strerror(-r));
 	d->has_glibc = calls_glibc_malloc(fs, d, files, file);
 	return 0;
 }

@@ -103,17 +103,14 @@ static int check_capabilities(struct strbuf *why)
 
 int probes_check_kernel(const char *release, const char *btf_path, struct strbuf *why)
 {
-	if (kernel_version(release) < KERNEL_MIN) {
-		strbuf_printf(why, "kernel %s is too old: 5.15 or newer is needed", release);
-		return -ENOTSUP;
-	}
-	if (access(btf_path, R_OK) < 0) {
-		strbuf_printf(why,
-			      "kernel %s has no BTF (%s): a kernel built with "
-			      "CONFIG_DEBUG_INFO_BTF=y is needed",
-			      release, btf_path);
-		return -ENOTSUP;
-	}
+	if (kernel_version(release) < KERNEL_MIN)
+		return strbuf_fail(why, -ENOTSUP, "kernel %s is too old: 5.15 or newer is needed",
+				   release);
+	if (access(btf_path, R_OK) < 0)
+		return strbuf_fail(why, -ENOTSUP,
+				   "kernel %s has no BTF (%s): a kernel built with "
+				   "CONFIG_DEBUG_INFO_BTF=y is needed",
+				   release, btf_path);
 	return 0;
 }
 

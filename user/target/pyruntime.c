@@ -17,19 +17,6 @@
 #define THREADS_MAX	256 /* looked at by the self-test */
 #define SELFTEST_ROUNDS 20 /* a busy thread changes its frames while we read */
 
-static int say(struct strbuf *why, int err, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static int say(struct strbuf *why, int err, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	strbuf_vprintf(why, fmt, ap);
-	va_end(ap);
-	return err;
-}
-
 /* ── version and build ────────────────────────────────────────────────────────────────────── */
 
 static bool is_debug_build(const struct discover *d)
@@ -50,17 +37,18 @@ static int check_build(const struct discover *d, struct pyruntime *rt, struct st
 
 	r = pyversion_find(d->elf, d->name, &rt->version_hex, rt->version, sizeof(rt->version));
 	if (r < 0)
-		return say(why, -ENOTSUP,
-			   "cannot tell the version of Python in %s of process %d: %s", d->name,
-			   pid, SUPPORTED);
+		return strbuf_fail(why, -ENOTSUP,
+				   "cannot tell the version of Python in %s of process %d: %s",
+				   d->name, pid, SUPPORTED);
 	if (!pylayout_of(rt->version_hex))
-		return say(why, -ENOTSUP, "process %d runs Python %s: %s", pid, rt->version,
-			   SUPPORTED);
+		return strbuf_fail(why, -ENOTSUP, "process %d runs Python %s: %s", pid, rt->version,
+				   SUPPORTED);
 	if (is_debug_build(d))
-		return say(why, -ENOTSUP,
-			   "process %d runs a debug build of Python %s: its objects have another "
-			   "layout, supported are release builds",
-			   pid, rt->version);
+		return strbuf_fail(
+			why, -ENOTSUP,
+			"process %d runs a debug build of Python %s: its objects have another "
+			"layout, supported are release builds",
+			pid, rt->version);
 	return 0;
 }
 
@@ -76,19 +64,20 @@ static int load_layout(const struct discover *d, const struct procmem *m,
 	*ret = *pylayout_of(rt->version_hex);
 	r = procmem_read(m, rt->runtime, bytes, sizeof(bytes));
 	if (r < 0)
-		return say(why, r, "cannot read the memory of process %d: %s%s", pid, strerror(-r),
-			   r == -EPERM ? ", which needs CAP_SYS_PTRACE" : "");
+		return strbuf_fail(why, r, "cannot read the memory of process %d: %s%s", pid,
+				   strerror(-r), r == -EPERM ? ", which needs CAP_SYS_PTRACE" : "");
 	r = pylayout_apply_debug_offsets(ret, rt->version_hex, bytes, sizeof(bytes));
 	if (r == -ENOTSUP)
-		return say(
+		return strbuf_fail(
 			why, r,
 			"process %d runs a free-threaded build of Python %s: it has no pymalloc, "
 			"supported are builds with the GIL",
 			pid, rt->version);
 	if (r == -EBADMSG || (r == -ENOENT && rt->version_hex >= 0x030d0000))
-		return say(why, -EBADMSG,
-			   "process %d says to be Python %s, but its _Py_DebugOffsets do not fit",
-			   pid, rt->version);
+		return strbuf_fail(
+			why, -EBADMSG,
+			"process %d says to be Python %s, but its _Py_DebugOffsets do not fit", pid,
+			rt->version);
 	return 0;
 }
 
@@ -100,25 +89,28 @@ static int check_allocator(const struct discover *d, const struct procmem *m,
 
 	r = pyalloc_check(d, m, l, rt->runtime, &kind);
 	if (r < 0)
-		return say(why, r == -ENOENT ? -EBADMSG : r,
-			   "cannot find the allocator of Python %s in %s of process %d",
-			   rt->version, d->name, pid);
+		return strbuf_fail(why, r == -ENOENT ? -EBADMSG : r,
+				   "cannot find the allocator of Python %s in %s of process %d",
+				   rt->version, d->name, pid);
 	rt->is_hooked = kind == PYALLOC_HOOKED;
 	if (kind == PYALLOC_MALLOC)
-		return say(why, -ENOTSUP,
-			   "process %d runs with PYTHONMALLOC=malloc: its objects do not come from "
-			   "pymalloc; start it without that setting",
-			   pid);
+		return strbuf_fail(
+			why, -ENOTSUP,
+			"process %d runs with PYTHONMALLOC=malloc: its objects do not come from "
+			"pymalloc; start it without that setting",
+			pid);
 	if (kind == PYALLOC_DEBUG)
-		return say(why, -ENOTSUP,
-			   "process %d runs with Python's debug allocator (PYTHONMALLOC=debug or "
-			   "malloc_debug, -X dev, PYTHONDEVMODE): start it without that setting",
-			   pid);
+		return strbuf_fail(
+			why, -ENOTSUP,
+			"process %d runs with Python's debug allocator (PYTHONMALLOC=debug or "
+			"malloc_debug, -X dev, PYTHONDEVMODE): start it without that setting",
+			pid);
 	if (kind == PYALLOC_FOREIGN)
-		return say(why, -ENOTSUP,
-			   "the object allocator of process %d was replaced by an extension module "
-			   "(PyMem_SetAllocator): its objects do not come from pymalloc",
-			   pid);
+		return strbuf_fail(
+			why, -ENOTSUP,
+			"the object allocator of process %d was replaced by an extension module "
+			"(PyMem_SetAllocator): its objects do not come from pymalloc",
+			pid);
 	return 0;
 }
 
@@ -126,7 +118,8 @@ static int check_allocator(const struct discover *d, const struct procmem *m,
 
 static int say_early(struct strbuf *why, const struct discover *d)
 {
-	return say(why, -EAGAIN, "Python in process %d is not initialised yet", (int)d->pid);
+	return strbuf_fail(why, -EAGAIN, "Python in process %d is not initialised yet",
+			   (int)d->pid);
 }
 
 /* Key and main interpreter: what exists only once Py_Initialize() has got so far. */
@@ -143,15 +136,16 @@ static int load_live(const struct discover *d, const struct procmem *m, const st
 	if (r == 0)
 		r = procmem_u64(m, rt->runtime + l->interp_main, &interp);
 	if (r < 0)
-		return say(why, r, "cannot read the state of Python in process %d: %s", (int)d->pid,
-			   strerror(-r));
+		return strbuf_fail(why, r, "cannot read the state of Python in process %d: %s",
+				   (int)d->pid, strerror(-r));
 	if (!is_initialized || !interp)
 		return say_early(why, d);
 	if (is_initialized != 1 || key >= PYWALK_TSS_KEYS_MAX)
-		return say(why, -EBADMSG,
-			   "the layout of Python %s does not fit process %d: no thread key at "
-			   "_PyRuntime + %u",
-			   rt->version, (int)d->pid, l->tss_key);
+		return strbuf_fail(
+			why, -EBADMSG,
+			"the layout of Python %s does not fit process %d: no thread key at "
+			"_PyRuntime + %u",
+			rt->version, (int)d->pid, l->tss_key);
 	if (procmem_u64(m, interp + l->interp_tstate_head, &tstate) < 0 || !tstate)
 		return say_early(why, d);
 	rt->tss_key = key;
@@ -169,7 +163,8 @@ int pyruntime_load(const struct discover *d, const struct procmem *m, struct pyr
 
 	if (elf_symbol(d->elf, "_PyRuntime", &runtime, NULL) < 0 ||
 	    elf_symbol(d->elf, "PyCode_Type", &code_type, NULL) < 0)
-		return say(why, -ENOEXEC, "%s of process %d is not CPython", d->name, (int)d->pid);
+		return strbuf_fail(why, -ENOEXEC, "%s of process %d is not CPython", d->name,
+				   (int)d->pid);
 	rt.runtime = runtime + d->bias;
 	rt.code_type = code_type + d->bias;
 	r = check_build(d, &rt, why);
@@ -288,8 +283,8 @@ int pyruntime_selftest(const struct pyruntime *rt, const struct procmem *m, stru
 
 		r = pyruntime_threads(rt, m, tstates, THREADS_MAX, &n);
 		if (r < 0)
-			return say(why, r, "cannot read the threads of Python %s: %s", rt->version,
-				   strerror(-r));
+			return strbuf_fail(why, r, "cannot read the threads of Python %s: %s",
+					   rt->version, strerror(-r));
 		for (unsigned i = 0; i < n; i++) {
 			has_key = has_key || is_key_right(rt, m, tstates[i]);
 			r = check_thread(rt, m, tstates[i]);
@@ -302,16 +297,17 @@ int pyruntime_selftest(const struct pyruntime *rt, const struct procmem *m, stru
 		if (has_frames && rt->walk.runtime_tstate != PGD_NO_OFFSET)
 			return 0;
 		if (has_frames)
-			return say(
+			return strbuf_fail(
 				why, -EBADMSG,
 				"the thread key of Python %s leads to no thread state: supported "
 				"is glibc (is this musl?)",
 				rt->version);
 	}
 	if (has_bad)
-		return say(why, -EBADMSG,
-			   "the layout of Python %s does not fit this process: its frames lead to "
-			   "no code objects (a patched build?)",
-			   rt->version);
-	return say(why, -EAGAIN, "no thread runs Python %s code right now", rt->version);
+		return strbuf_fail(
+			why, -EBADMSG,
+			"the layout of Python %s does not fit this process: its frames lead to "
+			"no code objects (a patched build?)",
+			rt->version);
+	return strbuf_fail(why, -EAGAIN, "no thread runs Python %s code right now", rt->version);
 }
