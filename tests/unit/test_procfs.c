@@ -241,18 +241,6 @@ static void procfs__systemd_unit(void **state)
 	}
 }
 
-static void procfs__environment(void **state)
-{
-	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
-	struct fakeproc *p = *state;
-
-	fakeproc_write(p, 5, "environ", "XPYTHONMALLOC=no\0PYTHONMALLOC=debug\0A", 38);
-	assert_ok(procfs_environ(&p->fs, 5, "PYTHONMALLOC", &b));
-	assert_string_equal(b.buf, "debug");
-	assert_err(procfs_environ(&p->fs, 5, "PYTHON", &b), -ENOENT);
-	assert_err(procfs_environ(&p->fs, 5, "A", &b), -ENOENT);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,7 +253,6 @@ int main(void)
 		cmocka_unit_test(procfs__memory_adds_both_kinds_of_private_pages),
 		cmocka_unit_test(procfs__command_line_is_made_printable),
 		cmocka_unit_test(procfs__systemd_unit),
-		cmocka_unit_test(procfs__environment),
 	};
 
 	return cmocka_run_group_tests_name("procfs", tests, setup, teardown);

@@ -51,27 +51,11 @@ static void units__durations_are_parsed(void **state)
 	}
 }
 
-static void units__bytes_and_shares_are_parsed(void **state)
+static void units__shares_are_parsed(void **state)
 {
-	uint64_t bytes = 1;
 	double share = UNTOUCHED;
 
 	(void)state;
-	assert_ok(units_bytes_parse("512", &bytes));
-	assert_int_equal(bytes, 512);
-	assert_ok(units_bytes_parse("64k", &bytes));
-	assert_int_equal(bytes, 65536);
-	assert_ok(units_bytes_parse("1.5MiB", &bytes));
-	assert_int_equal(bytes, 3 << 19);
-	assert_ok(units_bytes_parse("2GB", &bytes));
-	assert_int_equal(bytes, 2ull << 30);
-	for (const char *const *s =
-		     (const char *const[]){ "", "M", "-1", "1MM", "1 M", "1iB", NULL };
-	     *s; s++)
-		assert_err(units_bytes_parse(*s, &bytes), -EINVAL);
-	assert_err(units_bytes_parse("99999999T", &bytes), -ERANGE);
-	assert_int_equal(bytes, 2ull << 30);
-
 	assert_ok(units_share_parse("1%", &share));
 	assert_true(fabs(share - 0.01) < 1e-12);
 	assert_ok(units_share_parse("0.25", &share));
@@ -192,7 +176,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(units__durations_are_parsed),
-		cmocka_unit_test(units__bytes_and_shares_are_parsed),
+		cmocka_unit_test(units__shares_are_parsed),
 		cmocka_unit_test(units__quantities_are_formatted),
 		cmocka_unit_test(units__a_rate_has_its_error_in_the_same_unit),
 		cmocka_unit_test(clock__moments_are_written_and_read),

@@ -84,30 +84,6 @@ int units_duration_parse(const char *s, double *ret_sec)
 	return 0;
 }
 
-int units_bytes_parse(const char *s, uint64_t *ret_bytes)
-{
-	const struct unit *unit = &sizes[0];
-	double number;
-	int r;
-
-	r = number_parse(&s, &number);
-	if (r < 0)
-		return r;
-	if (*s) {
-		unit = unit_parse(&s, sizes, ARRAY_SIZE(sizes));
-		if (!unit)
-			return -EINVAL;
-		if (unit->factor > 1 && (strcmp(s, "B") == 0 || strcmp(s, "iB") == 0))
-			s += strlen(s);
-		if (*s)
-			return -EINVAL;
-	}
-	if (number * unit->factor >= 0x1p63)
-		return -ERANGE;
-	*ret_bytes = (uint64_t)(number * unit->factor);
-	return 0;
-}
-
 int units_share_parse(const char *s, double *ret_share)
 {
 	double number;

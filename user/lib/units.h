@@ -16,8 +16,6 @@
 
 /* "20s", "1h30m", "1.5h", "500ms", "2d"; a bare number is seconds. */
 int units_duration_parse(const char *s, double *ret_sec);
-/* "512", "64k", "12.5MiB", "1G": k, M, G, T are binary, with or without "B" or "iB". */
-int units_bytes_parse(const char *s, uint64_t *ret_bytes);
 /* "1%" or "0.01" → 0.01; at most 100 %. */
 int units_share_parse(const char *s, double *ret_share);
 

@@ -307,20 +307,3 @@ int procfs_unit(const struct procfs *fs, pid_t pid, struct strbuf *ret)
 	return strbuf_error(ret);
 }
 
-int procfs_environ(const struct procfs *fs, pid_t pid, const char *name, struct strbuf *ret)
-{
-	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
-	size_t n = strlen(name);
-	int r;
-
-	r = read_file(fs, pid, "environ", PROCFS_FILE_BYTES_MAX, &b);
-	if (r < 0)
-		return r;
-	for (size_t at = 0; at < b.len; at += strlen(b.buf + at) + 1) {
-		if (strncmp(b.buf + at, name, n) || b.buf[at + n] != '=')
-			continue;
-		strbuf_puts(ret, b.buf + at + n + 1);
-		return strbuf_error(ret);
-	}
-	return -ENOENT;
-}

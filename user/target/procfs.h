@@ -90,7 +90,5 @@ int procfs_memory(const struct procfs *fs, pid_t pid, struct procfs_memory *ret)
 int procfs_cmdline(const struct procfs *fs, pid_t pid, struct strbuf *ret);
 /* systemd's unit: the innermost "*.service" or "*.scope" of its cgroup. -ENOENT: none. */
 int procfs_unit(const struct procfs *fs, pid_t pid, struct strbuf *ret);
-/* Value of an environment variable as it was at exec(2). -ENOENT: not set. */
-int procfs_environ(const struct procfs *fs, pid_t pid, const char *name, struct strbuf *ret);
 
 #endif
