@@ -18,11 +18,6 @@ static const struct unit durations[] = {
 	{ "ms", 0.001 }, { "s", 1 }, { "min", 60 }, { "m", 60 }, { "h", 3600 }, { "d", 86400 },
 };
 
-static const struct unit sizes[] = {
-	{ "B", 1 },	 { "K", 0x1p10 }, { "k", 0x1p10 },
-	{ "M", 0x1p20 }, { "G", 0x1p30 }, { "T", 0x1p40 },
-};
-
 /* Digits with at most one point. By hand: strtod() knows "inf", "0x1p3" and the locale's comma. */
 static int number_parse(const char **s, double *ret)
 {
@@ -48,12 +43,12 @@ static int number_parse(const char **s, double *ret)
 	return 0;
 }
 
-static const struct unit *unit_parse(const char **s, const struct unit *units, size_t n)
+static const struct unit *unit_parse(const char **s)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (strncmp(*s, units[i].name, strlen(units[i].name)) == 0) {
-			*s += strlen(units[i].name);
-			return &units[i];
+	for (size_t i = 0; i < ARRAY_SIZE(durations); i++) {
+		if (strncmp(*s, durations[i].name, strlen(durations[i].name)) == 0) {
+			*s += strlen(durations[i].name);
+			return &durations[i];
 		}
 	}
 	return NULL;
@@ -73,7 +68,7 @@ int units_duration_parse(const char *s, double *ret_sec)
 			sum = number;
 			break;
 		}
-		unit = unit_parse(&s, durations, ARRAY_SIZE(durations));
+		unit = unit_parse(&s));
 		if (!unit)
 			return -EINVAL;
 		sum += number * unit->factor;
