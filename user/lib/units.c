@@ -68,7 +68,7 @@ int units_duration_parse(const char *s, double *ret_sec)
 			sum = number;
 			break;
 		}
-		unit = unit_parse(&s));
+		unit = unit_parse(&s);
 		if (!unit)
 			return -EINVAL;
 		sum += number * unit->factor;
