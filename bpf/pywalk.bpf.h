@@ -174,7 +174,8 @@ static __always_inline __u8 pywalk_u8(const struct pywalk_scratch *w, __u64 offs
 }
 
 /* pgd_frame.check of a code object; 0 or -EFAULT. The includer may know it already: a row of its
- * PYWALK_CODE_ROW(slot, code) that names this very code object spares the second read of a frame. */
+ * PYWALK_CODE_ROW(slot, code) that names this very code object spares the second read of a frame.
+ */
 static __always_inline int pywalk_check(const struct pgd_py_offsets *py, struct pywalk_scratch *w,
 					__u32 slot, struct pgd_frame *f)
 {

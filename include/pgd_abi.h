@@ -24,7 +24,7 @@
 #define PGD_FRAMES_MAX	128 /* deeper stacks are cut at the outer end and counted */
 #define PGD_STACKS_MAX	65536 /* rows of stacks; full: counted, block not followed */
 #define PGD_LIVE_MAX	4194304 /* default rows of live; full: counted, block not followed */
-#define PGD_CODES_MAX	1024	/* rows of codes per target; more code objects share rows */
+#define PGD_CODES_MAX	1024 /* rows of codes per target; more code objects share rows */
 #define PGD_GENERATIONS 3
 #define PGD_TICK_NS	10000000 /* of start_ticks: USER_HZ is 100 on x86 */
 
@@ -149,7 +149,8 @@ struct pgd_frame {
 	__u32 check; /* hash of the bytes that tell this code object from a later one there */
 };
 
-/* A code object whose check bytes were read already, and is still there: its free would be a hit. */
+/* A code object whose check bytes were read already, and is still there: its free would be a hit.
+ */
 struct pgd_code {
 	__u64 code; /* 0: none */
 	__u32 check;

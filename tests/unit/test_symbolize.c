@@ -159,9 +159,9 @@ static void symbolize__freed_code_object_that_looks_whole_is_gone(void **state)
 		int want;
 	} rows[] = {
 		{ 1, 0 },
-		{ 0xffffffff, 0 },		   /* 3.12: immortal */
-		{ 0x00010000c0000000, 0 },	   /* 3.14: immortal, and a flag */
-		{ 0, -ESTALE },			   /* free, the last of its pool's list */
+		{ 0xffffffff, 0 }, /* 3.12: immortal */
+		{ 0x00010000c0000000, 0 }, /* 3.14: immortal, and a flag */
+		{ 0, -ESTALE }, /* free, the last of its pool's list */
 		{ 0x00007f4c11a2b3c0, -ESTALE }, /* free, and the next free block */
 	};
 

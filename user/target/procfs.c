@@ -306,4 +306,3 @@ int procfs_unit(const struct procfs *fs, pid_t pid, struct strbuf *ret)
 	strbuf_add(ret, unit, unit_len);
 	return strbuf_error(ret);
 }
-
