@@ -59,6 +59,7 @@ static const char workload[] =
 	"    for k in range(len(kinds)):\n"
 	"        f = kinds[k]\n"
 	"        for i in range(n): keep.append(f(i))\n"
+	"warm = []; work(warm)\n"
 	"step(0)\n"
 	"keep = []\n"
 	"b = sys.getallocatedblocks(); work(keep); step(sys.getallocatedblocks() - b)\n"

@@ -61,7 +61,7 @@ void sites_done(struct sites *s);
 size_t sites_count(const struct sites *s, enum site_kind kind);
 
 /* Raise it whenever the finder's rules change: what older ones found is found anew. */
-#define SITES_CACHE_VERSION 3
+#define SITES_CACHE_VERSION 4
 
 /* Cache: one small text file "<dir>/sites/<build-id>", written atomically. It carries a format
  * version; a damaged or foreign file is -EBADMSG and is found anew. */
