@@ -67,11 +67,12 @@ static __always_inline __u64 pywalk_mix(__u64 hash, __u64 word)
 }
 
 /* pgd_frame.check from the check bytes, which must be zero from code_check_bytes to
- * PGD_CHECK_BYTES_MAX. 8-aligned. */
-static __always_inline __u32 pywalk_check_hash(const void *check)
+ * PGD_CHECK_BYTES_MAX, 8-aligned; and from co_firstlineno where there is no co_version: a program
+ * that makes code objects in a loop gives them the names and tables of the last ones' addresses. */
+static __always_inline __u32 pywalk_check_hash(const void *check, __u32 line)
 {
 	const __u64 *word = check;
-	__u64 hash = PGD_CHECK_BYTES_MAX;
+	__u64 hash = (__u64)line << 32 | PGD_CHECK_BYTES_MAX;
 
 	hash = pywalk_mix(hash, word[0]);
 	hash = pywalk_mix(hash, word[1]);
@@ -180,6 +181,7 @@ static __always_inline int pywalk_check(const struct pgd_py_offsets *py, struct 
 					__u32 slot, struct pgd_frame *f)
 {
 	__u64 check_bytes = py->code_check_bytes;
+	__u32 line = 0;
 #ifdef PYWALK_CODE_ROW
 	struct pgd_code *row = PYWALK_CODE_ROW(slot, f->code);
 
@@ -193,7 +195,10 @@ static __always_inline int pywalk_check(const struct pgd_py_offsets *py, struct 
 	if (PYWALK_READ(PYWALK_MEM(w), w->check, check_bytes & (sizeof(w->check) - 1),
 			f->code + py->code_check))
 		return -EFAULT;
-	f->check = pywalk_check_hash(w->check);
+	if (py->code_check_line != PGD_NO_OFFSET &&
+	    PYWALK_READ(PYWALK_MEM(w), &line, sizeof(line), f->code + py->code_check_line))
+		return -EFAULT;
+	f->check = pywalk_check_hash(w->check, line);
 #ifdef PYWALK_CODE_ROW
 	if (row) {
 		row->check = f->check;

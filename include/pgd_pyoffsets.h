@@ -47,7 +47,7 @@ struct pgd_py_offsets {
 	__u32 code_bytes; /* code -> first instruction (PGD_LASTI_POINTER only) */
 	__u32 code_check; /* code -> bytes that tell it from a later object at its address */
 	__u32 code_check_bytes; /* <= PGD_CHECK_BYTES_MAX, a multiple of 4 */
-	__u32 pad;
+	__u32 code_check_line; /* code -> co_firstlineno, a part of it too, or PGD_NO_OFFSET */
 };
 
 #endif

@@ -249,14 +249,16 @@ static void pywalk__hash_is_never_a_reserved_value(void **state)
 static void pywalk__check_hash_sees_each_bit(void **state)
 {
 	uint64_t check[4] = { 0 };
-	uint32_t none = pywalk_check_hash(check);
+	uint32_t none = pywalk_check_hash(check, 0);
 
 	(void)state;
 	for (int bit = 0; bit < 256; bit++) {
 		check[bit / 64] = 1ull << bit % 64;
-		assert_true(pywalk_check_hash(check) != none);
+		assert_true(pywalk_check_hash(check, 0) != none);
 		check[bit / 64] = 0;
 	}
+	for (int bit = 0; bit < 32; bit++)
+		assert_true(pywalk_check_hash(check, 1u << bit) != none);
 }
 
 /* ── whose thread state ───────────────────────────────────────────────────────────────────── */

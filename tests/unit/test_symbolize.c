@@ -41,12 +41,15 @@ static int teardown(void **state)
 static struct pgd_frame frame_of(uint64_t code, int offset)
 {
 	uint8_t check[PGD_CHECK_BYTES_MAX] __attribute__((aligned(8))) = { 0 };
+	uint32_t line = 0;
 
 	assert_ok(procmem_read(&fx.image.mem, code + fx.rt.walk.code_check, check,
 			       fx.rt.walk.code_check_bytes));
+	if (fx.rt.walk.code_check_line != PGD_NO_OFFSET)
+		assert_ok(procmem_u32(&fx.image.mem, code + fx.rt.walk.code_check_line, &line));
 	return (struct pgd_frame){ .code = code,
 				   .offset = offset,
-				   .check = pywalk_check_hash(check) };
+				   .check = pywalk_check_hash(check, line) };
 }
 
 /* Offset 0: line 10; offset 4: line 12, in each of the three formats. */

@@ -100,6 +100,7 @@ static bool is_still(const struct symbolize *s, const struct code_key *key)
 	uint8_t check[PGD_CHECK_BYTES_MAX] __attribute__((aligned(8))) = { 0 };
 	const struct pgd_py_offsets *w = &s->rt->walk;
 	uint64_t type, refcnt;
+	uint32_t line = 0;
 
 	if (w->code_check_bytes > sizeof(check))
 		return false;
@@ -107,7 +108,9 @@ static bool is_still(const struct symbolize *s, const struct code_key *key)
 	       procmem_u64(s->m, key->code + s->rt->names.ob_type, &type) == 0 &&
 	       type == s->rt->code_type &&
 	       procmem_read(s->m, key->code + w->code_check, check, w->code_check_bytes) == 0 &&
-	       pywalk_check_hash(check) == key->check;
+	       (w->code_check_line == PGD_NO_OFFSET ||
+		procmem_u32(s->m, key->code + w->code_check_line, &line) == 0) &&
+	       pywalk_check_hash(check, line) == key->check;
 }
 
 /* The str that the code object points to at `offset`; "<bad name>" and is_bad where it is none. */

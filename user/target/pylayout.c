@@ -35,7 +35,8 @@
 		  .code_mask = ~0ULL,                     \
 		  .code_bytes = 0,                        \
 		  .code_check = 104,                      \
-		  .code_check_bytes = 24 }
+		  .code_check_bytes = 24,                 \
+		  .code_check_line = 40 }
 
 /* 3.12 on: code objects carry a number of their own, co_version. */
 #define WALK_INTERPRETER_FRAME(thread_id, frame, cframe, owner, mask, code) \
@@ -54,7 +55,8 @@
 		  .code_mask = (mask),                                      \
 		  .code_bytes = (code),                                     \
 		  .code_check = 92,                                         \
-		  .code_check_bytes = 4 }
+		  .code_check_bytes = 4,                                    \
+		  .code_check_line = NO }
 
 #define NAMES(file, name, qual, line, table, kind, ascii, wide) \
 	.names = { .ob_type = 8,                                \
@@ -101,7 +103,7 @@ static const struct pylayout rows[] = {
 			  .cframe_frame = 8, .frame_start = 32, .frame_bytes = 32, .frame_code = 0,
 			  .frame_back = 16, .frame_lasti = 24, .frame_owner = NO, .owner_skip = 0,
 			  .lasti_kind = PGD_LASTI_POINTER, .code_mask = ~0ULL, .code_bytes = 184,
-			  .code_check = 112, .code_check_bytes = 32 },
+			  .code_check = 112, .code_check_bytes = 32, .code_check_line = 72 },
 		NAMES(112, 120, 128, 72, 136, PYLINE_PEP657, 48, 72),
 		.interp_head = 40, .interp_main = 48, .tss_key = 596, .obj_alloc = NO, .raw_alloc = NO,
 		.interp_next = 0, .interp_tstate_head = 16, .tstate_next = 8,
