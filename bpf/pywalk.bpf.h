@@ -59,6 +59,10 @@ _Static_assert((PGD_FRAMES_MAX & (PGD_FRAMES_MAX - 1)) == 0, "frames[] is indexe
 #define PYWALK_TSS_PER	    32u
 #define PYWALK_TSS_KEYS_MAX 1024u
 
+/* The buffers are bytes, their fields are not: tell the host's compiler. */
+typedef __u64 __attribute__((may_alias)) pywalk_u64_alias;
+typedef __s32 __attribute__((may_alias)) pywalk_s32_alias;
+
 /* Multiply and xor-shift: three instructions a word, and all bits of the words matter. */
 static __always_inline __u64 pywalk_mix(__u64 hash, __u64 word)
 {
@@ -71,7 +75,7 @@ static __always_inline __u64 pywalk_mix(__u64 hash, __u64 word)
  * that makes code objects in a loop gives them the names and tables of the last ones' addresses. */
 static __always_inline __u32 pywalk_check_hash(const void *check, __u32 line)
 {
-	const __u64 *word = check;
+	const pywalk_u64_alias *word = check;
 	__u64 hash = (__u64)line << 32 | PGD_CHECK_BYTES_MAX;
 
 	hash = pywalk_mix(hash, word[0]);
@@ -159,13 +163,13 @@ static __always_inline int pywalk_first(const struct pgd_py_offsets *py, __u64 t
 static __always_inline __u64 pywalk_u64(const struct pywalk_scratch *w, __u64 offset)
 {
 	PYWALK_OPAQUE(offset);
-	return *(const __u64 *)(w->frame + (offset & 120));
+	return *(const pywalk_u64_alias *)(w->frame + (offset & 120));
 }
 
 static __always_inline __s32 pywalk_s32(const struct pywalk_scratch *w, __u64 offset)
 {
 	PYWALK_OPAQUE(offset);
-	return *(const __s32 *)(w->frame + (offset & 124));
+	return *(const pywalk_s32_alias *)(w->frame + (offset & 124));
 }
 
 static __always_inline __u8 pywalk_u8(const struct pywalk_scratch *w, __u64 offset)
