@@ -28,7 +28,7 @@ WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wfor
            -Werror=unused-function
 OPT     := $(if $(filter 1,$(DEBUG)),-O0 -g3,-O2 -g)
 CFLAGS  ?=
-ALLC     = -std=gnu11 $(OPT) $(WARN) -D_GNU_SOURCE -DPYGROWD_VERSION='"$(VERSION)"' \
+ALLC     = -std=gnu11 -fno-strict-aliasing $(OPT) $(WARN) -D_GNU_SOURCE -DPYGROWD_VERSION='"$(VERSION)"' \
            -Iinclude -Iuser -Ibpf -I$(B)/bpf -MMD -MP $(CFLAGS)
 LIBS     = $(shell pkg-config --libs $(PKGS)) -lm -lpthread
 BPFC    := -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -Wall -Wextra -Wno-unused-parameter \
