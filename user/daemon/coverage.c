@@ -29,6 +29,7 @@
 #define CHILD_ANSWER_MS	   10000
 #define CHILD_MEMORY_BYTES (1ull << 30)
 #define CHILD_CPU_SEC	   20
+#define CHILD_NO_RIGHTS	   126 /* its exit status, if we could not make it what it should be */
 #define NOBODY		   65534
 #define LINE_MAX_BYTES	   64
 
@@ -105,10 +106,10 @@ static void child_exec(int exe_fd, int root_fd, const char *name, uid_t uid, gid
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (fchdir(root_fd) < 0 || chroot(".") < 0 || chdir("/") < 0 ||
 	    unshare(CLONE_NEWNET | CLONE_NEWIPC) < 0)
-		_exit(126);
+		_exit(CHILD_NO_RIGHTS);
 	child_limit();
 	if (child_drop(uid, gid) < 0)
-		_exit(126);
+		_exit(CHILD_NO_RIGHTS);
 	syscall(SYS_execveat, exe_fd, "", argv, envp, AT_EMPTY_PATH);
 	_exit(127);
 }
@@ -341,6 +342,20 @@ static void cache_save(const char *state_dir, const char *path, const struct wat
 		log_debug(r, "save coverage to %s, ignoring", path);
 }
 
+/* Why has the child not even said that it is there? */
+static const char *say_silence(struct child *c)
+{
+	int status = 0;
+
+	kill(c->pid, SIGKILL);
+	waitpid(c->pid, &status, 0);
+	c->pid = -1;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_NO_RIGHTS)
+		return "running the interpreter as its user takes CAP_SYS_CHROOT, CAP_SYS_ADMIN, "
+		       "CAP_SETUID and CAP_SETGID";
+	return "its interpreter does not run our test program";
+}
+
 void coverage_measure(struct probes *p, const struct watch_options *o, struct watch *w)
 {
 	_cleanup_(strbuf_done) struct strbuf why = STRBUF_INIT;
@@ -356,7 +371,7 @@ void coverage_measure(struct probes *p, const struct watch_options *o, struct wa
 	if (r == 0) {
 		r = child_answer(&c, &ready);
 		if (r < 0)
-			strbuf_puts(&why, "its interpreter does not run our test program");
+			strbuf_puts(&why, say_silence(&c));
 	}
 	if (r == 0)
 		r = measure(p, o, w, &c, &why);
