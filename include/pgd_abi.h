@@ -6,7 +6,8 @@
  *   kernel ─► live[block key]        struct pgd_live          one followed block
  *   kernel ─► stacks[stack key]      struct pgd_stack_total   what a stack holds and has held
  *   kernel ─► events (ring buffer)   struct pgd_stack_event   a stack that was never seen before
- *   kernel ─► gc[slot]               struct pgd_gc            collections of this process
+ *   kernel ─► codes[slot, hash]      struct pgd_code          code objects that it need not read
+ * again kernel ─► gc[slot]               struct pgd_gc            collections of this process
  *   kernel ─► counters[slot, id]     __u64 per CPU            pgd_counters.h
  *   kernel ─► hits[slot]             struct pgd_hits per CPU  what was trapped
  *

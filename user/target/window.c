@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,12 @@ static const struct {
 	[SITE_GC_START] = { WINDOW_ON_GC_START, PGD_HOW_POOL },
 	[SITE_GC_DONE] = { WINDOW_ON_GC_DONE, PGD_HOW_POOL },
 };
+
+/* Where a block comes from whose size is read from glibc's chunk header. */
+static bool is_chunk_alloc(enum site_kind kind)
+{
+	return kinds[kind].prog == WINDOW_ON_ALLOC && kinds[kind].how != PGD_HOW_POOL;
+}
 
 const char *window_method_name(enum window_method method)
 {
@@ -209,7 +216,7 @@ int window_open(struct window *w, enum window_method method, const struct window
 			enum pgd_how how = kinds[site->kind].how;
 
 			if (kinds[site->kind].prog != order[p] ||
-			    (skip_chunks && how != PGD_HOW_POOL))
+			    (skip_chunks && is_chunk_alloc(site->kind)))
 				continue;
 			offsets[n] = site->offset;
 			cookies[n++] = PGD_COOKIE(t->slot, site->reg, how) |
