@@ -50,10 +50,9 @@ struct window {
 const char *window_method_name(enum window_method method);
 
 /* Attach the sites that these programs (a mask of 1 << enum window_prog) are for, and add them to
- * *w. `skip_chunks`: leave out the sites where
- * libc's blocks come from, whose size could not be read; where they go stays, since what the kernel
- * side knows of code objects ends there. On error
- * *w is as before. -EPERM, -EINVAL (kernel without this method), -ESRCH, … */
+ * *w. `skip_chunks`: leave out the sites where libc's blocks come from, whose size could not be
+ * read; where they go stays, since what the kernel side remembers of code objects ends there. On
+ * error *w is as before. -EPERM, -EINVAL (kernel without this method), -ESRCH, … */
 int window_open(struct window *w, enum window_method method, const struct window_target *t,
 		const struct sites *s, unsigned prog_mask, int skip_chunks);
 void window_close(struct window *w);
