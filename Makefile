@@ -33,8 +33,6 @@ ALLC     = -std=gnu11 -fno-strict-aliasing $(OPT) $(WARN) -D_GNU_SOURCE -DPYGROW
 LIBS     = $(shell pkg-config --libs $(PKGS)) -lm -lpthread
 BPFC    := -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -Wall -Wextra -Wno-unused-parameter \
            -Iinclude -Ibpf -I/usr/include/$(shell uname -m)-linux-gnu -MMD -MP
-SANFLAGS := $(if $(filter 1,$(SAN)),-fsanitize=address$(comma)undefined -fno-omit-frame-pointer)
-comma   := ,
 SANC     = $(if $(filter 1,$(SAN)),-fsanitize=address,-DNO_SANITIZER) \
            $(if $(filter 1,$(SAN)),-fsanitize=undefined -fno-sanitize-recover=undefined) \
            $(if $(filter 1,$(COVERAGE)),--coverage)

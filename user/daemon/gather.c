@@ -134,7 +134,7 @@ int gather(const struct pipeline *p, struct snapshot *ret)
 	struct snapshot s = { .version = PYGROWD_VERSION, .at = p->ticked_sec };
 	int r;
 
-	s.uptime_seconds = (double)clock_monotonic_ns() / 1e9 - p->started_sec;
+	s.uptime_seconds = clock_monotonic_sec() - p->started_sec;
 	s.processes = calloc(p->n_watches + 1, sizeof(*s.processes));
 	if (!s.processes)
 		return -ENOMEM;

@@ -29,11 +29,6 @@ struct loop {
 	uint64_t next_tick_usec;
 };
 
-static double now_sec(void)
-{
-	return (double)clock_monotonic_ns() / 1e9;
-}
-
 static void finish(struct loop *l, enum loop_end end)
 {
 	l->end = end;
@@ -47,7 +42,7 @@ static void show_progress(const struct loop *l)
 	if (l->options->for_sec <= 0 || !isatty(STDERR_FILENO))
 		return;
 	fprintf(stderr, "\r\033[Kpygrowd: %s of %s",
-		units_duration_format(elapsed, now_sec() - l->started_sec),
+		units_duration_format(elapsed, clock_monotonic_sec() - l->started_sec),
 		units_duration_format(total, l->options->for_sec));
 }
 
@@ -158,7 +153,7 @@ int loop_run(const struct options *o, struct pipeline *p, enum loop_end *ret_end
 {
 	_cleanup_(sd_event_unrefp) sd_event *event = NULL;
 	_cleanup_(ctl_closep) struct ctl *ctl = NULL;
-	struct loop l = { .options = o, .pipeline = p, .started_sec = now_sec() };
+	struct loop l = { .options = o, .pipeline = p, .started_sec = clock_monotonic_sec() };
 	int r;
 
 	r = sd_event_new(&event);
@@ -177,7 +172,7 @@ int loop_run(const struct options *o, struct pipeline *p, enum loop_end *ret_end
 	r = sd_event_loop(event);
 	if (r < 0)
 		log_err(r, "run the event loop");
-	*ret_elapsed_sec = now_sec() - l.started_sec;
+	*ret_elapsed_sec = clock_monotonic_sec() - l.started_sec;
 	end_progress(&l);
 	pipeline_detach(p);
 	pipeline_tick(p);

@@ -19,11 +19,6 @@
 
 #define RUNS_EVERY 8 /* intervals */
 
-static double now_sec(void)
-{
-	return (double)clock_monotonic_ns() / 1e9;
-}
-
 static struct watch *watch_of_slot(const struct pipeline *p, uint32_t slot)
 {
 	for (size_t i = 0; i < p->n_watches; i++)
@@ -115,7 +110,7 @@ void pipeline_tick(struct pipeline *p)
 	if (drain_totals(p->drain) < 0)
 		for (size_t i = 0; i < p->n_watches; i++)
 			p->watches[i]->lost_here[PGD_COUNTER_DRAIN_ERROR]++;
-	stacktab_end(p->stacks, now_sec(), true);
+	stacktab_end(p->stacks, clock_monotonic_sec(), true);
 	p->ticked_sec = clock_realtime_sec();
 
 	measure_runs(p);
@@ -176,7 +171,7 @@ int pipeline_open(const struct probes_options *probes, const char *state_dir, st
 		return -ENOMEM;
 	p->fs.root = "/proc";
 	p->state_dir = state_dir;
-	p->started_sec = now_sec();
+	p->started_sec = clock_monotonic_sec();
 	p->ticked_sec = clock_realtime_sec();
 	r = probes_open(probes, &p->probes, why);
 	if (r < 0)

@@ -24,11 +24,6 @@ const char *watch_regime_name(enum watch_regime regime)
 	return names[regime];
 }
 
-static double now_sec(void)
-{
-	return (double)clock_monotonic_ns() / 1e9;
-}
-
 static void watch_free(struct watch *w)
 {
 	if (!w)
@@ -179,7 +174,7 @@ int watch_attach(struct probes *p, struct watch *w, struct strbuf *why)
 			      w->path, strerror(-r));
 		return r;
 	}
-	w->opened_sec = now_sec();
+	w->opened_sec = clock_monotonic_sec();
 	return 0;
 }
 
@@ -214,7 +209,7 @@ void watch_check(struct probes *p, const struct procfs *fs, struct watch *w)
 	if (!what)
 		return;
 	snprintf(w->why, sizeof(w->why), "%s %.1f s after pygrowd came: figures end there", what,
-		 now_sec() - w->opened_sec);
+		 clock_monotonic_sec() - w->opened_sec);
 	w->regime = WATCH_GONE;
 	watch_detach(w);
 }

@@ -20,6 +20,11 @@ uint64_t clock_monotonic_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+double clock_monotonic_sec(void)
+{
+	return (double)clock_monotonic_ns() / 1e9;
+}
+
 double clock_realtime_sec(void)
 {
 	struct timespec ts;

@@ -8,6 +8,7 @@
 #define CLOCK_TEXT_MAX 40
 
 uint64_t clock_monotonic_ns(void);
+double clock_monotonic_sec(void);
 double clock_realtime_sec(void); /* Unix time */
 
 /* RFC 3339, UTC, milliseconds: "2026-03-01T12:00:00.250Z". "?" if out of the years 1970 to 9999. */

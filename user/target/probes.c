@@ -18,9 +18,9 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "pygrowd.skel.h"
 #include "target/probes.h"
@@ -194,14 +194,6 @@ static int selftest_offset(struct dl_phdr_info *info, size_t size, void *ret)
 	return 0;
 }
 
-static double now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
-}
-
 /* 0: a second thread's hit was seen, and p->trap_ns is set. -ENOTSUP: it was not. */
 static int selftest(struct probes *p, enum window_method method)
 {
@@ -217,7 +209,7 @@ static int selftest(struct probes *p, enum window_method method)
 	struct pgd_hits hits = { 0 };
 	uint32_t slot = SELFTEST_SLOT;
 	pthread_t thread;
-	double start_ns;
+	uint64_t start_ns;
 	int r;
 
 	if (!dl_iterate_phdr(selftest_offset, &site.offset))
@@ -236,10 +228,10 @@ static int selftest(struct probes *p, enum window_method method)
 	if (pthread_create(&thread, NULL, selftest_thread, &site) == 0)
 		pthread_join(thread, NULL);
 	r = probes_hits(p, slot, &hits);
-	start_ns = now_ns();
+	start_ns = clock_monotonic_ns();
 	for (int i = 0; i < CALIBRATE_HITS; i++)
 		selftest_site(&site);
-	p->trap_ns = (now_ns() - start_ns) / CALIBRATE_HITS;
+	p->trap_ns = (double)(clock_monotonic_ns() - start_ns) / CALIBRATE_HITS;
 	window_close(&w);
 
 	t.state = PGD_TARGET_FREE;
