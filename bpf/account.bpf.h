@@ -21,6 +21,8 @@ static __always_inline void account_forget(__u32 slot, const struct pgd_live *li
 
 	if (hits)
 		__sync_fetch_and_add(&hits->forgotten, 1);
+	if (live->lane & PGD_LANE_SAMPLED)
+		return; /* the daemon counts this one: the missing row tells it */
 	if (!total) {
 		counter_add(slot, PGD_COUNTER_STACK_GONE);
 		return;
@@ -125,7 +127,6 @@ static __always_inline void account_alloc(const struct pgd_stack_event *event, _
 	}
 	__sync_fetch_and_add(&total->live_bytes, live.bytes);
 	__sync_fetch_and_add(&total->live_blocks, 1);
-	__sync_fetch_and_add(&total->alloc_bytes, live.bytes);
 	__sync_fetch_and_add(&total->alloc_blocks, 1);
 	hits = bpf_map_lookup_elem(&pgd_hits, &slot);
 	if (hits)

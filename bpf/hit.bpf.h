@@ -7,7 +7,9 @@
 #include "maps.bpf.h"
 #include "pywalk.bpf.h"
 #include "sample.bpf.h"
+#include "scratch.bpf.h"
 #include "account.bpf.h"
+#include "window.bpf.h"
 
 /* A hit from an address space that we do not know: the first hit of all, the target after exec, or
  * a child that inherited its parent's breakpoints. Only the first is ours to look at. */
@@ -36,24 +38,6 @@ static __always_inline struct pgd_target *hit_target(__u32 slot)
 	return t;
 }
 
-/* Some buffer of this CPU, or NULL. The cpu cannot change under a program, the task can. */
-static __always_inline struct scratch *scratch_claim(void)
-{
-	for (__u32 i = 0; i < SCRATCHES_MAX; i++) {
-		__u32 key = i;
-		struct scratch *s = bpf_map_lookup_elem(&pgd_scratch, &key);
-
-		if (s && !__sync_lock_test_and_set(&s->claimed, 1))
-			return s;
-	}
-	return NULL;
-}
-
-static __always_inline void scratch_release(struct scratch *s)
-{
-	__sync_lock_test_and_set(&s->claimed, 0);
-}
-
 /* The running thread's Python stack into s->event.
  * verifier: a function of its own with a global name is checked once, for all arguments, and not
  * again on every path that leads to it (inlined: over a million steps; so: see `make insns`). */
@@ -71,12 +55,7 @@ __noinline int hit_walk(struct scratch *s, __u32 slot)
 		tstate = 0;
 	pywalk_frames(&t->py, tstate, &s->walk, &s->event);
 
-	if (s->event.flags & PGD_STACK_F_TRUNCATED)
-		counter_add(slot, PGD_COUNTER_STACK_TRUNCATED);
-	if (s->event.flags & PGD_STACK_F_UNREADABLE)
-		counter_add(slot, PGD_COUNTER_STACK_UNREADABLE);
-	if (!s->event.n_frames)
-		counter_add(slot, PGD_COUNTER_NO_PYTHON);
+	scratch_note(s, slot);
 	return 0;
 }
 
@@ -108,6 +87,9 @@ static __always_inline int hit_alloc(struct pt_regs *regs, __u64 cookie)
 	__sync_fetch_and_add(&hits->alloc, 1);
 	if (!hit_is_news(how) || !block)
 		return 0;
+	if (t->mode == PGD_MODE_WINDOWS)
+		return window_alloc(t, cookie, block, lane);
+	window_trip(slot);
 	if (!sample_is_wanted(t))
 		return 0;
 	bytes = sample_bytes(t, block, lane);
@@ -141,8 +123,9 @@ static __always_inline int hit_free(struct pt_regs *regs, __u64 cookie)
 	__u32 slot = PGD_COOKIE_SLOT(cookie);
 	__u64 block = sample_block(regs, cookie);
 	struct pgd_hits *hits = bpf_map_lookup_elem(&pgd_hits, &slot);
+	struct pgd_target *t = hit_target(slot);
 
-	if (!hits || !hit_target(slot))
+	if (!hits || !t)
 		return 0;
 	__sync_fetch_and_add(&hits->free, 1);
 	if (PGD_COOKIE_HOW(cookie) == PGD_HOW_REALLOC)
@@ -150,7 +133,24 @@ static __always_inline int hit_free(struct pt_regs *regs, __u64 cookie)
 	if (!block)
 		return 0;
 	code_forget(slot, block);
+	if (t->mode == PGD_MODE_WINDOWS)
+		return window_free(cookie, block);
+	window_trip(slot);
 	account_free(slot, block);
+	return 0;
+}
+
+/* Only how often: what a site's real rate is, at the price of the bare trap. */
+static __always_inline int hit_count(__u64 cookie)
+{
+	__u32 slot = PGD_COOKIE_SLOT(cookie);
+	struct pgd_hits *hits = bpf_map_lookup_elem(&pgd_hits, &slot);
+
+	if (!hits || !hit_target(slot))
+		return 0;
+	__sync_fetch_and_add(&hits->counted, 1);
+	if (window_is_counting(slot))
+		window_count(&pgd_gate.allocs, PGD_COOKIE_SITE(cookie));
 	return 0;
 }
 

@@ -43,6 +43,30 @@ struct {
 	__uint(max_entries, 4 << 20);
 } pgd_events SEC(".maps");
 
+/* struct pgd_birth: blocks of rare sites, and trips. Full: BIRTH_FULL, that block is not followed; a
+ * trip is told again with the next hit. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 128 << 10);
+} pgd_births SEC(".maps");
+
+/* Number of the window that has had its hits: wakes the thread that closes it. Full: its timer does
+ * it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} pgd_over SEC(".maps");
+
+/* The one open window (pgd_abi.h), and what is known while it is open. Mapped by the daemon.
+ * samples: direct-mapped by block, so that a hit costs no hash map's insert and delete: 0.1 µs in
+ * place of 0.8 for a block that comes and goes. */
+struct pgd_gate pgd_gate = { .slot = PGD_SLOT_NONE };
+struct pgd_sample pgd_samples[PGD_SAMPLES_MAX];
+__u32 pgd_site_hits[PGD_SITES_MAX]; /* by site, while the gate is not shut */
+__u8 pgd_suspects[PGD_SUSPECTS_MAX]; /* by leaf: 1, walk all of its stacks */
+struct pgd_trip pgd_trips[PGD_TARGETS_MAX];
+__u32 pgd_epochs[PGD_TARGETS_MAX]; /* what is remembered of code objects is good for this epoch */
+
 /* slot → what its collector did. on_gc_* write; the GIL keeps them apart. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -84,6 +108,11 @@ static __always_inline struct pgd_code *code_row(__u32 slot, __u64 code)
 	return bpf_map_lookup_elem(&pgd_codes, &key);
 }
 
+static __always_inline __u32 code_epoch(__u32 slot)
+{
+	return pgd_epochs[slot & (PGD_TARGETS_MAX - 1)];
+}
+
 static __always_inline void code_forget(__u32 slot, __u64 block)
 {
 	struct pgd_code *row = code_row(slot, block);
@@ -93,6 +122,7 @@ static __always_inline void code_forget(__u32 slot, __u64 block)
 }
 
 #define PYWALK_CODE_ROW(slot, code) code_row(slot, code)
+#define PYWALK_EPOCH(slot)	    code_epoch(slot)
 #include "pywalk.bpf.h"
 
 /* Buffers to walk a stack in: too big for the BPF stack. Some per CPU, since a program can be
@@ -101,7 +131,8 @@ static __always_inline void code_forget(__u32 slot, __u64 block)
 
 struct scratch {
 	__u32 claimed;
-	__u32 pad;
+	__u32 walked; /* enum pgd_walk */
+	__u64 leaf;
 	struct pywalk_scratch walk;
 	struct pgd_stack_event event;
 };

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* bpf/pygrowd.bpf.c — what we hook, and nothing else.
  *
- *   site in the target's text ─► on_alloc ─► sample ─► pywalk ─► account ─► maps
- *                             └► on_free  ─────────────────────► account ─► maps
+ *   site in the target's text ─► on_alloc ─► sample ─► pywalk ─► account or window ─► maps
+ *                             ├► on_free  ─────────────────────► account or window ─► maps
+ *                             └► on_count
  *
  * The four site programs are attached by user/target/window.c, as one uprobe_multi link each (or as
  * perf-event uprobes on kernels without it); every site's cookie says which target it belongs to
@@ -15,6 +16,8 @@
 #include "pywalk.bpf.h"
 #include "sample.bpf.h"
 #include "account.bpf.h"
+#include "scratch.bpf.h"
+#include "window.bpf.h"
 #include "collector.bpf.h"
 #include "hit.bpf.h"
 
@@ -32,6 +35,13 @@ SEC("uprobe")
 int on_free(struct pt_regs *regs)
 {
 	return hit_free(regs, bpf_get_attach_cookie(regs));
+}
+
+/* A site was passed: how often, and nothing else. */
+SEC("uprobe")
+int on_count(struct pt_regs *regs)
+{
+	return hit_count(bpf_get_attach_cookie(regs));
 }
 
 /* The collector starts. */

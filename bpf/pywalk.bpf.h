@@ -23,6 +23,7 @@
 
 /* Frames and shims together; a stack that alternates C and Python still shows its 128 frames. */
 #define PYWALK_STEPS_MAX (2 * PGD_FRAMES_MAX)
+#define PYWALK_LEAF_STEPS 8 /* shims that can lie over the innermost frame */
 
 /* Working memory: a map's value in the kernel, because the stack has only 512 bytes there. The
  * buffers are powers of two, so that `offset & (size - 1)` is all the proof that the verifier
@@ -188,8 +189,9 @@ static __always_inline int pywalk_check(const struct pgd_py_offsets *py, struct 
 	__u32 line = 0;
 #ifdef PYWALK_CODE_ROW
 	struct pgd_code *row = PYWALK_CODE_ROW(slot, f->code);
+	__u32 epoch = PYWALK_EPOCH(slot);
 
-	if (row && row->code == f->code) {
+	if (row && row->code == f->code && row->epoch == epoch && epoch != PGD_EPOCH_NONE) {
 		f->check = row->check;
 		return 0;
 	}
@@ -206,6 +208,7 @@ static __always_inline int pywalk_check(const struct pgd_py_offsets *py, struct 
 #ifdef PYWALK_CODE_ROW
 	if (row) {
 		row->check = f->check;
+		row->epoch = epoch;
 		row->code = f->code;
 	}
 #endif
@@ -257,30 +260,59 @@ PYWALK_GLOBAL int pywalk_step(const struct pgd_py_offsets *py, struct pywalk_scr
 	return 0;
 }
 
-/* All frames of a thread state into ev->{n_frames, frames, flags, key.hash}; the rest of *ev is the
- * caller's. tstate 0, or no frame: n_frames 0 and PGD_STACK_NONE. ev is a map's value in the
- * kernel. */
-static __always_inline void pywalk_frames(const struct pgd_py_offsets *py, __u64 tstate,
-					  struct pywalk_scratch *w, struct pgd_stack_event *ev)
+/* Hash of a leaf: where in which code object. Never 0. */
+static __always_inline __u64 pywalk_leaf_hash(const struct pgd_frame *f)
 {
-	__u32 flags = 0;
-	int r = 0;
+	__u64 hash = pywalk_mix(pywalk_mix(0, f->code), (__u32)f->offset);
 
+	return hash ? hash : 1;
+}
+
+/* A walk in three parts, so that it can end after the innermost frame. ev is a map's value in the
+ * kernel; its frames, n_frames, flags and key.hash are the walk's, the rest is the caller's. */
+static __always_inline void pywalk_begin(const struct pgd_py_offsets *py, __u64 tstate,
+					 struct pywalk_scratch *w, struct pgd_stack_event *ev)
+{
 	ev->n_frames = 0;
+	ev->flags = 0;
 	w->hash = 0;
 	w->next = 0;
 	__builtin_memset(w->check, 0, sizeof(w->check));
 	if (tstate && pywalk_first(py, tstate, w, &w->next))
-		flags = PGD_STACK_F_UNREADABLE;
+		ev->flags = PGD_STACK_F_UNREADABLE;
+}
+
+/* On to the innermost frame: shims are none. */
+static __always_inline void pywalk_leaf(const struct pgd_py_offsets *py, struct pywalk_scratch *w,
+					struct pgd_stack_event *ev)
+{
+	for (int i = 0; i < PYWALK_LEAF_STEPS && w->next && !ev->n_frames && !ev->flags; i++)
+		if (pywalk_step(py, w, ev))
+			ev->flags = PGD_STACK_F_UNREADABLE;
+}
+
+/* On to the end. */
+static __always_inline void pywalk_rest(const struct pgd_py_offsets *py, struct pywalk_scratch *w,
+					struct pgd_stack_event *ev)
+{
+	int r = ev->flags ? -EFAULT : 0;
 
 	for (int i = 0; i < PYWALK_STEPS_MAX && w->next && !r; i++)
 		r = pywalk_step(py, w, ev);
 	if (r == -EFAULT)
-		flags = PGD_STACK_F_UNREADABLE;
+		ev->flags = PGD_STACK_F_UNREADABLE;
 	else if (r == -E2BIG || w->next) /* next is 0 behind the 129th of 129 */
-		flags = PGD_STACK_F_TRUNCATED;
-	ev->flags = flags;
-	ev->key.hash = flags || ev->n_frames ? pywalk_hash_end(w->hash, flags) : PGD_STACK_NONE;
+		ev->flags = PGD_STACK_F_TRUNCATED;
+	ev->key.hash = ev->flags || ev->n_frames ? pywalk_hash_end(w->hash, ev->flags)
+						 : PGD_STACK_NONE;
+}
+
+/* All frames of a thread state. tstate 0, or no frame: n_frames 0 and PGD_STACK_NONE. */
+static __always_inline void pywalk_frames(const struct pgd_py_offsets *py, __u64 tstate,
+					  struct pywalk_scratch *w, struct pgd_stack_event *ev)
+{
+	pywalk_begin(py, tstate, w, ev);
+	pywalk_rest(py, w, ev);
 }
 
 #endif

@@ -6,8 +6,14 @@
  *   kernel ─► live[block key]        struct pgd_live          one followed block
  *   kernel ─► stacks[stack key]      struct pgd_stack_total   what a stack holds and has held
  *   kernel ─► events (ring buffer)   struct pgd_stack_event   a stack that was never seen before
- *   kernel ─► codes[slot, hash]      struct pgd_code          code objects that it need not read
- * again kernel ─► gc[slot]               struct pgd_gc            collections of this process
+ *   kernel ─► codes[slot, hash]      struct pgd_code          code objects it need not read again
+ *   kernel ─► gc[slot]               struct pgd_gc            collections of this process
+ *   daemon ─► gate                   struct pgd_gate          the window that is open now, if one is
+ *   kernel ─► samples[hash]          struct pgd_sample        blocks taken in that window
+ *   kernel ─► births (ring buffer)   struct pgd_birth         a block taken at a site that is always
+ *                                                             on; that these have cost too much
+ *   kernel ─► over (ring buffer)     __u64                    number of the window that has had its
+ *                                                             hits
  *   kernel ─► counters[slot, id]     __u64 per CPU            pgd_counters.h
  *   kernel ─► hits[slot]             struct pgd_hits per CPU  what was trapped
  *
@@ -22,6 +28,7 @@
 #include "pgd_pyoffsets.h"
 
 #define PGD_TARGETS_MAX 128 /* slots; one more process is refused and said so */
+#define PGD_SITES_MAX	2048 /* of a target; what is more is left out and counted as unplaced */
 #define PGD_FRAMES_MAX	128 /* deeper stacks are cut at the outer end and counted */
 #define PGD_STACKS_MAX	65536 /* rows of stacks; full: counted, block not followed */
 #define PGD_LIVE_MAX	4194304 /* default rows of live; full: counted, block not followed */
@@ -30,21 +37,26 @@
 #define PGD_TICK_NS	10000000 /* of start_ticks: USER_HZ is 100 on x86 */
 
 /* ── cookies ─────────────────────────────────────────────────────────────────────────────────
- *  63        32 31      16 15   14      8 7        0
- * ┌────────────┬──────────┬────┬─────────┬──────────┐
- * │    disp    │   slot   │ mem│ register│   how    │
- * └────────────┴──────────┴────┴─────────┴──────────┘
+ *  63        32 31    20 19    13  12  11      8   4   3     0
+ * ┌────────────┬────────┬────────┬────┬──────────┬────┬───────┐
+ * │    disp    │  site  │  slot  │ mem│ register │rare│  how  │
+ * └────────────┴────────┴────────┴────┴──────────┴────┴───────┘
  * The block is in the register (enum pgd_reg), or, with `mem`, it is the word at register + disp:
  * optimised code overwrites the block's register before some sites, but the pool's header or the
- * stack still has it.
+ * stack still has it. `site` is its index in the target's list; `rare`: it is always on, although
+ * the target is observed through windows.
  */
-#define PGD_COOKIE(slot, reg, how) (((__u64)(slot) << 16) | ((__u64)(reg) << 8) | (__u64)(how))
-#define PGD_COOKIE_MEM(disp)	   (((__u64)(__u32)(disp) << 32) | 0x8000)
-#define PGD_COOKIE_SLOT(c)	   ((__u32)((c) >> 16) & 0xffff)
-#define PGD_COOKIE_REG(c)	   ((__u32)((c) >> 8) & 0x7f)
-#define PGD_COOKIE_HOW(c)	   ((__u32)(c)&0xff)
-#define PGD_COOKIE_IS_MEM(c)	   ((c)&0x8000)
-#define PGD_COOKIE_DISP(c)	   ((__s32)((c) >> 32))
+#define PGD_COOKIE(slot, site, reg, how)                                                       \
+	(((__u64)(site) << 20) | ((__u64)(slot) << 13) | ((__u64)(reg) << 8) | (__u64)(how))
+#define PGD_COOKIE_MEM(disp)  (((__u64)(__u32)(disp) << 32) | 0x1000)
+#define PGD_COOKIE_RARE	      0x10
+#define PGD_COOKIE_SITE(c)    ((__u32)((c) >> 20) & (PGD_SITES_MAX - 1))
+#define PGD_COOKIE_SLOT(c)    ((__u32)((c) >> 13) & (PGD_TARGETS_MAX - 1))
+#define PGD_COOKIE_REG(c)     ((__u32)((c) >> 8) & 0xf)
+#define PGD_COOKIE_HOW(c)     ((__u32)(c)&0xf)
+#define PGD_COOKIE_IS_MEM(c)  ((c)&0x1000)
+#define PGD_COOKIE_IS_RARE(c) ((c)&PGD_COOKIE_RARE)
+#define PGD_COOKIE_DISP(c)    ((__s32)((c) >> 32))
 
 /* Registers in the machine's own encoding order, so that a decoder's number is the cookie's. */
 enum pgd_reg {
@@ -82,6 +94,9 @@ enum pgd_lane {
 	PGD_LANE_CHUNK, /* glibc malloc: usable size from the chunk header before the block */
 	PGD_LANE_MAX
 };
+/* Flag on pgd_live.lane: a sample of the daemon's, which no sum knows of. The kernel takes the row
+ * away when it sees the block change hands; the daemon sees by that that it died. */
+#define PGD_LANE_SAMPLED 0x100u
 
 /* ── targets ──────────────────────────────────────────────────────────────────────────────── */
 struct pgd_target {
@@ -95,7 +110,14 @@ struct pgd_target {
 	__u64 mm; /* the kernel's: address space of the first hit. A forked child inherits the
 		   * breakpoints but has another one; so has the same process after exec */
 	__u32 state; /* enum pgd_target_state */
-	__u32 pad;
+	__u32 mode; /* enum pgd_mode */
+};
+
+/* How a target is observed. */
+enum pgd_mode {
+	PGD_MODE_EXACT = 0, /* its sites are always on: every block is followed, to its end */
+	PGD_MODE_WINDOWS, /* blocks are sampled: those taken in a window, and all of rare sites */
+	PGD_MODE_MAX
 };
 
 enum pgd_target_state {
@@ -110,6 +132,7 @@ struct pgd_hits {
 	__u64 free; /* free sites hit */
 	__u64 followed; /* blocks accounted to a stack */
 	__u64 forgotten; /* of these, taken off it again */
+	__u64 counted; /* sites hit that were only counted */
 };
 
 /* ── live blocks ──────────────────────────────────────────────────────────────────────────── */
@@ -124,6 +147,72 @@ struct pgd_live {
 	__u32 lane; /* enum pgd_lane */
 };
 
+/* ── windows ──────────────────────────────────────────────────────────────────────────────────
+ * One window is open at a time, of one target, and these belong to it. They are global variables of
+ * the BPF object, which the daemon has mapped: opening the gate is a store, not a system call.
+ */
+#define PGD_SAMPLES_MAX	 8192 /* rows; a row that is taken: the newcomer is not sampled, counted */
+#define PGD_SUSPECTS_MAX 4096 /* bytes, by leaf; leaves that meet in one are both suspect */
+#define PGD_SLOT_NONE	 0xffffffffu
+#define PGD_EPOCH_NONE	 0xffffffffu /* remember no code object: its death would not be seen */
+
+enum pgd_gate_state {
+	PGD_GATE_SHUT = 0, /* hits are only noted where a sampled block changes hands */
+	PGD_GATE_SAMPLE, /* blocks are sampled */
+	PGD_GATE_COUNT, /* hits are counted by site, and nothing else */
+};
+
+struct pgd_gate {
+	/* the daemon's */
+	__u32 slot;
+	__u32 state; /* enum pgd_gate_state */
+	__u64 window; /* number of this window, never 0 */
+	__u64 deadline_ns; /* CLOCK_MONOTONIC: nothing is sampled after it, whoever is late */
+	__u64 hits_max; /* at so many hits the kernel tells the daemon, by `over` */
+	__u32 walk_of; /* walk the whole stack of one block in this many, whatever its leaf */
+	/* the kernel's; the daemon zeroes them before it opens the gate */
+	__u32 told; /* that hits_max is reached */
+	__u64 allocs, frees; /* hits while it was not shut */
+	__u64 sampled, walked;
+	__u64 crowded; /* not sampled because the row was taken */
+};
+
+/* A block taken in the window. */
+struct pgd_sample {
+	__u64 block; /* 0: no sample, or dead */
+	__u64 stack; /* pgd_stack_key.hash; 0: not walked */
+	__u64 leaf; /* hash of the innermost frame; 0: none */
+	__u32 bytes;
+	__u16 site;
+	__u8 lane; /* enum pgd_lane */
+	__u8 walk; /* enum pgd_walk */
+};
+
+enum pgd_walk {
+	PGD_WALK_LEAF = 0, /* only the innermost frame was read */
+	PGD_WALK_CHANCE, /* walked as one in walk_of */
+	PGD_WALK_SUSPECT, /* walked because blocks of its leaf have survived before */
+};
+
+enum pgd_birth_what {
+	PGD_BIRTH_BLOCK = 0, /* a block was taken at a rare site */
+	PGD_BIRTH_TRIP, /* the sites of this slot that are always on have had theirs: trip[slot] */
+};
+
+struct pgd_birth {
+	__u32 what; /* enum pgd_birth_what */
+	__u32 slot;
+	struct pgd_sample sample;
+};
+
+/* Hits that the sites which are always on may still have; the daemon fills it up, the kernel counts
+ * it down and says once when it is used up. */
+struct pgd_trip {
+	__s64 left;
+	__u32 told;
+	__u32 pad;
+};
+
 /* ── stacks ───────────────────────────────────────────────────────────────────────────────── */
 struct pgd_stack_key {
 	__u64 hash; /* over all frames, never 0; PGD_STACK_NONE: no Python frame */
@@ -136,8 +225,7 @@ struct pgd_stack_key {
 struct pgd_stack_total {
 	__s64 live_bytes;
 	__s64 live_blocks;
-	__u64 alloc_bytes;
-	__u64 alloc_blocks;
+	__u64 alloc_blocks; /* taken so far; of sampled targets: sampled and walked */
 	__u64 gc_freed_bytes; /* freed while this target's collector was running */
 	__u64 gc_freed_blocks;
 	__u32 announced; /* its frames were given to user space */
@@ -155,7 +243,7 @@ struct pgd_frame {
 struct pgd_code {
 	__u64 code; /* 0: none */
 	__u32 check;
-	__u32 pad;
+	__u32 epoch; /* pgd_epochs[slot] when it was read; another one now: read it again */
 };
 
 #define PGD_STACK_F_TRUNCATED  1u /* cut at PGD_FRAMES_MAX */
@@ -186,11 +274,15 @@ _Static_assert(sizeof(struct pgd_py_offsets) == 72, "padding");
 _Static_assert(sizeof(struct pgd_target) == 128, "padding");
 _Static_assert(sizeof(struct pgd_live) == 16, "padding");
 _Static_assert(sizeof(struct pgd_stack_key) == 16, "padding");
-_Static_assert(sizeof(struct pgd_stack_total) == 56, "padding");
+_Static_assert(sizeof(struct pgd_stack_total) == 48, "padding");
 _Static_assert(sizeof(struct pgd_frame) == 16, "padding");
 _Static_assert(sizeof(struct pgd_stack_event) ==
 		       PGD_STACK_EVENT_HEAD_BYTES + PGD_FRAMES_MAX * sizeof(struct pgd_frame),
 	       "padding");
-_Static_assert(PGD_TARGETS_MAX <= 2048, "a slot must fit above a block's 53 bits");
+_Static_assert(sizeof(struct pgd_gate) == 80, "padding");
+_Static_assert(sizeof(struct pgd_sample) == 32, "padding");
+_Static_assert(sizeof(struct pgd_birth) == 40, "padding");
+_Static_assert(PGD_TARGETS_MAX <= 128, "a slot has 7 bits in a cookie");
+_Static_assert(PGD_SITES_MAX <= 4096, "a site has 12 bits in a cookie");
 
 #endif

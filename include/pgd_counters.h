@@ -20,11 +20,19 @@
 	X(BAD_POOL, "bad_pool", "a site's block was in no valid pool: ignored")                    \
 	X(BAD_CHUNK, "bad_chunk", "a site's block had no valid malloc header: ignored")            \
 	X(MISSED_FREE, "missed_free", "a followed block was handed out again without a free seen") \
+	X(BIRTH_FULL, "birth_full", "ring buffer full: a block of a rare site was not followed")   \
 	X(STACK_GONE, "stack_gone", "a block was freed after its stack's row had been dropped")    \
 	X(NAME_GONE, "name_gone", "a code object was gone before its name could be read")          \
 	X(NAME_BAD, "name_bad", "a name was not a valid str, or was cut")                          \
 	X(STACKTAB_FULL, "stacktab_full",                                                          \
 	  "the daemon's stack table was full: a stack has no name")                                \
+	X(SAMPLES_LEAVES, "samples_leaves",                                                        \
+	  "table of samples full: one without a stack was let go")                                 \
+	X(SAMPLES_THINNED, "samples_thinned",                                                      \
+	  "table of samples full: one was let go at random, its weight given to others")           \
+	X(WINDOW_FAILED, "window_failed", "a window could not be opened")                          \
+	X(WINDOW_LATE, "window_late", "a window was closed late, by the guard: its blocks were "   \
+				      "dropped")                                                   \
 	X(DRAIN_ERROR, "drain_error", "the kernel's maps could not be read in one interval")
 
 enum pgd_counter {

@@ -11,6 +11,7 @@
 #include "daemon/loop.h"
 #include "daemon/options.h"
 #include "daemon/pipeline.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "report/document.h"
 
@@ -40,6 +41,27 @@ static int print_report(const struct options *o, const struct pipeline *p)
 	return 0;
 }
 
+/* What a hit costs besides its trap, which is measured at start: docs/OVERHEAD.md, the table of a
+ * hit (stacks of 10 to 40 frames), less the trap of the machine it was made on. */
+#define ALLOC_US_MIN 1.2
+#define ALLOC_US_MAX 2.2
+#define FREE_US_MIN  0.2
+#define FREE_US_MAX  0.7
+
+static void say_watching(const struct options *o, const struct watch *w, double trap_us)
+{
+	fprintf(stderr, "pygrowd: watching pid %d (%s, python %s, ", w->pid, w->comm,
+		w->runtime.version);
+	if (o->exact)
+		fprintf(stderr,
+			"exact: costs it about %.1f to %.1f µs an allocation, %.1f to %.1f a free, "
+			"%.1f of each the trap)\n",
+			trap_us + ALLOC_US_MIN, trap_us + ALLOC_US_MAX, trap_us + FREE_US_MIN,
+			trap_us + FREE_US_MAX, trap_us);
+	else
+		fprintf(stderr, "under a budget of %g %% of its CPU time)\n", o->overhead * 100);
+}
+
 /* A report that covers less than was asked for says so, and is not a success. */
 static int judge(const struct options *o, enum loop_end end, double elapsed_sec)
 {
@@ -55,7 +77,7 @@ int main(int argc, char **argv)
 {
 	_cleanup_(strbuf_done) struct strbuf why = STRBUF_INIT;
 	_cleanup_(pipeline_closep) struct pipeline *p = NULL;
-	struct probes_options probes = { 0 };
+	struct pipeline_options po = { 0 };
 	enum loop_end end = LOOP_END_TIME;
 	double elapsed_sec = 0;
 	struct options o;
@@ -65,18 +87,17 @@ int main(int argc, char **argv)
 	options_parse(&o, argc, argv);
 	if (o.check)
 		return check_run(&o);
-	if (pipeline_open(&probes, o.state, &p, &why) < 0)
+	po.state_dir = o.state;
+	po.exact = o.exact;
+	po.budget = (struct budget_options){ o.overhead, o.host_overhead, clock_monotonic_ns() };
+	if (pipeline_open(&po, &p, &why) < 0)
 		return log_err(0, "%s", why.buf), EXIT_FAILURE;
 	if (loop_signals() < 0)
 		return EXIT_FAILURE;
 	for (size_t i = 0; i < o.n_pids; i++) {
 		if (pipeline_add(p, o.pids[i], &why) < 0)
 			return log_err(0, "%s", why.buf), EXIT_FAILURE;
-		fprintf(stderr,
-			"pygrowd: watching pid %d (%s, python %s, exact: every allocation of it "
-			"traps, about %.1f µs each)\n",
-			o.pids[i], p->watches[i]->comm, p->watches[i]->runtime.version,
-			probes_trap_ns(p->probes) / 1e3);
+		say_watching(&o, p->watches[i], probes_trap_ns(p->probes) / 1e3);
 	}
 	r = loop_run(&o, p, &end, &elapsed_sec);
 	if (r < 0)

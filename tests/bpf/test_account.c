@@ -23,6 +23,8 @@ struct fixture {
 	uint8_t *pool;
 };
 
+static const struct window_pick allocs_and_frees = { .progs = 1u << WINDOW_ON_ALLOC | 1u << WINDOW_ON_FREE };
+
 static uint64_t block(const struct fixture *f, unsigned i)
 {
 	return (uintptr_t)f->pool + 48 + i * BLOCK_BYTES;
@@ -77,7 +79,7 @@ static void attach(struct fixture *f, enum site_kind alloc, enum site_kind take,
 	f->slot = t.slot;
 	probes_prog_fds(f->p, t.prog_fds);
 	assert_ok(window_open(&f->w, probes_method(f->p), &t, &sites,
-			      1u << WINDOW_ON_ALLOC | 1u << WINDOW_ON_FREE, 0));
+			      &allocs_and_frees));
 }
 
 static struct pgd_stack_total total(const struct fixture *f)

@@ -7,6 +7,8 @@
 #include "lib/strbuf.h"
 #include "target/procmem.h"
 
+static const struct window_pick frees = { .progs = 1u << WINDOW_ON_FREE };
+
 static void text_at_site(pid_t pid, uint8_t text[16])
 {
 	struct procmem m;
@@ -40,7 +42,7 @@ static void hits_are_counted_and_text_is_restored(bool force_perf)
 	probes_prog_fds(p, t.prog_fds);
 	text_at_site(c.pid, before);
 
-	assert_ok(window_open(&w, probes_method(p), &t, &sites, 1u << WINDOW_ON_FREE, 0));
+	assert_ok(window_open(&w, probes_method(p), &t, &sites, &frees));
 	text_at_site(c.pid, during);
 	assert_memory_not_equal(before, during, sizeof(before));
 	child_pass(&c, true, 64, 7);
@@ -101,7 +103,7 @@ static void window__text_is_restored_when_the_watcher_is_killed(void **state)
 		if (probes_open(&o, &p, &why) < 0)
 			_exit(1);
 		probes_prog_fds(p, t.prog_fds);
-		byte = window_open(&w, probes_method(p), &t, &sites, 1u << WINDOW_ON_FREE, 0) == 0;
+		byte = window_open(&w, probes_method(p), &t, &sites, &frees) == 0;
 		if (write(ready[1], &byte, 1) == 1)
 			pause();
 		_exit(1);

@@ -182,12 +182,12 @@ class Target(Process):
 
 
 class Pygrowd(Process):
-    """The daemon, watching in exact mode, with a socket and a state directory of its own."""
+    """The daemon, with a socket and a state directory of its own; exact, or within its budget."""
 
-    def __init__(self, context, pids, *words):
+    def __init__(self, context, pids, *words, exact=True, prefix=()):
         self.socket = tempfile.mktemp(".sock", "pygrowd-", context.directory)
-        argv = [PYGROWD, "--exact", "--interval", "%dms" % INTERVAL_MS, "--socket", self.socket,
-                "--state", context.state]
+        argv = list(prefix) + [PYGROWD, "--interval", "%dms" % INTERVAL_MS, "--socket", self.socket,
+                               "--state", context.state] + (["--exact"] if exact else [])
         for pid in pids:
             argv += ["-p", str(pid)]
         argv += words
@@ -337,10 +337,10 @@ class Context:
     def process(self, *argv, env=None):
         return Process(list(argv), env)
 
-    def pygrowd(self, pids, *words):
+    def pygrowd(self, pids, *words, **how):
         if isinstance(pids, Process):
             pids = [pids.pid_to_watch]
-        return Pygrowd(self, pids, *words)
+        return Pygrowd(self, pids, *words, **how)
 
     def result(self, name, problem=None, skip=None):
         self.has_results = True

@@ -43,11 +43,20 @@ struct child {
 	int go[2], done[2];
 };
 
+enum child_op {
+	CHILD_ALLOC = 0,
+	CHILD_FREE,
+	CHILD_BOTH, /* alloc and free, one after the other */
+	CHILD_OTHER, /* child_other, in the child; `block` is its argument */
+};
+
 struct child_command {
 	uint64_t block;
 	uint32_t n_times;
-	uint32_t is_free;
+	uint32_t op; /* enum child_op */
 };
+
+static void (*child_other)(struct child *c, uint64_t arg);
 
 static void child_main(struct child *c)
 {
@@ -55,8 +64,14 @@ static void child_main(struct child *c)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	while (read(c->go[0], &cmd, sizeof(cmd)) == sizeof(cmd)) {
-		for (uint32_t i = 0; i < cmd.n_times; i++)
-			cmd.is_free ? child_free(cmd.block) : child_alloc(cmd.block);
+		for (uint32_t i = 0; i < cmd.n_times; i++) {
+			if (cmd.op == CHILD_ALLOC || cmd.op == CHILD_BOTH)
+				child_alloc(cmd.block);
+			if (cmd.op == CHILD_FREE || cmd.op == CHILD_BOTH)
+				child_free(cmd.block);
+			if (cmd.op == CHILD_OTHER)
+				child_other(c, cmd.block);
+		}
 		if (write(c->done[1], "", 1) != 1)
 			break;
 	}
@@ -73,13 +88,18 @@ static void child_start(struct child *c)
 		child_main(c);
 }
 
-static void child_pass(struct child *c, bool is_free, uint64_t block, uint32_t n_times)
+static inline void child_do(struct child *c, enum child_op op, uint64_t block, uint32_t n_times)
 {
-	struct child_command cmd = { block, n_times, is_free };
+	struct child_command cmd = { block, n_times, op };
 	char byte;
 
 	assert_int_equal(write(c->go[1], &cmd, sizeof(cmd)), sizeof(cmd));
 	assert_int_equal(read(c->done[0], &byte, 1), 1);
+}
+
+static inline void child_pass(struct child *c, bool is_free, uint64_t block, uint32_t n_times)
+{
+	child_do(c, is_free ? CHILD_FREE : CHILD_ALLOC, block, n_times);
 }
 
 static void child_stop(struct child *c)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* tests/harness/sample.h — a small snapshot with everything in it: a web service whose cache leaks
  * through two library stacks, a loop that churns, blocks without Python frames, hostile names.
+ * sample_windows() makes of it the same service as it looks under a budget.
  */
 #ifndef TESTS_HARNESS_SAMPLE_H
 #define TESTS_HARNESS_SAMPLE_H
@@ -71,6 +72,7 @@ static inline void sample_init(struct sample *s)
 		.coverage = 0.9991,
 		.coverage_frees = 1,
 		.overhead = NAN,
+		.overhead_budget = NAN,
 		.rss_bytes = 91 << 20,
 		.uss_bytes = -1,
 		.pymalloc_bytes = -1,
@@ -102,6 +104,39 @@ static inline void sample_init(struct sample *s)
 		.stacks = s->stacks,
 		.n_stacks = 4,
 	};
+}
+
+/* The first stack has a survival curve with a floor, and types; the others' are not known. */
+static inline void sample_windows(struct sample *s)
+{
+	static const struct snapshot_survival survival[] = {
+		{ 0, 0.712 }, { 0.1, 0.34 }, { 0.5, 0.21 },  { 2, 0.09 },
+		{ 8, 0.03 },  { 30, 0.004 }, { 120, 0.004 }, { 600, NAN },
+	};
+	static const struct snapshot_type types[] = {
+		{ "dict", 0.61 },
+		{ "str", 0.22 },
+		{ "(memory of containers)", 0.167 },
+		{ "Row", 0.003 },
+	};
+
+	sample_init(s);
+	s->snapshot.uptime_seconds = 200;
+	s->process.regime = "windows";
+	s->process.duty = 0.02;
+	s->process.overhead = 0.007;
+	s->process.overhead_budget = 0.01;
+	s->process.windows = 1204;
+	s->process.samples = 68900;
+	s->process.samples_alive = 4064;
+	for (size_t i = 0; i < 4; i++) {
+		s->stacks[i].live_bytes_error = s->stacks[i].live_bytes * 0.15;
+		s->stacks[i].n_samples = 4 + 2000 / (i + 1);
+	}
+	memcpy(s->stacks[0].survival, survival, sizeof(survival));
+	s->stacks[0].n_survival = sizeof(survival) / sizeof(survival[0]);
+	memcpy(s->stacks[0].types, types, sizeof(types));
+	s->stacks[0].n_types = sizeof(types) / sizeof(types[0]);
 }
 
 #endif

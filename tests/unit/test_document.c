@@ -62,11 +62,21 @@ static const char *at(json_object *o, const char *path)
 							 JSON_C_TO_STRING_NOSLASHESCAPE);
 }
 
+struct expectation {
+	const char *path, *want;
+};
+
+static void expect_all(json_object *doc, const struct expectation *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(at(doc, rows[i].path), rows[i].want) != 0)
+			fail_msg("%s: %s, not %s", rows[i].path, at(doc, rows[i].path),
+				 rows[i].want);
+}
+
 static void document__fields_are_as_promised(void **state)
 {
-	static const struct {
-		const char *path, *want;
-	} rows[] = {
+	static const struct expectation rows[] = {
 		{ "version", "\"0.1.0\"" },
 		{ "at", "\"2026-01-01T00:00:20.250Z\"" },
 		{ "uptime_seconds", "20.000" },
@@ -80,6 +90,9 @@ static void document__fields_are_as_promised(void **state)
 		{ "processes.0.duty", "1" },
 		{ "processes.0.coverage", "0.9991" },
 		{ "processes.0.overhead", "null" },
+		{ "processes.0.overhead_budget", "null" },
+		{ "processes.0.windows", "0" },
+		{ "processes.0.samples_alive", "0" },
 		{ "processes.0.rss_bytes", "95420416" },
 		{ "processes.0.uss_bytes", "null" },
 		{ "processes.0.unexplained_bytes", "null" },
@@ -104,6 +117,7 @@ static void document__fields_are_as_promised(void **state)
 		{ "stacks.0.age_seconds", "19.500" },
 		{ "stacks.0.survival", "[]" },
 		{ "stacks.0.types", "[]" },
+		{ "stacks.0.samples", "0" },
 		{ "stacks.0.gc.freed_by_collector_bytes", "0" },
 		{ "stacks.0.gc.survived_full_collections", "null" },
 		{ "stacks.0.blame.function", "\"get_user\"" },
@@ -132,10 +146,7 @@ static void document__fields_are_as_promised(void **state)
 	struct fixture *f = *state;
 
 	make(f);
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (strcmp(at(f->doc, rows[i].path), rows[i].want) != 0)
-			fail_msg("%s: %s, not %s", rows[i].path, at(f->doc, rows[i].path),
-				 rows[i].want);
+	expect_all(f->doc, rows, ARRAY_SIZE(rows));
 }
 
 static void document__what_is_not_known_is_null(void **state)
@@ -177,6 +188,69 @@ static void document__what_is_not_known_is_null(void **state)
 	/* What is printed must be JSON, which knows no NaN. */
 	assert_null(strstr(at(f->doc, ""), "NaN"));
 	assert_null(strstr(at(f->doc, ""), "Infinity"));
+}
+
+static void document__what_windows_tell(void **state)
+{
+	static const struct expectation rows[] = {
+		{ "processes.0.regime", "\"windows\"" },
+		{ "processes.0.duty", "0.02" },
+		{ "processes.0.overhead", "0.007" },
+		{ "processes.0.overhead_budget", "0.01" },
+		{ "processes.0.windows", "1204" },
+		{ "processes.0.samples", "68900" },
+		{ "processes.0.samples_alive", "4064" },
+		{ "stacks.0.samples", "2004" },
+		{ "stacks.0.live_bytes_error", "3145728" },
+		{ "stacks.0.survival.0", "{\"age_seconds\":0.000,\"share\":0.712}" },
+		{ "stacks.0.survival.1", "{\"age_seconds\":0.100,\"share\":0.34}" },
+		{ "stacks.0.survival.7", "{\"age_seconds\":600.000,\"share\":null}" },
+		{ "stacks.0.types.0", "{\"name\":\"dict\",\"share\":0.61}" },
+		{ "stacks.0.types.2.name", "\"(memory of containers)\"" },
+		{ "stacks.1.survival", "[]" },
+		{ "stacks.1.types", "[]" },
+	};
+	struct fixture *f = *state;
+
+	sample_windows(&f->sample);
+	make(f);
+	expect_all(f->doc, rows, ARRAY_SIZE(rows));
+}
+
+static void document__shares_that_cannot_be_are_null(void **state)
+{
+	static const struct snapshot_survival survival[] = {
+		{ NAN, 0.5 }, { -1, 0.5 }, { INFINITY, 0.5 }, { 0, 1.0000000001 }, { 1, 1.5 },
+		{ 2, -0.1 },  { 3, NAN },  { 4, -INFINITY },  { 5, -1e-12 },
+	};
+	static const struct expectation rows[] = {
+		{ "stacks.0.survival", "[{\"age_seconds\":0.000,\"share\":1},"
+				       "{\"age_seconds\":1.000,\"share\":null},"
+				       "{\"age_seconds\":2.000,\"share\":null},"
+				       "{\"age_seconds\":3.000,\"share\":null},"
+				       "{\"age_seconds\":4.000,\"share\":null},"
+				       "{\"age_seconds\":5.000,\"share\":0}]" },
+		{ "stacks.0.types", "[{\"name\":null,\"share\":0.5},"
+				    "{\"name\":\"\",\"share\":null},"
+				    "{\"name\":\"\\u001b[2J\\n\xef\xbf\xbd\",\"share\":null}]" },
+	};
+	struct fixture *f = *state;
+	struct snapshot_stack *s = &f->sample.stacks[0];
+
+	memcpy(s->survival, survival, sizeof(survival));
+	s->n_survival = ARRAY_SIZE(survival);
+	s->types[0] = (struct snapshot_type){ NULL, 0.5 };
+	s->types[1] = (struct snapshot_type){ "", 7 };
+	s->types[2] = (struct snapshot_type){ "\x1b[2J\n\xff", NAN };
+	s->n_types = 3;
+	make(f);
+	expect_all(f->doc, rows, ARRAY_SIZE(rows));
+	/* More than there is room for is cut, not read. */
+	s->n_survival = s->n_types = SIZE_MAX;
+	make(f);
+	assert_string_equal(at(f->doc, "stacks.0.survival.12.share"), "0");
+	assert_string_equal(at(f->doc, "stacks.0.survival.13"), "null");
+	assert_string_equal(at(f->doc, "stacks.0.types.6"), "null");
 }
 
 static void document__text_is_valid_utf8(void **state)
@@ -300,6 +374,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(document__fields_are_as_promised, setup, teardown),
 		cmocka_unit_test_setup_teardown(document__what_is_not_known_is_null, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(document__what_windows_tell, setup, teardown),
+		cmocka_unit_test_setup_teardown(document__shares_that_cannot_be_are_null, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(document__text_is_valid_utf8, setup, teardown),
 		cmocka_unit_test_setup_teardown(document__limits_are_said, setup, teardown),

@@ -92,6 +92,80 @@ static void procmem__image_is_bounded_by_its_pieces(void **state)
 		assert_err(procmem_read(&m, rows[i].addr, buf, rows[i].n_bytes), rows[i].want);
 }
 
+#define MANY 2500 /* more than two system calls' worth */
+
+/* Every third piece of a row is wild, or hangs over the end of what is mapped. */
+static void check_many(const struct procmem *m, uint64_t base, size_t mapped)
+{
+	static struct procmem_piece pieces[MANY];
+	static uint64_t bufs[MANY];
+	static const uint64_t bad[] = { 0, ~0ull - 3, 1ull << 47, 0xffffffff81000000ull };
+
+	for (size_t i = 0; i < MANY; i++) {
+		uint64_t addr = base + i % (mapped / 8) * 8;
+
+		if (i % 3 == 1)
+			addr = i % 2 ? bad[i % 4] : base + mapped - 4;
+		bufs[i] = 0;
+		pieces[i] = (struct procmem_piece){ addr, &bufs[i], 8, 1 };
+	}
+	assert_ok(procmem_read_many(m, pieces, MANY));
+	for (size_t i = 0; i < MANY; i++) {
+		assert_err(pieces[i].error, i % 3 == 1 ? -EFAULT : 0);
+		if (i % 3 != 1)
+			assert_int_equal(bufs[i], 1000 + i % (mapped / 8));
+	}
+}
+
+static void procmem__bad_pieces_do_not_spoil_the_others(void **state)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	uint64_t *p =
+		mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct procmem_image image = { .base = 0x10000, .n_bytes = page };
+	struct procmem m;
+
+	(void)state;
+	assert_ptr_not_equal(p, MAP_FAILED);
+	assert_int_equal(munmap((uint8_t *)p + page, page), 0);
+	for (size_t i = 0; i < page / 8; i++)
+		p[i] = 1000 + i;
+	procmem_init(&m, getpid());
+	check_many(&m, (uintptr_t)p, page);
+	image.bytes = (const uint8_t *)p;
+	procmem_init_image(&m, &image);
+	check_many(&m, image.base, page);
+	munmap(p, page);
+}
+
+static void procmem__pieces_of_all_lengths(void **state)
+{
+	static const uint8_t bytes[64] = "0123456789abcdef";
+	uint8_t bufs[6][16] = { 0 };
+	struct procmem_piece pieces[] = {
+		{ (uintptr_t)bytes, bufs[0], 0, 1 },	 { 0, bufs[1], 0, 1 },
+		{ (uintptr_t)bytes + 3, bufs[2], 7, 1 }, { 8, bufs[3], SIZE_MAX, 1 },
+		{ 8, bufs[4], 1ull << 40, 1 },		 { (uintptr_t)bytes, bufs[5], 16, 1 },
+	};
+	struct procmem m;
+
+	(void)state;
+	procmem_init(&m, getpid());
+	assert_ok(procmem_read_many(&m, pieces, 0));
+	assert_ok(procmem_read_many(&m, pieces, 6));
+	assert_ok(pieces[0].error);
+	assert_ok(pieces[1].error);
+	assert_ok(pieces[2].error);
+	assert_memory_equal(bufs[2], "3456789", 8);
+	assert_err(pieces[3].error, -EFAULT);
+	assert_err(pieces[4].error, -EFAULT);
+	assert_ok(pieces[5].error);
+	assert_memory_equal(bufs[5], bytes, 16);
+
+	procmem_init(&m, 0x7fffffff);
+	assert_err(procmem_read_many(&m, pieces, 6), -ESRCH);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -99,6 +173,8 @@ int main(void)
 		cmocka_unit_test(procmem__wild_addresses_fail),
 		cmocka_unit_test(procmem__half_mapped_range_fails),
 		cmocka_unit_test(procmem__process_that_is_gone),
+		cmocka_unit_test(procmem__bad_pieces_do_not_spoil_the_others),
+		cmocka_unit_test(procmem__pieces_of_all_lengths),
 		cmocka_unit_test(procmem__image_is_bounded_by_its_pieces),
 	};
 

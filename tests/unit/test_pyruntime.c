@@ -12,6 +12,7 @@
 #define BIAS	  (BASE - TINYELF_VADDR)
 #define RUNTIME	  (BASE + 0x2000)
 #define CODE_TYPE (BASE + 0x8000)
+#define TYPE_TYPE (BASE + 0x8400)
 #define STATICS	  (BASE + 0x9000) /* allocator slots up to 3.11 */
 #define FN(i)	  (BASE + offsetof(struct tinyelf, text) + 256 + 16 * (uint64_t)(i))
 #define KEY	  5
@@ -161,6 +162,7 @@ static void pyruntime__every_release_loads(void **state)
 			assert_int_equal(fx.rt.version_hex, releases[i]);
 			assert_int_equal(fx.rt.runtime, RUNTIME);
 			assert_int_equal(fx.rt.code_type, CODE_TYPE);
+			assert_int_equal(fx.rt.type_type, 0);
 			assert_int_equal(fx.rt.tss_key, KEY);
 			assert_false(fx.rt.is_hooked);
 			assert_int_equal(fx.rt.gc_stats,
@@ -168,6 +170,15 @@ static void pyruntime__every_release_loads(void **state)
 						 fx.l->gc_stats);
 		}
 	assert_string_equal(fx.rt.version, "3.14.10");
+}
+
+static void pyruntime__type_of_types_is_found_where_exported(void **state)
+{
+	(void)state;
+	start(0x030c01f0);
+	tinyelf_add(&tiny, "PyType_Type", TYPE_TYPE - BIAS);
+	assert_ok(load());
+	assert_int_equal(fx.rt.type_type, TYPE_TYPE);
 }
 
 static void pyruntime__unsupported_releases_name_the_supported_ones(void **state)
@@ -347,6 +358,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(pyruntime__every_release_loads),
+		TEST(pyruntime__type_of_types_is_found_where_exported),
 		TEST(pyruntime__unsupported_releases_name_the_supported_ones),
 		TEST(pyruntime__builds_without_pymalloc_or_with_other_layout),
 		TEST(pyruntime__allocator_is_read_from_the_live_slots),

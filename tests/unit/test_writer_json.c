@@ -14,7 +14,7 @@ static void writer_json__prints_the_document_whatever_the_view(void **state)
 	json_object *doc;
 
 	(void)state;
-	sample_init(&sample);
+	sample_windows(&sample);
 	writer_options_init(&options);
 	assert_ok(document_new(&sample.snapshot, &o, &doc));
 	for (int view = 0; view < WRITER_VIEW_MAX; view++) {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Mirrors user/cli/writer_text.c, text_process.c, page.c and sparkline.c: what people get to see.
+/* Mirrors user/cli/writer_text.c, text_process.c, text_stack.c, figure.c, page.c and sparkline.c:
+ * what people get to see.
  * The documents are made by report/document, as in the programs, and then bent.
  */
 #include <locale.h>
 
+#include "cli/figure.h"
 #include "cli/page.h"
 #include "cli/sparkline.h"
 #include "cli/writer.h"
@@ -186,13 +188,242 @@ static void writer_text__status_and_gc(void **state)
 {
 	struct fixture *f = *state;
 
-	expect(write_view(f, WRITER_STATUS), "   4711 uvicorn         3.11.2   exact     100 %");
+	expect(write_view(f, WRITER_STATUS), "   4711 uvicorn         3.11.2   exact        100 %");
+	expect(f->text, "\n        every block is followed\n"
+			"        alive 24.1 MiB in 197,152 blocks, growing +1.19 MiB/s ±0.05\n");
 	expect(f->text, "1,234,567 blocks followed, 2,345,678 hits at 219 sites");
 	expect(write_view(f, WRITER_GC), "  generation 1           10 collections in 250 ms\n");
 	f->sample.process.gc.known = false;
 	expect(write_view(f, WRITER_GC), "  not seen: the collector");
 	f->sample.snapshot.n_processes = 0;
 	expect(write_view(f, WRITER_STATUS), "No such process is watched.");
+}
+
+static void writer_text__status_under_a_budget(void **state)
+{
+	struct fixture *f = *state;
+
+	sample_windows(&f->sample);
+	expect(write_view(f, WRITER_STATUS),
+	       "    PID COMMAND         PYTHON   REGIME        DUTY  ALLOCS   FREES OVERHEAD  "
+	       "BUDGET  "
+	       "RESIDENT\n"
+	       "   4711 uvicorn         3.11.2   windows      2.0 %  99.9 %   100 %   0.70 %     1 "
+	       "%  "
+	       "91.0 MiB\n"
+	       "        watched 2.0 % of the time, in 1,204 windows; overhead 0.70 % of 1 % "
+	       "allowed\n"
+	       "        alive 24.1 MiB ±3.06 MiB in about 200,000 blocks, growing +1.19 MiB/s "
+	       "±0.05\n");
+	expect(f->text,
+	       "  68,900 blocks sampled, 4,064 of them alive, 2,345,678 hits at 219 sites\n");
+	f->options.utf8 = false;
+	expect(write_view(f, WRITER_STATUS), "alive 24.1 MiB +-3.06 MiB in about 200,000 blocks");
+	expect_harmless(f->text, 100);
+}
+
+static void writer_text__every_regime_has_its_words(void **state)
+{
+	static const struct {
+		const char *regime;
+		uint64_t windows;
+		double duty, overhead, budget;
+		const char *want;
+	} rows[] = {
+		{ "exact", 0, 1, 0.932, NAN, "every block is followed; overhead 93.2 %\n" },
+		{ "exact", 0, 1, 0.003, 0.01,
+		  "every block is followed; overhead 0.30 % of 1 % allowed\n" },
+		{ "exact", 7, 1, 0.003, 0.01, "every block is followed, 7 windows; over" },
+		{ "windows", 1, 1, 0, 0.0025,
+		  "watched 100 % of the time, in 1 window; overhead 0 % of 0.25 % " },
+		{ "windows", 0, NAN, NAN, 0.1,
+		  "watched ? of the time; overhead not measured yet, 10 % allowed\n" },
+		{ "windows", 9, 0.5, 0.013, 0.01,
+		  ", in 9 windows; overhead 1.3 %, more than the 1 % allowed\n" },
+		{ "windows", 9, 0.5, 0.01001, 0.01, "; overhead 1.0 % of 1 % allowed\n" },
+		{ "windows", 9, 0.5, INFINITY, -1, "in 9 windows\n" },
+		{ "waiting", 0, 0, NAN, 0.01, "        waits for its turn; overhead not measured" },
+		{ "waiting", 3, 0, 0.01, 0.01, "        waits for its turn, 3 windows so far; " },
+		{ "unsupported", 0, NAN, NAN, NAN, "        not watched\n" },
+		{ "gone", 12, 0, NAN, NAN, "        not watched any more, 12 windows\n" },
+		{ "novel", 0, 0, NAN, NAN, "        novel\n" },
+		{ NULL, UINT64_MAX, -1, 1e308, 1e-308, "        ?; overhead" },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		f->sample.process.regime = rows[i].regime;
+		f->sample.process.windows = rows[i].windows;
+		f->sample.process.duty = rows[i].duty;
+		f->sample.process.overhead = rows[i].overhead;
+		f->sample.process.overhead_budget = rows[i].budget;
+		expect(write_view(f, WRITER_STATUS), rows[i].want);
+		expect_harmless(f->text, 100);
+		expect_harmless(write_view(f, WRITER_REPORT), 100);
+	}
+}
+
+static void writer_text__an_unsupported_process_has_no_figures(void **state)
+{
+	struct fixture *f = *state;
+
+	f->sample.process.regime = "unsupported";
+	f->sample.process.why = "it is a free-threaded build";
+	f->sample.snapshot.n_stacks = 0;
+	expect(write_view(f, WRITER_STATUS), "  unsupported: it is a free-threaded build\n");
+	assert_null(strstr(f->text, "blocks "));
+	assert_null(strstr(f->text, "alive"));
+	expect(write_view(f, WRITER_REPORT), "  unsupported: it is a free-threaded build\n");
+	assert_null(strstr(f->text, "followed and alive"));
+}
+
+static size_t times(const char *text, const char *part)
+{
+	size_t n = 0;
+
+	for (const char *p = text; (p = strstr(p, part)); p++)
+		n++;
+	return n;
+}
+
+static void writer_text__a_report_says_once_that_it_estimates(void **state)
+{
+	struct snapshot_process processes[3];
+	struct fixture *f = *state;
+
+	write_view(f, WRITER_REPORT);
+	assert_null(strstr(f->text, "estimates"));
+	expect(f->text, "  followed and alive: 24.1 MiB in 197,152 blocks, +1.19 MiB/s ±0.05 · "
+			"resident 91.0 MiB\n");
+	sample_windows(&f->sample);
+	expect(write_view(f, WRITER_REPORT),
+	       "pygrowd 0.1.0 · pid 4711 uvicorn (python 3.11.2, windows) · 3 min 20 s · coverage "
+	       "99.9 % alloc\n"
+	       "  100 % free\n"
+	       "  alive: 24.1 MiB ±3.06 MiB in about 200,000 blocks, +1.19 MiB/s ±0.05 · resident "
+	       "91.0 MiB\n"
+	       "  watched 2.0 % of the time, in 1,204 windows, 4,064 samples alive · overhead 0.70 "
+	       "% of 1 % allowed\n");
+	expect(f->text, "\n     live 24.0 MiB ±3.06 MiB in about 200,000 blocks  ▁▁▂▂");
+	assert_int_equal(times(f->text, "are estimates from samples"), 1);
+	for (size_t i = 0; i < ARRAY_SIZE(processes); i++)
+		processes[i] = f->sample.process;
+	f->sample.snapshot.processes = processes;
+	f->sample.snapshot.n_processes = ARRAY_SIZE(processes);
+	write_view(f, WRITER_REPORT);
+	assert_int_equal(times(f->text, "are estimates from samples"), 1);
+	f->sample.snapshot.n_stacks = 0;
+	expect(write_view(f, WRITER_REPORT), "Of the blocks sampled so far none is alive now.");
+	expect(f->text, "  alive: nothing that was sampled · resident ");
+}
+
+static void writer_text__show_has_survival_and_types(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_null(strstr(write_view(f, WRITER_SHOW), "alive after"));
+	assert_null(strstr(f->text, "survivors"));
+	assert_null(strstr(f->text, "rests on"));
+	sample_windows(&f->sample);
+	expect(write_view(f, WRITER_SHOW),
+	       "  holds       live 20.0 MiB ±3.00 MiB in about 160,000 blocks\n"
+	       "  growth      +1.00 MiB/s ±0.03\n"
+	       "  rests on    2,004 sampled blocks\n");
+	expect(f->text,
+	       "  alive after a moment  71.2 %  ████████████████████████████\n"
+	       "                 0.1 s  34.0 %  ██████████████\n"
+	       "                 0.5 s  21.0 %  ████████\n"
+	       "                   2 s   9.0 %  ████\n"
+	       "                   8 s   3.0 %  █\n"
+	       "                  30 s  0.40 %  ▏\n"
+	       "                 2 min  0.40 %  ▏\n"
+	       "  survivors   dict 61 %, str 22 %, (memory of containers) 17 %, Row < 1 %\n");
+	assert_int_equal(times(f->text, "alive after"), 1);
+	f->options.utf8 = false;
+	expect(write_view(f, WRITER_SHOW), "                   8 s   3.0 %  #\n"
+					   "                  30 s  0.40 %  |\n");
+	expect_harmless(f->text, 100);
+}
+
+static void writer_text__hostile_survival_and_types_do_no_harm(void **state)
+{
+	static const char *const names[] = { NULL, "", "\x1b]0;owned\x07", "a\nb", "\xff", "%s%n" };
+	static const double values[] = { NAN, INFINITY, -INFINITY, -1, 1.5, 1e300, 0, 1 };
+	char longest[DOCUMENT_TEXT_BYTES * 2];
+	struct fixture *f = *state;
+	struct snapshot_stack *s = &f->sample.stacks[0];
+
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(values) * ARRAY_SIZE(values); i++) {
+		for (size_t j = 0; j < SNAPSHOT_SURVIVAL_MAX; j++)
+			s->survival[j] = (struct snapshot_survival){
+				values[(i + j) % ARRAY_SIZE(values)],
+				values[(i / ARRAY_SIZE(values) + j) % ARRAY_SIZE(values)],
+			};
+		for (size_t j = 0; j < SNAPSHOT_TYPES_MAX; j++)
+			s->types[j] = (struct snapshot_type){
+				i % 7 ? names[j] : longest,
+				values[(i + j) % ARRAY_SIZE(values)],
+			};
+		s->n_survival = SNAPSHOT_SURVIVAL_MAX;
+		s->n_types = SNAPSHOT_TYPES_MAX;
+		s->live_bytes_error = values[i % ARRAY_SIZE(values)];
+		s->samples = i % 3 ? UINT64_MAX : 1;
+		f->options.utf8 = i & 1;
+		f->options.columns = i & 2 ? 100 : 20;
+		expect_harmless(write_view(f, WRITER_SHOW), f->options.columns);
+	}
+	*s = (struct snapshot_stack){ .blame = -1, .n_types = 2 };
+	s->types[0] = (struct snapshot_type){ NULL, 0.75 };
+	s->types[1] = (struct snapshot_type){ longest, 0.25 };
+	f->options.utf8 = true;
+	f->options.columns = 100;
+	expect(write_view(f, WRITER_SHOW), "  survivors   (no name) 75 %, xxxxxxxx");
+	expect(f->text, "xxxx… 25 %\n");
+}
+
+static void figure__counts_of_estimates_have_two_digits(void **state)
+{
+	static const struct {
+		double bytes, error, blocks;
+		const char *want;
+	} rows[] = {
+		{ 1024, 0, 12345, "1.00 KiB in 12,345 blocks" },
+		{ 1024, 0, 1, "1.00 KiB in 1 block" },
+		{ 1024, 100, 12345, "1.00 KiB ±100 B in about 12,000 blocks" },
+		{ 1024, 100, 99999, "1.00 KiB ±100 B in about 100,000 blocks" },
+		{ 1024, 100, 87, "1.00 KiB ±100 B in about 87 blocks" },
+		{ 1024, 100, 1, "1.00 KiB ±100 B in about 1 block" },
+		{ 0, 100, 0, "0 B ±100 B in 0 blocks" },
+		{ 1024, NAN, 12345, "1.00 KiB ±? in about 12,000 blocks" },
+		{ NAN, NAN, NAN, "? in ? blocks" },
+		{ INFINITY, 1, -5, "? in -5 blocks" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
+
+		figure_live_add(&b, rows[i].bytes, rows[i].error, rows[i].blocks);
+		assert_string_equal(b.buf, rows[i].want);
+	}
+}
+
+static void figure__ages(void **state)
+{
+	static const struct {
+		double sec;
+		const char *want;
+	} rows[] = {
+		{ 0.1, "0.1 s" },  { 8, "8 s" },      { 30, "30 s" },  { 120, "2 min" },
+		{ 90, "1.5 min" }, { 600, "10 min" }, { 3600, "1 h" }, { 1e6, "278 h" },
+	};
+	char buf[UNITS_TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		assert_string_equal(figure_age_format(buf, rows[i].sec), rows[i].want);
 }
 
 /* Whatever the watched process calls its functions and files. */
@@ -253,6 +484,11 @@ static void writer_text__documents_with_holes_do_no_harm(void **state)
 		"{\"processes\":[{}],\"lines\":[{\"blamed_stacks\":1,\"through\":{},"
 		"\"blamed_history\":[null,{},\"x\",1e308,-1e308]}]}",
 		"{\"processes\":[{}],\"stacks\":[{\"frames\":[null],\"blame\":{},\"id\":7}]}",
+		"{\"processes\":[{\"regime\":\"windows\",\"windows\":\"x\",\"samples_alive\":{},"
+		"\"overhead_budget\":[],\"overhead\":-1e308}],\"stacks\":[{\"survival\":[null,7,{},"
+		"{\"age_seconds\":1},{\"age_seconds\":-1,\"share\":2},{\"age_seconds\":1e999,"
+		"\"share\":1}],\"types\":[null,{},{\"name\":7,\"share\":0.5},{\"share\":\"x\"}]}]}",
+		"{\"processes\":[],\"stacks\":[{\"survival\":{},\"types\":7,\"samples\":-3}]}",
 	};
 	struct fixture *f = *state;
 
@@ -339,6 +575,14 @@ int main(void)
 		WITH_SAMPLE(writer_text__poor_coverage_is_a_warning_in_words),
 		WITH_SAMPLE(writer_text__show_marks_the_frame_to_blame),
 		WITH_SAMPLE(writer_text__status_and_gc),
+		WITH_SAMPLE(writer_text__status_under_a_budget),
+		WITH_SAMPLE(writer_text__every_regime_has_its_words),
+		WITH_SAMPLE(writer_text__an_unsupported_process_has_no_figures),
+		WITH_SAMPLE(writer_text__a_report_says_once_that_it_estimates),
+		WITH_SAMPLE(writer_text__show_has_survival_and_types),
+		WITH_SAMPLE(writer_text__hostile_survival_and_types_do_no_harm),
+		cmocka_unit_test(figure__counts_of_estimates_have_two_digits),
+		cmocka_unit_test(figure__ages),
 		WITH_SAMPLE(writer_text__hostile_names_do_no_harm),
 		WITH_SAMPLE(writer_text__documents_with_holes_do_no_harm),
 		WITH_SAMPLE(writer_text__rows_are_limited),

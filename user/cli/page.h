@@ -4,7 +4,7 @@
  * What is printed was in part chosen by the watched process (names, paths, its command line). So no
  * control character and no character that turns text around gets through, a call prints exactly
  * one line (page_wrap: whole words on as many as it takes), and none is wider than the page. On a
- * terminal without UTF-8 our own signs (· ± … ◄ ▁█) have ASCII forms and other characters are "?".
+ * terminal without UTF-8 our own signs (· ± … ◄ ▁█▏) have ASCII forms and other characters are "?".
  */
 #ifndef USER_CLI_PAGE_H
 #define USER_CLI_PAGE_H

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/field.h"
+#include "cli/figure.h"
 #include "cli/text_process.h"
 #include "lib/cleanup.h"
 #include "lib/strbuf.h"
@@ -47,26 +48,83 @@ static void process_add(struct strbuf *b, json_object *process)
 	strbuf_printf(b, "%s)", text_or(field_text(process, "regime"), "?"));
 }
 
-/* "24.2 MiB in 181,204 blocks" */
+static bool is_regime(json_object *process, const char *regime)
+{
+	return strcmp(text_or(field_text(process, "regime"), ""), regime) == 0;
+}
+
+/* Also of a process that was seen through windows before it was gone. */
+static bool has_estimates(json_object *process)
+{
+	return is_regime(process, "windows") || is_regime(process, "waiting") ||
+	       field_count(process, "windows") > 0 || field_number(process, "live_bytes_error") > 0;
+}
+
+bool text_process_has_estimates(json_object *doc)
+{
+	for (size_t i = 0; i < field_list_cnt(doc, "processes"); i++)
+		if (has_estimates(field_list_get(doc, "processes", i)))
+			return true;
+	return false;
+}
+
+/* How it is looked at: "watched 2.0 % of the time, in 1,204 windows". */
+static void regime_add(struct strbuf *b, json_object *process)
+{
+	static const struct {
+		const char *regime, *words;
+	} rows[] = {
+		{ "exact", "every block is followed" }, { "windows", "watched" },
+		{ "waiting", "waits for its turn" },	{ "unsupported", "not watched" },
+		{ "gone", "not watched any more" },
+	};
+	const char *words = text_or(field_text(process, "regime"), "?");
+	int64_t windows = field_count(process, "windows");
+	char text[UNITS_TEXT_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (is_regime(process, rows[i].regime))
+			words = rows[i].words;
+	strbuf_puts(b, words);
+	if (is_regime(process, "windows"))
+		strbuf_printf(b, " %s of the time",
+			      units_share_format(text, field_number(process, "duty")));
+	if (windows > 0)
+		strbuf_printf(b, ", %s%s window%s%s", is_regime(process, "windows") ? "in " : "",
+			      units_count_format(text, (double)windows), windows == 1 ? "" : "s",
+			      is_regime(process, "waiting") ? " so far" : "");
+}
+
+static void overhead_add(struct strbuf *b, const char *before, json_object *process)
+{
+	_cleanup_(strbuf_done) struct strbuf words = STRBUF_INIT;
+
+	figure_overhead_add(&words, field_number(process, "overhead"),
+			    field_number(process, "overhead_budget"));
+	if (words.len)
+		strbuf_printf(b, "%s%s", before, words.buf);
+}
+
 static void holding_add(struct strbuf *b, json_object *process)
 {
-	char bytes[UNITS_TEXT_MAX], blocks[UNITS_TEXT_MAX];
-	double error = field_number(process, "live_bytes_error");
-
-	strbuf_puts(b, units_bytes_format(bytes, field_number(process, "live_bytes")));
-	if (error > 0)
-		strbuf_printf(b, " ±%s", units_bytes_format(bytes, error));
-	strbuf_printf(b, " in %s blocks",
-		      units_count_format(blocks, (double)field_count(process, "live_blocks")));
+	/* No sample that lives is not "0 bytes, exactly". */
+	if (has_estimates(process) && field_count(process, "live_blocks") == 0) {
+		strbuf_puts(b, "nothing that was sampled");
+		return;
+	}
+	figure_live_add(b, field_number(process, "live_bytes"),
+			field_number(process, "live_bytes_error"),
+			field_number(process, "live_blocks"));
 }
 
 static void totals_line(struct page *p, json_object *process)
 {
 	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
 	double growth = field_number(process, "growth_bytes_per_second");
+	bool is_exact = !has_estimates(process);
 	char text[UNITS_TEXT_MAX];
 
-	strbuf_puts(&b, "  followed and alive: ");
+	strbuf_puts(&b, is_exact ? "  followed and alive: " : "  alive: ");
 	holding_add(&b, process);
 	if (!isnan(growth))
 		strbuf_printf(&b, ", %s",
@@ -75,10 +133,26 @@ static void totals_line(struct page *p, json_object *process)
 	if (field_count(process, "rss_bytes") >= 0)
 		strbuf_printf(&b, " · resident %s",
 			      units_bytes_format(text, field_number(process, "rss_bytes")));
-	if (!isnan(field_number(process, "overhead")))
-		strbuf_printf(&b, " · overhead %s",
-			      units_share_format(text, field_number(process, "overhead")));
+	if (is_exact)
+		overhead_add(&b, " · ", process);
 	page_wrap(p, 2, "%s", b.buf);
+}
+
+/* What estimates rest on, and what that costs. */
+static void sampled_line(struct page *p, json_object *process)
+{
+	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
+	int64_t alive = field_count(process, "samples_alive");
+	char text[UNITS_TEXT_MAX];
+
+	if (!has_estimates(process))
+		return;
+	regime_add(&b, process);
+	if (alive >= 0)
+		strbuf_printf(&b, ", %s sample%s alive", units_count_format(text, (double)alive),
+			      alive == 1 ? "" : "s");
+	overhead_add(&b, " · ", process);
+	page_wrap(p, 2, "  %s", b.buf);
 }
 
 static void coverage_note(struct page *p, const char *what, double coverage, const char *so)
@@ -205,9 +279,16 @@ void text_process_head(struct page *p, json_object *doc)
 			head_of_one(p, doc, process);
 		else
 			head_of_process(p, process);
-		totals_line(p, process);
+		if (!is_regime(process, "unsupported")) {
+			totals_line(p, process);
+			sampled_line(p, process);
+		}
 		text_process_notes(p, doc, process);
 	}
+	if (text_process_has_estimates(doc))
+		page_wrap(p, 2, "%s",
+			  "  Figures with ± are estimates from samples: in 95 of 100 cases the "
+			  "true one is within the ±.");
 }
 
 /* ── status and gc ────────────────────────────────────────────────────────────────────────── */
@@ -226,11 +307,9 @@ static void title(struct page *p, json_object *doc)
 static void status_row(struct page *p, json_object *process)
 {
 	char duty[UNITS_TEXT_MAX], coverage[UNITS_TEXT_MAX], frees[UNITS_TEXT_MAX];
-	char overhead[UNITS_TEXT_MAX], live[UNITS_TEXT_MAX], growth[UNITS_TEXT_MAX];
-	char resident[UNITS_TEXT_MAX];
-	double rate = field_number(process, "growth_bytes_per_second");
+	char overhead[UNITS_TEXT_MAX], budget[UNITS_TEXT_MAX], resident[UNITS_TEXT_MAX];
 
-	page_line(p, "%7" PRId64 " %-15s %-8s %-8s %6s %7s %7s %8s %9s  %s",
+	page_line(p, "%7" PRId64 " %-15s %-8s %-11s %6s %7s %7s %8s %7s %9s",
 		  field_count(process, "pid"), text_or(field_text(process, "comm"), "?"),
 		  text_or(field_text(process, "python"), "?"),
 		  text_or(field_text(process, "regime"), "?"),
@@ -238,28 +317,58 @@ static void status_row(struct page *p, json_object *process)
 		  units_share_format(coverage, field_number(process, "coverage")),
 		  units_share_format(frees, field_number(process, "coverage_frees")),
 		  units_share_format(overhead, field_number(process, "overhead")),
-		  units_bytes_format(resident, field_number(process, "rss_bytes")),
-		  units_bytes_format(live, field_number(process, "live_bytes")));
-	page_line(p, "        growing %s",
+		  figure_limit_format(budget, field_number(process, "overhead_budget")),
+		  units_bytes_format(resident, field_number(process, "rss_bytes")));
+}
+
+/* The row in words, and what it has no room for. */
+static void status_figures(struct page *p, json_object *process)
+{
+	_cleanup_(strbuf_done) struct strbuf how = STRBUF_INIT, what = STRBUF_INIT;
+	double rate = field_number(process, "growth_bytes_per_second");
+	char text[UNITS_TEXT_MAX];
+
+	regime_add(&how, process);
+	overhead_add(&how, "; ", process);
+	page_wrap(p, 2, "        %s", how.buf);
+	if (is_regime(process, "unsupported"))
+		return;
+	holding_add(&what, process);
+	page_wrap(p, 2, "        alive %s, growing %s", what.buf,
 		  isnan(rate) ? "at a rate not known yet"
-			      : units_rate_format(growth, rate,
-						  field_number(process, "growth_error"), "±"));
+			      : units_rate_format(text, rate, field_number(process, "growth_error"),
+						  "±"));
+}
+
+/* "1,234,567 blocks sampled, 4,064 of them alive; 2,345,678 hits at 219 sites" */
+static void status_samples(struct page *p, json_object *process)
+{
+	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
+	bool is_sampled = has_estimates(process);
+	char text[UNITS_TEXT_MAX];
+
+	if (is_regime(process, "unsupported"))
+		return;
+	strbuf_printf(&b, "%s blocks %s",
+		      units_count_format(text, field_number(process, "samples")),
+		      is_sampled ? "sampled" : "followed");
+	if (is_sampled)
+		strbuf_printf(&b, ", %s of them alive",
+			      units_count_format(text, field_number(process, "samples_alive")));
+	page_line(p, "        %s, %s hits at %" PRId64 " sites", b.buf,
+		  units_count_format(text, field_number(process, "hits")),
+		  field_count(field_object(process, "sites"), "found"));
 }
 
 static void status_details(struct page *p, json_object *process)
 {
-	json_object *sites = field_object(process, "sites");
-	char samples[UNITS_TEXT_MAX], hits[UNITS_TEXT_MAX];
 	const char *unit = field_text(process, "unit"), *why = field_text(process, "coverage_why");
 
 	if (field_text(process, "cmdline"))
 		page_line(p, "        %s", field_text(process, "cmdline"));
 	if (unit)
 		page_line(p, "        unit %s", unit);
-	page_line(p, "        %s blocks followed, %s hits at %" PRId64 " sites",
-		  units_count_format(samples, field_number(process, "samples")),
-		  units_count_format(hits, field_number(process, "hits")),
-		  field_count(sites, "found"));
+	status_samples(p, process);
 	if (why)
 		page_wrap(p, 2, "        coverage: %s", why);
 }
@@ -273,12 +382,13 @@ void text_process_status(struct page *p, json_object *doc)
 		page_line(p, "No such process is watched.");
 		return;
 	}
-	page_line(p, "%7s %-15s %-8s %-8s %6s %7s %7s %8s %9s  %s", "PID", "COMMAND", "PYTHON",
-		  "REGIME", "DUTY", "ALLOCS", "FREES", "OVERHEAD", "RESIDENT", "FOLLOWED");
+	page_line(p, "%7s %-15s %-8s %-11s %6s %7s %7s %8s %7s %9s", "PID", "COMMAND", "PYTHON",
+		  "REGIME", "DUTY", "ALLOCS", "FREES", "OVERHEAD", "BUDGET", "RESIDENT");
 	for (size_t i = 0; i < n; i++) {
 		json_object *process = field_list_get(doc, "processes", i);
 
 		status_row(p, process);
+		status_figures(p, process);
 		status_details(p, process);
 		text_process_notes(p, doc, process);
 	}

@@ -8,6 +8,8 @@
 
 /* The top of a report: version, how long, and each process if they are few. */
 void text_process_head(struct page *p, json_object *doc);
+/* Does it have figures that rest on samples, and not on every block? */
+bool text_process_has_estimates(json_object *doc);
 /* What must be said besides the figures: warnings, losses, the collector. Indented by two. */
 void text_process_notes(struct page *p, json_object *doc, json_object *process);
 /* The views `status` and `gc`. */

@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "cli/field.h"
+#include "cli/figure.h"
 #include "cli/page.h"
 #include "cli/sparkline.h"
 #include "cli/text_process.h"
+#include "cli/text_stack.h"
 #include "cli/writer.h"
 #include "lib/cleanup.h"
 #include "lib/strbuf.h"
@@ -56,29 +58,12 @@ static const char *place_format(char buf[PLACE_BYTES_MAX], json_object *frame)
 	return buf;
 }
 
-static const char *rate_format(char buf[UNITS_TEXT_MAX], double rate, double error)
-{
-	return isnan(rate) ? "rate not known yet" : units_rate_format(buf, rate, error, "±");
-}
-
 static char *history_format(char buf[SPARKLINE_TEXT_MAX], json_object *o, const char *key)
 {
 	double values[HISTORY_MAX];
 	size_t n = field_numbers(o, key, values, HISTORY_MAX);
 
 	return sparkline_format(buf, values, n);
-}
-
-/* "live 24.2 MiB ±0.1 MiB in 181,204 blocks" */
-static void live_add(struct strbuf *b, double bytes, double error, double blocks)
-{
-	char text[UNITS_TEXT_MAX];
-
-	strbuf_printf(b, "live %s", units_bytes_format(text, bytes));
-	if (error > 0)
-		strbuf_printf(b, " ±%s", units_bytes_format(text, error));
-	strbuf_printf(b, " in %s block%s", units_count_format(text, blocks),
-		      blocks == 1 ? "" : "s");
 }
 
 /* ── what is growing: the same three lines for a line, a function and a stack ─────────────── */
@@ -177,12 +162,13 @@ static void row_lines(struct page *p, const struct list *l, json_object *row, si
 	char text[UNITS_TEXT_MAX], where[PLACE_BYTES_MAX], spark[SPARKLINE_TEXT_MAX];
 	const char *file = field_text(place, "file");
 
-	page_line(
-		p, "%3zu. %s  %s", number,
-		rate_format(text, field_number(row, l->growth), field_number(row, l->growth_error)),
-		place_format(where, place));
-	live_add(&b, field_number(row, l->live), field_number(row, l->error),
-		 field_number(row, l->blocks));
+	page_line(p, "%3zu. %s  %s", number,
+		  figure_rate_format(text, field_number(row, l->growth),
+				     field_number(row, l->growth_error)),
+		  place_format(where, place));
+	strbuf_puts(&b, "live ");
+	figure_live_add(&b, field_number(row, l->live), field_number(row, l->error),
+			field_number(row, l->blocks));
 	strbuf_printf(&b, "  %s", history_format(spark, row, l->history));
 	if (with_pid)
 		strbuf_printf(&b, "  pid %" PRId64, field_count(row, "pid"));
@@ -203,7 +189,9 @@ static const char *nothing_of(json_object *doc)
 	for (size_t i = 0; i < field_list_cnt(doc, "processes"); i++)
 		if (field_number(field_list_get(doc, "processes", i), "live_blocks") > 0)
 			return "Nothing that is alive now was first seen in that time.";
-	return "Nothing that was allocated since pygrowd looks is alive now.";
+	return text_process_has_estimates(doc)
+		       ? "Of the blocks sampled so far none is alive now."
+		       : "Nothing that was allocated since pygrowd looks is alive now.";
 }
 
 static void list_heading(struct page *p, const struct list *l, json_object *doc, size_t n_shown)
@@ -278,83 +266,7 @@ static void report_write(struct page *p, json_object *doc, const struct writer_o
 		top_stack_lines(p, l, doc);
 }
 
-/* ── one stack in full ────────────────────────────────────────────────────────────────────── */
-
-static bool is_same_frame(json_object *a, json_object *b)
-{
-	const char *file_a = field_text(a, "file"), *file_b = field_text(b, "file");
-	const char *name_a = field_text(a, "function"), *name_b = field_text(b, "function");
-
-	return file_a && file_b && name_a && name_b && strcmp(file_a, file_b) == 0 &&
-	       strcmp(name_a, name_b) == 0 && field_count(a, "line") == field_count(b, "line");
-}
-
-static void frame_lines(struct page *p, json_object *stack)
-{
-	json_object *blame = field_object(stack, "blame");
-	size_t n = field_list_cnt(stack, "frames");
-	bool is_marked = false;
-
-	page_line(p, "%s",
-		  n ? "Frames, innermost first; > is the one to blame:"
-		    : "No Python code was running when these blocks were taken.");
-	for (size_t i = 0; i < n; i++) {
-		json_object *frame = field_list_get(stack, "frames", i);
-		const char *file = field_text(frame, "file"), *name = field_text(frame, "function");
-		bool mark = !is_marked && blame && is_same_frame(frame, blame);
-		int64_t line = field_count(frame, "line");
-		char colon_line[24] = "";
-
-		is_marked = is_marked || mark;
-		if (line > 0)
-			snprintf(colon_line, sizeof(colon_line), ":%" PRId64, line);
-		page_wrap(p, 8, "%c %3zu  %s  %s%s", mark ? '>' : ' ', i, name ? name : "?",
-			  file ? file : "?", colon_line);
-	}
-	if (field_bool(stack, "truncated"))
-		page_line(p, "       … frames further out are missing");
-}
-
-static void series_line(struct page *p, json_object *stack)
-{
-	double values[HISTORY_MAX];
-	size_t n = field_numbers(stack, "history", values, HISTORY_MAX);
-	char spark[SPARKLINE_TEXT_MAX], from[UNITS_TEXT_MAX], to[UNITS_TEXT_MAX];
-
-	if (n)
-		page_line(p, "  series      %s %s %s over the last %zu intervals",
-			  units_bytes_format(from, values[0]), sparkline_format(spark, values, n),
-			  units_bytes_format(to, values[n - 1]), n);
-}
-
-static void stack_lines(struct page *p, json_object *stack)
-{
-	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
-	double tau = field_number(stack, "tau"), p_value = field_number(stack, "p_value");
-	double by_gc = field_number(field_object(stack, "gc"), "freed_by_collector_bytes");
-	char text[UNITS_TEXT_MAX];
-
-	page_line(p, "Stack %s of pid %" PRId64,
-		  field_text(stack, "id") ? field_text(stack, "id") : "?",
-		  field_count(stack, "pid"));
-	live_add(&b, field_number(stack, "live_bytes"), field_number(stack, "live_bytes_error"),
-		 field_number(stack, "live_blocks"));
-	page_line(p, "  holds       %s", b.buf);
-	page_line(p, "  growth      %s",
-		  rate_format(text, field_number(stack, "growth_bytes_per_second"),
-			      field_number(stack, "growth_error")));
-	if (!isnan(tau))
-		page_line(p, "  trend       tau %.2f (-1 always falling, 1 always rising), p %.2g",
-			  tau, p_value);
-	series_line(p, stack);
-	page_line(p, "  first seen  %s, %s ago",
-		  field_text(stack, "since") ? field_text(stack, "since") : "?",
-		  units_duration_format(text, field_number(stack, "age_seconds")));
-	if (!isnan(by_gc))
-		page_line(p, "  collector   freed %s of it so far",
-			  units_bytes_format(text, by_gc));
-	frame_lines(p, stack);
-}
+/* ── the writer ───────────────────────────────────────────────────────────────────────────── */
 
 static void show_write(struct page *p, json_object *doc, const struct writer_options *o)
 {
@@ -362,11 +274,9 @@ static void show_write(struct page *p, json_object *doc, const struct writer_opt
 	for (size_t i = 0; i < field_list_cnt(doc, "stacks"); i++) {
 		if (i)
 			page_line(p, "%s", "");
-		stack_lines(p, field_list_get(doc, "stacks", i));
+		text_stack_show(p, field_list_get(doc, "stacks", i));
 	}
 }
-
-/* ── the writer ───────────────────────────────────────────────────────────────────────────── */
 
 static void status_write(struct page *p, json_object *doc, const struct writer_options *o)
 {

@@ -31,16 +31,57 @@ static pid_t pid_of_slot(const struct pipeline *p, uint32_t slot)
 	return -1;
 }
 
+/* Its blocks, from birth on: those that died in their window were never looked at. */
+static void gather_survival(const struct stack *from, struct snapshot_stack *ret)
+{
+	struct survival survival = from->survival;
+
+	_Static_assert(SURVIVAL_AGES <= SNAPSHOT_SURVIVAL_MAX, "all ages have a place");
+	if (!from->n_caught || from->n_births < from->n_caught)
+		return;
+	survival.looked[0] = from->n_births;
+	survival.died[0] = from->n_births - from->n_caught;
+	for (unsigned i = 0; i < SURVIVAL_AGES; i++) {
+		double share = survival_share(&survival, i);
+
+		if (!isnan(share))
+			ret->survival[ret->n_survival++] =
+				(struct snapshot_survival){ survival_age_sec[i], share };
+	}
+}
+
+static int by_share(const void *a, const void *b)
+{
+	const struct snapshot_type *x = a, *y = b;
+
+	return x->share < y->share ? 1 : x->share > y->share ? -1 : 0;
+}
+
+static void gather_types(const struct stack *from, struct snapshot_stack *ret)
+{
+	struct snapshot_type all[STACKTAB_TYPES_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < STACKTAB_TYPES_MAX && from->types[i].name; i++)
+		all[n++] = (struct snapshot_type){ from->types[i].name,
+						   from->types[i].bytes / from->typed_bytes };
+	qsort(all, n, sizeof(*all), by_share);
+	ret->n_types = n < SNAPSHOT_TYPES_MAX ? n : SNAPSHOT_TYPES_MAX;
+	memcpy(ret->types, all, ret->n_types * sizeof(*all));
+}
+
 static void gather_stack(const struct pipeline *p, const struct stack *from, double now_sec,
 			 struct snapshot_stack *ret)
 {
-	struct series_rate rate = series_rate(&from->series, SERIES_RATE_POINTS);
+	const struct series *series = stacktab_series(p->stacks, from);
+	struct series_rate rate = series_rate(series, SERIES_RATE_POINTS);
 
 	*ret = (struct snapshot_stack){
 		.id = from->id,
 		.pid = pid_of_slot(p, from->slot),
-		.live_bytes = (double)from->live_bytes,
-		.live_blocks = from->live_blocks,
+		.live_bytes = (double)from->live_bytes + from->sampled_bytes,
+		.live_bytes_error = from->sampled_error,
+		.live_blocks = from->live_blocks + llround(from->sampled_blocks),
 		.growth_bytes_per_second = rate.bytes_per_sec,
 		.growth_error = rate.error,
 		.since = from->since_sec,
@@ -51,7 +92,22 @@ static void gather_stack(const struct pipeline *p, const struct stack *from, dou
 		.n_frames = from->n_frames,
 		.blame = from->blame,
 	};
-	ret->n_history = series_history(&from->series, SNAPSHOT_HISTORY_MAX, ret->history);
+	ret->n_history = series_history(series, SNAPSHOT_HISTORY_MAX, ret->history);
+	ret->samples = from->samples;
+	ret->n_samples = from->n_samples;
+	ret->n_windows = from->n_windows;
+	ret->weight_error = from->weight_error;
+	gather_survival(from, ret);
+	gather_types(from, ret);
+}
+
+static void gather_times(const struct pipeline *p, struct snapshot *s)
+{
+	struct series_point points[SNAPSHOT_HISTORY_MAX];
+
+	s->n_history = series_copy(stacktab_absent(p->stacks), SNAPSHOT_HISTORY_MAX, points);
+	for (size_t i = 0; i < s->n_history; i++)
+		s->history_sec[i] = points[i].time_sec;
 }
 
 static int gather_stacks(const struct pipeline *p, struct snapshot *s)
@@ -68,6 +124,7 @@ static int gather_stacks(const struct pipeline *p, struct snapshot *s)
 	for (size_t i = 0; i < n; i++)
 		gather_stack(p, list[i], s->at, &s->stacks[i]);
 	s->n_stacks = n;
+	gather_times(p, s);
 	qsort(s->stacks, n, sizeof(*s->stacks), by_growth);
 	return 0;
 }
@@ -87,6 +144,21 @@ static void gather_gc(const struct pipeline *p, const struct watch *w, struct sn
 	}
 }
 
+static void gather_windows(const struct pipeline *p, const struct watch *w,
+			   struct snapshot_process *ret)
+{
+	struct windows_status status;
+
+	windows_status(p->windows, w, &status);
+	ret->regime = status.regime;
+	ret->duty = status.duty;
+	ret->overhead = status.overhead;
+	ret->overhead_budget = status.budget;
+	ret->windows = status.windows;
+	ret->samples += status.samples;
+	ret->samples_alive = status.samples_alive;
+}
+
 static void gather_process(const struct pipeline *p, const struct watch *w,
 			   struct snapshot_process *ret)
 {
@@ -100,13 +172,14 @@ static void gather_process(const struct pipeline *p, const struct watch *w,
 		.unit = w->unit,
 		.python = w->runtime.version,
 		.build_id = w->build_id,
-		.regime = watch_regime_name(w->regime),
+		.regime = w->regime == WATCH_GONE ? "gone" : "exact",
 		.why = w->why[0] ? w->why : NULL,
-		.duty = w->regime == WATCH_EXACT ? 1 : 0,
+		.duty = w->regime == WATCH_GONE ? 0 : 1,
 		.coverage = w->coverage_allocs,
 		.coverage_frees = w->coverage_frees,
 		.coverage_why = w->coverage_why[0] ? w->coverage_why : NULL,
 		.overhead = w->overhead,
+		.overhead_budget = NAN,
 		.rss_bytes = -1,
 		.uss_bytes = -1,
 		.pymalloc_bytes = -1,
@@ -123,6 +196,8 @@ static void gather_process(const struct pipeline *p, const struct watch *w,
 		ret->samples = hits.followed;
 		ret->hits = hits.alloc + hits.free;
 	}
+	if (p->windows)
+		gather_windows(p, w, ret);
 	probes_counters(p->probes, w->slot, ret->lost);
 	for (int c = 0; c < PGD_COUNTER_MAX; c++)
 		ret->lost[c] += w->lost_here[c];

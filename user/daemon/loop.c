@@ -73,6 +73,30 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
+/* Windows: something is over, or it is time to look whose turn it is. */
+static int on_beat(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct loop *l = userdata;
+	uint64_t now = 0;
+
+	(void)usec;
+	pipeline_beat(l->pipeline);
+	sd_event_now(l->event, CLOCK_MONOTONIC, &now);
+	sd_event_source_set_time(source, now + windows_wait_ns(l->pipeline->windows) / 1000 + 1);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int on_window(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct loop *l = userdata;
+
+	(void)source;
+	(void)fd;
+	(void)revents;
+	pipeline_beat(l->pipeline);
+	return 0;
+}
+
 static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	(void)source;
@@ -125,6 +149,19 @@ int loop_signals(void)
 	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
 }
 
+static int add_windows(struct loop *l, uint64_t now)
+{
+	struct windows *w = l->pipeline->windows;
+	int r;
+
+	r = sd_event_add_io(l->event, NULL, windows_fd(w), EPOLLIN, on_window, l);
+	if (r >= 0)
+		r = sd_event_add_io(l->event, NULL, windows_births_fd(w), EPOLLIN, on_window, l);
+	if (r >= 0)
+		r = sd_event_add_time(l->event, NULL, CLOCK_MONOTONIC, now, 1, on_beat, l);
+	return r;
+}
+
 static int add_sources(struct loop *l)
 {
 	uint64_t now = 0;
@@ -141,6 +178,8 @@ static int add_sources(struct loop *l)
 	if (r >= 0)
 		r = sd_event_add_time(l->event, NULL, CLOCK_MONOTONIC, l->next_tick_usec, 1,
 				      on_tick, l);
+	if (r >= 0 && l->pipeline->windows)
+		r = add_windows(l, now);
 	if (r >= 0 && l->options->for_sec > 0)
 		r = sd_event_add_time(l->event, NULL, CLOCK_MONOTONIC,
 				      now + (uint64_t)(l->options->for_sec * USEC_PER_SEC), 1,

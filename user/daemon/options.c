@@ -9,11 +9,16 @@
 #include "daemon/options.h"
 #include "lib/log.h"
 #include "lib/units.h"
+#include "pgd_proto.h"
 
 #define EXIT_USAGE	      2
 /* Shorter intervals measure us, longer ones are no "rate" any more. */
 #define INTERVAL_SEC_MIN      0.1
 #define INTERVAL_SEC_MAX      3600.0
+/* Less than that sees nothing, more is no budget. */
+#define OVERHEAD_MIN	      0.0001
+#define OVERHEAD_MAX	      0.5
+#define HOST_OVERHEAD_MAX     1.0
 /* A look of some seconds wants points enough for a rate. */
 #define LOOK_POINTS	      20
 #define LOOK_INTERVAL_SEC_MAX 1.0
@@ -23,6 +28,8 @@ const char *argp_program_version = "pygrowd " PYGROWD_VERSION;
 enum {
 	OPT_INTERVAL = 256,
 	OPT_EXACT,
+	OPT_OVERHEAD,
+	OPT_HOST_OVERHEAD,
 	OPT_FOR,
 	OPT_JSON,
 	OPT_SOCKET,
@@ -32,15 +39,19 @@ enum {
 
 static const struct argp_option table[] = {
 	{ "pid", 'p', "PID", 0, "watch this process; can be given more than once", 0 },
+	{ "overhead", OPT_OVERHEAD, "SHARE", 0,
+	  "what watching may cost a process, of the CPU time it uses (1%)", 0 },
+	{ "host-overhead", OPT_HOST_OVERHEAD, "SHARE", 0,
+	  "what watching may cost all processes together, of one core (10%)", 0 },
 	{ "exact", OPT_EXACT, NULL, 0,
-	  "follow every allocation: exact figures, but an allocation-heavy process runs many times "
-	  "slower meanwhile",
+	  "no budget, follow every allocation: exact figures, but an allocation-heavy process runs "
+	  "many times slower meanwhile",
 	  0 },
 	{ "for", OPT_FOR, "DURATION", 0,
 	  "run that long in the foreground (20s, 5m), print the report on stdout and exit", 0 },
 	{ "json", OPT_JSON, NULL, 0, "with --for: print the report as JSON", 0 },
 	{ "interval", OPT_INTERVAL, "DURATION", 0, "time between two points of a series (10s)", 0 },
-	{ "socket", OPT_SOCKET, "PATH", 0, "where pygrowctl asks (" OPTIONS_SOCKET ")", 0 },
+	{ "socket", OPT_SOCKET, "PATH", 0, "where pygrowctl asks (" PGD_SOCKET_PATH ")", 0 },
 	{ "state", OPT_STATE, "DIR", 0, "where sites found are kept (" OPTIONS_STATE ")", 0 },
 	{ "check", OPT_CHECK, NULL, 0,
 	  "test kernel, capabilities and the processes given, say what is missing, and exit", 0 },
@@ -61,6 +72,17 @@ static double parse_duration(struct argp_state *state, const char *name, const c
 	return sec;
 }
 
+static double parse_share(struct argp_state *state, const char *name, const char *text, double max)
+{
+	double share;
+
+	if (units_share_parse(text, &share) < 0 || share < OVERHEAD_MIN || share > max)
+		argp_failure(state, EXIT_USAGE, 0,
+			     "--%s %s: not a share between %g%% and %g%% (examples: 1%%, 0.5%%)",
+			     name, text, OVERHEAD_MIN * 100, max * 100);
+	return share;
+}
+
 static void parse_pid(struct argp_state *state, struct options *o, const char *text)
 {
 	char *end;
@@ -79,17 +101,27 @@ static void parse_pid(struct argp_state *state, struct options *o, const char *t
 	o->pids[o->n_pids++] = (pid_t)pid;
 }
 
+/* 0: not given. */
+static void check_budget(struct argp_state *state, struct options *o)
+{
+	if (o->exact && (o->overhead > 0 || o->host_overhead > 0))
+		argp_failure(state, EXIT_USAGE, 0,
+			     "--exact has no budget: leave it out to stay under --%soverhead",
+			     o->overhead > 0 ? "" : "host-");
+	if (o->overhead <= 0)
+		o->overhead = OPTIONS_OVERHEAD;
+	if (o->host_overhead <= 0)
+		o->host_overhead = OPTIONS_HOST_OVERHEAD;
+}
+
 /* What only shows when all options are known. */
 static void check_all(struct argp_state *state, struct options *o)
 {
+	check_budget(state, o);
 	if (o->check)
 		return;
 	if (!o->n_pids)
 		argp_failure(state, EXIT_USAGE, 0, "no process given: name one with -p PID");
-	if (!o->exact)
-		argp_failure(state, EXIT_USAGE, 0,
-			     "windows under an overhead budget are not in this version yet: add "
-			     "--exact (follows every allocation and slows the process)");
 	if (o->json && o->for_sec <= 0)
 		argp_failure(state, EXIT_USAGE, 0,
 			     "--json goes with --for; ask a running pygrowd by `pygrowctl "
@@ -118,6 +150,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_EXACT:
 		o->exact = true;
+		return 0;
+	case OPT_OVERHEAD:
+		o->overhead = parse_share(state, "overhead", arg, OVERHEAD_MAX);
+		return 0;
+	case OPT_HOST_OVERHEAD:
+		o->host_overhead = parse_share(state, "host-overhead", arg, HOST_OVERHEAD_MAX);
 		return 0;
 	case OPT_JSON:
 		o->json = true;
@@ -156,10 +194,10 @@ void options_parse(struct options *o, int argc, char **argv)
 		.parser = parse,
 		.doc = "Watch running CPython processes and name the Python stacks that make "
 		       "memory "
-		       "grow.\vExample: pygrowd -p 4711 --exact --for 20s",
+		       "grow.\vExample: pygrowd -p 4711 --for 60s",
 	};
 
 	argp_err_exit_status = EXIT_USAGE;
-	*o = (struct options){ .socket = OPTIONS_SOCKET, .state = OPTIONS_STATE };
+	*o = (struct options){ .socket = PGD_SOCKET_PATH, .state = OPTIONS_STATE };
 	argp_parse(&argp, argc, argv, 0, NULL, o);
 }

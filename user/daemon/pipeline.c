@@ -4,6 +4,7 @@
  *   target/  discover ─► elf ─► sites ─► pyruntime ─► window        pipeline_add
  *   bpf/     on_alloc, on_free ─► sample ─► pywalk ─► account       (the kernel)
  *   sample/  drain ─► symbolize ─► stacktab                         pipeline_events, pipeline_tick
+ *   windows  budget ─► shutter ─► pace ─► samples ─► estimate        pipeline_beat (not --exact)
  *   growth/  series                                                 stacktab_end
  *   report/  document ◄─ struct snapshot ◄─ gather                  (loop, on request)
  */
@@ -83,23 +84,27 @@ static int on_total(void *userdata, const struct pgd_stack_key *key,
 		    const struct pgd_stack_total *total, int may_evict)
 {
 	struct pipeline *p = userdata;
+	bool goes = !total->live_blocks && (may_evict || stacktab_is_idle(p->stacks, key));
 
 	/* A row without a name yet is told of again with its next block, or was counted above. */
-	return stacktab_account(p->stacks, key, total, may_evict) == 0 && may_evict;
+	return stacktab_account(p->stacks, key, total, goes) == 0 && goes;
 }
 
 /* What our programs take a hit: measured in one interval of RUNS_EVERY, believed in all. */
 static void measure_runs(struct pipeline *p)
 {
 	bool was_on = p->n_ticks % RUNS_EVERY == 0, on = ++p->n_ticks % RUNS_EVERY == 0;
-	uint64_t run_ns = 0, hits = 0;
+	struct probes_runs sum = { 0 }, runs;
 
-	for (size_t i = 0; i < p->n_watches; i++)
-		hits += watch_hits(p->probes, p->watches[i]);
-	if (probes_run_ns(p->probes, &run_ns) == 0 && was_on && hits > p->run_hits)
-		p->ns_per_hit = (double)(run_ns - p->run_ns) / (double)(hits - p->run_hits);
-	p->run_ns = run_ns;
-	p->run_hits = hits;
+	for (int i = 0; i < WINDOW_PROG_MAX; i++) {
+		if (probes_runs(p->probes, i, &runs) < 0)
+			return;
+		sum.ns += runs.ns;
+		sum.n += runs.n;
+	}
+	if (was_on && sum.n > p->runs.n)
+		p->ns_per_hit = (double)(sum.ns - p->runs.ns) / (double)(sum.n - p->runs.n);
+	p->runs = sum;
 	probes_measure_runs(p->probes, on);
 }
 
@@ -110,14 +115,29 @@ void pipeline_tick(struct pipeline *p)
 	if (drain_totals(p->drain) < 0)
 		for (size_t i = 0; i < p->n_watches; i++)
 			p->watches[i]->lost_here[PGD_COUNTER_DRAIN_ERROR]++;
-	stacktab_end(p->stacks, clock_monotonic_sec(), true);
+	if (p->windows)
+		windows_estimate(p->windows);
+	stacktab_end(p->stacks, clock_monotonic_sec());
 	p->ticked_sec = clock_realtime_sec();
 
-	measure_runs(p);
+	if (!p->windows)
+		measure_runs(p);
 	for (size_t i = 0; i < p->n_watches; i++) {
-		watch_check(p->probes, &p->fs, p->watches[i]);
-		watch_measure(p->probes, &p->fs, p->watches[i], p->ns_per_hit);
+		struct watch *w = p->watches[i];
+
+		watch_check(p->probes, &p->fs, w);
+		if (p->windows && w->regime == WATCH_GONE)
+			windows_end(p->windows, w);
+		if (!p->windows)
+			watch_measure(p->probes, &p->fs, w, p->ns_per_hit);
 	}
+}
+
+void pipeline_beat(struct pipeline *p)
+{
+	windows_births(p->windows);
+	windows_result(p->windows);
+	windows_beat(p->windows);
 }
 
 /* ── processes ────────────────────────────────────────────────────────────────────────────── */
@@ -137,7 +157,7 @@ int pipeline_add(struct pipeline *p, pid_t pid, struct strbuf *why)
 		return r;
 	coverage_measure(p->probes, &o, w);
 	p->watches[p->n_watches++] = w; /* before its first event can come */
-	r = watch_attach(p->probes, w, why);
+	r = p->windows ? windows_add(p->windows, w, why) : watch_attach(p->probes, w, why);
 	if (r < 0) {
 		p->n_watches--;
 		watch_close(p->probes, w);
@@ -147,6 +167,8 @@ int pipeline_add(struct pipeline *p, pid_t pid, struct strbuf *why)
 
 void pipeline_detach(struct pipeline *p)
 {
+	if (p->windows)
+		windows_stop(p->windows);
 	for (size_t i = 0; i < p->n_watches; i++)
 		watch_detach(p->watches[i]);
 }
@@ -160,25 +182,30 @@ size_t pipeline_alive(const struct pipeline *p)
 	return n;
 }
 
-int pipeline_open(const struct probes_options *probes, const char *state_dir, struct pipeline **ret,
-		  struct strbuf *why)
+int pipeline_open(const struct pipeline_options *o, struct pipeline **ret, struct strbuf *why)
 {
 	_cleanup_(pipeline_closep) struct pipeline *p = calloc(1, sizeof(*p));
 	struct drain_sink sink = { .stack = on_stack, .total = on_total, .userdata = p };
+	struct windows_options windows = { .budget = o->budget };
 	int r;
 
 	if (!p)
 		return -ENOMEM;
 	p->fs.root = "/proc";
-	p->state_dir = state_dir;
+	p->state_dir = o->state_dir;
 	p->started_sec = clock_monotonic_sec();
 	p->ticked_sec = clock_realtime_sec();
-	r = probes_open(probes, &p->probes, why);
+	p->ns_per_hit = NAN;
+	r = probes_open(&o->probes, &p->probes, why);
 	if (r < 0)
 		return r;
-	p->ns_per_hit = NAN;
-	probes_measure_runs(p->probes, true);
 	r = stacktab_new(&p->stacks);
+	if (r < 0)
+		return r;
+	if (o->exact)
+		probes_measure_runs(p->probes, true);
+	else
+		r = windows_new(p->probes, p->stacks, &windows, &p->windows, why);
 	if (r < 0)
 		return r;
 	r = drain_open(probes_stacks_fd(p->probes), probes_events_fd(p->probes), &sink, &p->drain);
@@ -194,6 +221,7 @@ void pipeline_close(struct pipeline *p)
 		return;
 	/* All sites first: closing the rest takes its time, and no target shall pay for it. */
 	pipeline_detach(p);
+	windows_free(p->windows);
 	for (size_t i = 0; i < p->n_watches; i++)
 		watch_close(p->probes, p->watches[i]);
 	free(p->watches);

@@ -16,14 +16,6 @@
 #define SELFTEST_STACKS	 8 /* stacks of a process that are checked against a walk from outside */
 #define SELFTEST_THREADS 256
 
-const char *watch_regime_name(enum watch_regime regime)
-{
-	static const char *const names[] = { [WATCH_EXACT] = "exact", [WATCH_GONE] = "gone" };
-
-	_Static_assert(ARRAY_SIZE(names) == WATCH_REGIME_MAX, "a name for each regime");
-	return names[regime];
-}
-
 static void watch_free(struct watch *w)
 {
 	if (!w)
@@ -162,13 +154,13 @@ int watch_open(struct probes *p, pid_t pid, const struct watch_options *o, struc
 int watch_attach(struct probes *p, struct watch *w, struct strbuf *why)
 {
 	struct window_target t = { .path = w->path, .pid = w->pid, .slot = w->slot };
-	unsigned progs = (1u << WINDOW_PROG_MAX) - 1;
+	struct window_pick pick = { .progs = WINDOW_ALL_PROGS, .skip_chunks = !w->has_glibc };
 	int r;
 
 	if (!w->has_gc)
-		progs &= ~(1u << WINDOW_ON_GC_START | 1u << WINDOW_ON_GC_DONE);
+		pick.progs &= ~(1u << WINDOW_ON_GC_START | 1u << WINDOW_ON_GC_DONE);
 	probes_prog_fds(p, t.prog_fds);
-	r = window_open(&w->window, probes_method(p), &t, &w->sites, progs, !w->has_glibc);
+	r = window_open(&w->window, probes_method(p), &t, &w->sites, &pick);
 	if (r < 0) {
 		strbuf_printf(why, "pid %d: cannot attach %zu sites to %s: %s", w->pid, w->sites.n,
 			      w->path, strerror(-r));

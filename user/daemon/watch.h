@@ -20,7 +20,7 @@
 #include "target/window.h"
 
 enum watch_regime {
-	WATCH_EXACT = 0, /* sites on all the time, every block followed */
+	WATCH_ON = 0, /* observed: always, or through windows */
 	WATCH_GONE, /* exited, killed or replaced itself: what was seen stays */
 	WATCH_REGIME_MAX
 };
@@ -49,6 +49,7 @@ struct watch {
 	char build_id[72];
 	uint64_t lost_here[PGD_COUNTER_MAX]; /* counted by the daemon; the kernel has its own */
 	double opened_sec; /* monotonic */
+	uint64_t n_windows; /* opened so far */
 	double overhead; /* share of its CPU time that went into us; NAN: not known */
 	uint64_t last_cpu_ticks, last_hits;
 	double coverage_allocs, coverage_frees; /* NAN: not known */
@@ -82,7 +83,5 @@ void watch_measure(struct probes *p, const struct procfs *fs, struct watch *w, d
 /* The first stacks of a process are walked from outside as well: both walks must end in the same
  * outermost frame. */
 void watch_selftest(struct watch *w, const struct pgd_stack_event *event);
-
-const char *watch_regime_name(enum watch_regime regime);
 
 #endif

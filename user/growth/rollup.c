@@ -1,17 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* user/growth/rollup.c — see rollup.h. One hash table of row numbers, open addressing; a row knows
- * which stack it counted last, so that a frame that recurs in a stack is counted once.
+/* user/growth/rollup.c — see rollup.h. Two passes: through the frames of all stacks, which finds
+ * the rows and writes down which stacks each has; then through the rows, whose figures pool.c takes
+ * of their stacks. A row's records are a chain, so that nothing is moved or sorted:
+ *
+ *   table.last[row] ─► record ─► record ─► … ─► RECORD_NONE      newest, that is last stack, first
+ *                      member    member
+ *
+ * One hash table of row numbers, open addressing. ROLLUP_BENCH=1 build/unit/test_rollup measures.
  */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "growth/pool.h"
 #include "growth/rollup.h"
 #include "lib/cleanup.h"
 
-#define ROW_NONE  UINT32_MAX
-#define SLOTS_MIN 256
+#define ROW_NONE    UINT32_MAX
+#define RECORD_NONE SIZE_MAX
+#define SLOTS_MIN   256
+#define RECORDS_MIN 1024
 
 struct key {
 	pid_t pid;
@@ -19,18 +28,28 @@ struct key {
 	int line;
 };
 
+/* This stack passes through that row. */
+struct record {
+	const struct pool_member *member;
+	size_t previous; /* of the same row, or RECORD_NONE */
+	bool is_blamed;
+};
+
 struct table {
 	struct rollup_row *rows;
-	const struct snapshot_stack **counted; /* per row: the stack it counted last */
+	size_t *last; /* per row: its newest record */
 	uint32_t *slots; /* row numbers, or ROW_NONE */
 	size_t n_rows, n_slots; /* n_slots: a power of two, at most half full */
+	struct record *records;
+	size_t n_records, records_cap;
 };
 
 static void table_done(struct table *t)
 {
 	free(t->rows);
-	free(t->counted);
+	free(t->last);
 	free(t->slots);
+	free(t->records);
 }
 
 static uint64_t hash_add(uint64_t h, const char *s)
@@ -86,10 +105,10 @@ static int table_grow(struct table *t)
 	if (!p)
 		return -ENOMEM;
 	t->rows = p;
-	p = reallocarray(t->counted, n / 2, sizeof(*t->counted));
+	p = reallocarray(t->last, n / 2, sizeof(*t->last));
 	if (!p)
 		return -ENOMEM;
-	t->counted = p;
+	t->last = p;
 	p = reallocarray(t->slots, n, sizeof(*t->slots));
 	if (!p)
 		return -ENOMEM;
@@ -105,66 +124,44 @@ static int table_grow(struct table *t)
 	return 0;
 }
 
-/* Sums start with no rate; errors are kept squared until figures_finish(). */
-static const struct rollup_figures figures_none = { .growth_bytes_per_sec = NAN };
-
-static void figures_add(struct rollup_figures *f, const struct snapshot_stack *s)
-{
-	double error = isfinite(s->growth_error) ? s->growth_error : 0;
-
-	f->live_bytes += s->live_bytes;
-	f->live_error += s->live_bytes_error * s->live_bytes_error;
-	f->live_blocks += s->live_blocks > 0 ? s->live_blocks : 0;
-	f->n_stacks++;
-	if (!isfinite(s->growth_bytes_per_second))
-		return;
-	if (isnan(f->growth_bytes_per_sec))
-		f->growth_bytes_per_sec = 0;
-	f->growth_bytes_per_sec += s->growth_bytes_per_second;
-	f->growth_error += error * error;
-}
-
-static void figures_finish(struct rollup_figures *f)
-{
-	f->live_error = sqrt(f->live_error);
-	f->growth_error = isnan(f->growth_bytes_per_sec) ? NAN : sqrt(f->growth_error);
-}
-
-struct rollup_figures rollup_sum(const struct snapshot_stack *const *stacks, size_t n_stacks)
-{
-	struct rollup_figures f = figures_none;
-
-	for (size_t i = 0; i < n_stacks; i++)
-		figures_add(&f, stacks[i]);
-	figures_finish(&f);
-	return f;
-}
-
-/* The row of one frame of a stack, made if it is new; NULL: out of memory. */
-static struct rollup_row *row_of(struct table *t, const struct snapshot_stack *s, int frame,
-				 enum rollup_by by)
+/* The number of the row of one frame of a stack, made if it is new; ROW_NONE: out of memory. */
+static uint32_t row_of(struct table *t, const struct snapshot_stack *s, int frame,
+		       enum rollup_by by)
 {
 	struct key k = key_of(s, frame, by);
 	uint32_t *slot;
 
 	if ((t->n_rows + 1) * 2 > t->n_slots && table_grow(t) < 0)
-		return NULL;
+		return ROW_NONE;
 	slot = slot_find(t, &k);
 	if (*slot == ROW_NONE) {
 		*slot = (uint32_t)t->n_rows++;
-		t->counted[*slot] = NULL;
+		t->last[*slot] = RECORD_NONE;
 		t->rows[*slot] = (struct rollup_row){
 			.pid = k.pid,
 			.function = k.function,
 			.file = k.file,
 			.line = k.line,
 			.in_application = frame >= 0 && s->frames[frame].in_application,
-			.all = figures_none,
-			.blamed = figures_none,
-			.top_stack = s,
 		};
 	}
-	return &t->rows[*slot];
+	return *slot;
+}
+
+static int record_add(struct table *t, uint32_t row, const struct pool_member *m, bool is_blamed)
+{
+	if (t->n_records == t->records_cap) {
+		size_t cap = t->records_cap ? 2 * t->records_cap : RECORDS_MIN;
+		void *p = reallocarray(t->records, cap, sizeof(*t->records));
+
+		if (!p)
+			return -ENOMEM;
+		t->records = p;
+		t->records_cap = cap;
+	}
+	t->records[t->n_records] = (struct record){ m, t->last[row], is_blamed };
+	t->last[row] = t->n_records++;
+	return 0;
 }
 
 /* The frame that a stack is blamed on; -1: it has none. Never out of range, whatever it says. */
@@ -175,26 +172,58 @@ static int blame_of(const struct snapshot_stack *s)
 	return s->blame >= 0 && (size_t)s->blame < s->n_frames ? s->blame : 0;
 }
 
-static int stack_add(struct table *t, const struct snapshot_stack *s, enum rollup_by by)
+/* A frame that recurs in a stack is counted once. */
+static bool has_member(const struct table *t, uint32_t row, const struct pool_member *m)
 {
-	struct rollup_row *row;
+	return t->last[row] != RECORD_NONE && t->records[t->last[row]].member == m;
+}
+
+static int member_add(struct table *t, const struct pool_member *m, enum rollup_by by)
+{
+	const struct snapshot_stack *s = m->stack;
+	uint32_t blamed = row_of(t, s, blame_of(s), by), row;
 	int n = s->n_frames ? (int)s->n_frames : 0;
 
+	if (blamed == ROW_NONE)
+		return -ENOMEM;
 	for (int i = n ? 0 : -1; i < n; i++) {
 		row = row_of(t, s, i, by);
-		if (!row)
+		if (row == ROW_NONE)
 			return -ENOMEM;
-		if (t->counted[row - t->rows] != s)
-			figures_add(&row->all, s);
-		t->counted[row - t->rows] = s;
+		if (!has_member(t, row, m) && record_add(t, row, m, row == blamed) < 0)
+			return -ENOMEM;
 	}
+	return 0;
+}
 
-	row = row_of(t, s, blame_of(s), by);
-	if (!row)
+/* all, blamed: room for as many as there are stacks. */
+static void row_finish(struct pool *p, const struct table *t, size_t row,
+		       const struct pool_member **all, const struct pool_member **blamed)
+{
+	struct rollup_row *ret = &t->rows[row];
+	size_t n = 0, n_blamed = 0;
+
+	for (size_t i = t->last[row]; i != RECORD_NONE; i = t->records[i].previous) {
+		all[n++] = t->records[i].member;
+		if (t->records[i].is_blamed)
+			blamed[n_blamed++] = t->records[i].member;
+	}
+	ret->all = pool_figures(p, all, n);
+	ret->blamed = n_blamed == n ? ret->all : pool_figures(p, blamed, n_blamed);
+	/* Newest first: the first stack is the last one here. */
+	ret->top_stack = (n_blamed ? blamed[n_blamed - 1] : all[n - 1])->stack;
+}
+
+static int rows_finish(struct pool *p, const struct table *t)
+{
+	_cleanup_free_ const struct pool_member **all = calloc(p->n_members + 1, sizeof(*all));
+	_cleanup_free_ const struct pool_member **blamed =
+		calloc(p->n_members + 1, sizeof(*blamed));
+
+	if (!all || !blamed)
 		return -ENOMEM;
-	if (!row->blamed.n_stacks)
-		row->top_stack = s;
-	figures_add(&row->blamed, s);
+	for (size_t i = 0; i < t->n_rows; i++)
+		row_finish(p, t, i, all, blamed);
 	return 0;
 }
 
@@ -222,21 +251,52 @@ static int compare_rows(const void *pa, const void *pb)
 	return c ? c : a->pid - b->pid;
 }
 
-int rollup_new(const struct snapshot_stack *const *stacks, size_t n_stacks, enum rollup_by by,
-	       struct rollup *ret)
+static int compare_processes(const void *pa, const void *pb)
 {
-	_cleanup_(table_done) struct table t = { 0 };
+	const struct pool_member *a = *(const struct pool_member *const *)pa;
+	const struct pool_member *b = *(const struct pool_member *const *)pb;
+
+	return (a->stack->pid > b->stack->pid) - (a->stack->pid < b->stack->pid);
+}
+
+int rollup_sum(const struct snapshot *snapshot, const struct snapshot_stack *const *stacks,
+	       size_t n_stacks, struct rollup_figures *ret)
+{
+	_cleanup_(pool_done) struct pool p = { 0 };
+	_cleanup_free_ const struct pool_member **all = NULL;
 	int r;
 
+	r = pool_init(&p, snapshot, stacks, n_stacks);
+	if (r < 0)
+		return r;
+	all = calloc(n_stacks + 1, sizeof(*all));
+	if (!all)
+		return -ENOMEM;
+	for (size_t i = 0; i < n_stacks; i++)
+		all[i] = &p.members[i];
+	qsort(all, n_stacks, sizeof(*all), compare_processes);
+	*ret = pool_figures(&p, all, n_stacks);
+	return 0;
+}
+
+int rollup_new(const struct snapshot *snapshot, const struct snapshot_stack *const *stacks,
+	       size_t n_stacks, enum rollup_by by, struct rollup *ret)
+{
+	_cleanup_(table_done) struct table t = { 0 };
+	_cleanup_(pool_done) struct pool p = { 0 };
+	int r;
+
+	r = pool_init(&p, snapshot, stacks, n_stacks);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < n_stacks; i++) {
-		r = stack_add(&t, stacks[i], by);
+		r = member_add(&t, &p.members[i], by);
 		if (r < 0)
 			return r;
 	}
-	for (size_t i = 0; i < t.n_rows; i++) {
-		figures_finish(&t.rows[i].all);
-		figures_finish(&t.rows[i].blamed);
-	}
+	r = rows_finish(&p, &t);
+	if (r < 0)
+		return r;
 	if (t.n_rows)
 		qsort(t.rows, t.n_rows, sizeof(*t.rows), compare_rows);
 	ret->n_rows = t.n_rows;

@@ -7,6 +7,7 @@
  *
  * Ranked by what is blamed on the row, so that the line a person can mend is on top and the event
  * loop, through which everything passes, is not.
+ * Errors of sums are not sums of errors: see pool.h.
  */
 #ifndef USER_GROWTH_ROLLUP_H
 #define USER_GROWTH_ROLLUP_H
@@ -20,7 +21,7 @@ enum rollup_by {
 };
 
 struct rollup_figures {
-	double live_bytes, live_error; /* errors add in quadrature; 0: exact */
+	double live_bytes, live_error; /* 0: exact */
 	double growth_bytes_per_sec, growth_error; /* NAN: no stack of it has a rate yet */
 	int64_t live_blocks;
 	size_t n_stacks;
@@ -45,12 +46,17 @@ struct rollup {
 	size_t n_rows;
 };
 
-/* What a set of stacks holds and grows, without keys. */
-struct rollup_figures rollup_sum(const struct snapshot_stack *const *stacks, size_t n_stacks);
+/* The stacks of both are the snapshot's, of which nothing but n_history and history_sec is read.
+ * Quadrature is left where nothing better is known: live_bytes_error of stacks without samples and
+ * of different processes, growth_error if the snapshot has no times or a stack has no history. */
+
+/* What a set of stacks holds and grows, without keys. 0 or -ENOMEM; *ret untouched then. */
+int rollup_sum(const struct snapshot *snapshot, const struct snapshot_stack *const *stacks,
+	       size_t n_stacks, struct rollup_figures *ret);
 
 /* 0 or -ENOMEM; *ret untouched then. At most one row per frame of all stacks. */
-int rollup_new(const struct snapshot_stack *const *stacks, size_t n_stacks, enum rollup_by by,
-	       struct rollup *ret);
+int rollup_new(const struct snapshot *snapshot, const struct snapshot_stack *const *stacks,
+	       size_t n_stacks, enum rollup_by by, struct rollup *ret);
 void rollup_done(struct rollup *r);
 
 /* Live bytes over time of the stacks that are blamed on a row of rollup_new(), oldest first: their

@@ -38,7 +38,7 @@ struct series_rate {
 void series_init(struct series *s);
 /* For a stack that is seen for the first time after others were watched: it held 0 bytes at each
  * moment of `other`. Without this a leak that comes through ever new stacks has no rate at all,
- * since each of them is too young, while their sum grows. Only where every block was followed. */
+ * since each of them is too young, while their sum grows. */
 void series_init_absent(struct series *s, const struct series *other);
 /* 0, or -EINVAL if the time is not after the last point's or a figure is not finite. */
 int series_push(struct series *s, double time_sec, double live_bytes, double error_bytes);

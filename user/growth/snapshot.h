@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "growth/estimate.h"
 #include "pgd_abi.h"
 
 struct snapshot_frame {
@@ -22,7 +23,20 @@ struct snapshot_frame {
 	bool in_application; /* not stdlib, not site-packages or dist-packages */
 };
 
-#define SNAPSHOT_HISTORY_MAX 60 /* points of a stack's series that a snapshot carries */
+#define SNAPSHOT_HISTORY_MAX  60 /* points of a stack's series that a snapshot carries */
+#define SNAPSHOT_SURVIVAL_MAX 16
+#define SNAPSHOT_TYPES_MAX    6
+
+/* One point of a survival curve. */
+struct snapshot_survival {
+	double age_seconds, share; /* share of the blocks taken that are still alive at that age */
+};
+
+/* What the survivors are. */
+struct snapshot_type {
+	const char *name; /* of a Python type, or what the memory is used for, in brackets */
+	double share; /* of the live bytes */
+};
 
 struct snapshot_stack {
 	uint64_t id; /* hash of (file, function, line) frames: the same on every host */
@@ -37,8 +51,20 @@ struct snapshot_stack {
 	const struct snapshot_frame *frames; /* [0] is the innermost; may be empty */
 	size_t n_frames;
 	int blame; /* index into frames, or -1: no frame */
-	double history[SNAPSHOT_HISTORY_MAX]; /* live bytes, oldest first */
+	double history[SNAPSHOT_HISTORY_MAX]; /* live bytes, oldest first, the last one at the
+					       * snapshot's last history_sec */
 	size_t n_history;
+	struct snapshot_survival survival[SNAPSHOT_SURVIVAL_MAX]; /* by age; none: not known */
+	size_t n_survival;
+	struct snapshot_type types[SNAPSHOT_TYPES_MAX]; /* by share; none: not known */
+	size_t n_types;
+	/* The sampled blocks that live_bytes rests on, besides what was followed exactly; sorted by
+	 * window. Sums over stacks need them: stacks that a request takes together are sampled
+	 * together, so their errors do not add in quadrature. Owned by the stack table. */
+	const struct estimate_sample *samples;
+	size_t n_samples;
+	size_t n_windows; /* in which they could have been drawn */
+	double weight_error; /* see estimate.h */
 };
 
 struct snapshot_gc {
@@ -56,7 +82,10 @@ struct snapshot_process {
 	const char *build_id; /* of the interpreter, or NULL */
 	const char *regime; /* "exact", "windows", "waiting", "unsupported", "gone" */
 	const char *why; /* one sentence: why unsupported or gone, or a warning; or NULL */
-	double duty, coverage, coverage_frees, overhead;
+	double duty, coverage, coverage_frees;
+	double overhead, overhead_budget; /* shares of its CPU time; budget NAN: none (--exact) */
+	uint64_t windows; /* opened so far; 0 where sites are always on */
+	uint64_t samples_alive; /* samples that are believed alive */
 	const char *coverage_why; /* why coverage is not known, or NULL */
 	int64_t rss_bytes, uss_bytes, pymalloc_bytes, libc_bytes, unexplained_bytes;
 	uint64_t samples; /* blocks followed so far */
@@ -74,6 +103,9 @@ struct snapshot {
 	size_t n_processes;
 	struct snapshot_stack *stacks; /* sorted by growth, then by live bytes */
 	size_t n_stacks;
+	double history_sec[SNAPSHOT_HISTORY_MAX]; /* when the points of all histories were taken;
+						   * monotonic, oldest first */
+	size_t n_history;
 };
 
 #endif

@@ -7,6 +7,7 @@
 #ifndef USER_LIB_CLEANUP_H
 #define USER_LIB_CLEANUP_H
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -58,6 +59,7 @@ static inline void cleanup_fclosep(FILE **f)
 			func(*p);           \
 	}
 
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 #endif

@@ -14,6 +14,8 @@
 #include "report/document.h"
 #include "report/jsonput.h"
 
+#define SHARE_ROUNDING 1e-6
+
 DEFINE_CLEANUP(json_object *, json_object_put)
 
 static const struct {
@@ -139,6 +141,8 @@ static json_object *process_new(const struct snapshot_process *p, const struct r
 	jsonput_number(o, "coverage_frees", p->coverage_frees);
 	put_text(o, "coverage_why", p->coverage_why);
 	jsonput_number(o, "overhead", p->overhead);
+	jsonput_number(o, "overhead_budget", p->overhead_budget);
+	jsonput_count(o, "windows", (int64_t)p->windows);
 	jsonput_count(o, "rss_bytes", p->rss_bytes);
 	jsonput_count(o, "uss_bytes", p->uss_bytes);
 	jsonput_count(o, "pymalloc_bytes", p->pymalloc_bytes);
@@ -150,6 +154,7 @@ static json_object *process_new(const struct snapshot_process *p, const struct r
 	jsonput_decimal(o, "growth_bytes_per_second", sum->growth_bytes_per_sec);
 	jsonput_decimal(o, "growth_error", sum->growth_error);
 	jsonput_count(o, "samples", (int64_t)p->samples);
+	jsonput_count(o, "samples_alive", (int64_t)p->samples_alive);
 	jsonput_count(o, "hits", (int64_t)p->hits);
 	jsonput_object(o, "sites", sites_new(p));
 	jsonput_object(o, "gc", gc_new(&p->gc));
@@ -167,8 +172,7 @@ static int process_sum(const struct snapshot *snapshot, pid_t pid, struct rollup
 	r = selection_new(snapshot, &o, &s);
 	if (r < 0)
 		return r;
-	*ret = rollup_sum(s.stacks, s.n);
-	return 0;
+	return rollup_sum(snapshot, s.stacks, s.n, ret);
 }
 
 static int processes_new(const struct snapshot *s, pid_t pid, json_object **ret)
@@ -230,6 +234,48 @@ static json_object *history_new(const double *live_bytes, size_t n)
 	return list;
 }
 
+/* A share outside 0..1 is nothing that we know; what rounding alone has put there is. */
+static void put_share(json_object *o, const char *key, double share)
+{
+	bool is_known = share > -SHARE_ROUNDING && share < 1 + SHARE_ROUNDING;
+
+	jsonput_number(o, key, is_known ? fmin(fmax(share, 0), 1) : NAN);
+}
+
+/* An age that is not known leaves nothing to say. */
+static json_object *survival_new(const struct snapshot_stack *s)
+{
+	size_t n = s->n_survival < SNAPSHOT_SURVIVAL_MAX ? s->n_survival : SNAPSHOT_SURVIVAL_MAX;
+	json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < n; i++) {
+		json_object *o;
+
+		if (!isfinite(s->survival[i].age_seconds) || s->survival[i].age_seconds < 0)
+			continue;
+		o = json_object_new_object();
+		jsonput_decimal(o, "age_seconds", s->survival[i].age_seconds);
+		put_share(o, "share", s->survival[i].share);
+		json_object_array_add(list, o);
+	}
+	return list;
+}
+
+static json_object *types_new(const struct snapshot_stack *s)
+{
+	size_t n = s->n_types < SNAPSHOT_TYPES_MAX ? s->n_types : SNAPSHOT_TYPES_MAX;
+	json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < n; i++) {
+		json_object *o = json_object_new_object();
+
+		put_text(o, "name", s->types[i].name);
+		put_share(o, "share", s->types[i].share);
+		json_object_array_add(list, o);
+	}
+	return list;
+}
+
 /* Order is all that tau asks for, so that a history without times will do. */
 static void put_trend(json_object *o, const struct snapshot_stack *s)
 {
@@ -260,8 +306,9 @@ static json_object *stack_new(const struct snapshot_stack *s)
 	put_trend(o, s);
 	jsonput_moment(o, "since", s->since);
 	jsonput_decimal(o, "age_seconds", s->age_seconds);
-	jsonput_object(o, "survival", json_object_new_array());
-	jsonput_object(o, "types", json_object_new_array());
+	jsonput_object(o, "survival", survival_new(s));
+	jsonput_object(o, "types", types_new(s));
+	jsonput_count(o, "samples", (int64_t)s->n_samples);
 	jsonput_object(o, "gc", stack_gc_new(s));
 	jsonput_object(o, "blame", has_blame ? frame_new(&s->frames[s->blame]) : NULL);
 	jsonput_object(o, "frames", frames_new(s));
@@ -312,14 +359,14 @@ static json_object *row_new(const struct selection *s, enum rollup_by by,
 	return o;
 }
 
-static int rows_new(const struct selection *s, enum rollup_by by, size_t limit, size_t *ret_n,
-		    json_object **ret)
+static int rows_new(const struct snapshot *snapshot, const struct selection *s, enum rollup_by by,
+		    size_t limit, size_t *ret_n, json_object **ret)
 {
 	_cleanup_(rollup_done) struct rollup rollup = { 0 };
 	json_object *list;
 	int r;
 
-	r = rollup_new(s->stacks, s->n, by, &rollup);
+	r = rollup_new(snapshot, s->stacks, s->n, by, &rollup);
 	if (r < 0)
 		return r;
 	list = json_object_new_array();
@@ -352,11 +399,11 @@ int document_new(const struct snapshot *snapshot, const struct document_options 
 	jsonput_object(doc, "processes", list);
 	jsonput_object(doc, "lost_help", lost_help_new(snapshot));
 	jsonput_object(doc, "stacks", stacks_new(&s, limit));
-	r = rows_new(&s, ROLLUP_BY_LINE, limit, &n_lines, &list);
+	r = rows_new(snapshot, &s, ROLLUP_BY_LINE, limit, &n_lines, &list);
 	if (r < 0)
 		return r;
 	jsonput_object(doc, "lines", list);
-	r = rows_new(&s, ROLLUP_BY_FUNCTION, limit, &n_functions, &list);
+	r = rows_new(snapshot, &s, ROLLUP_BY_FUNCTION, limit, &n_functions, &list);
 	if (r < 0)
 		return r;
 	jsonput_object(doc, "functions", list);

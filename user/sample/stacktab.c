@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/sample/stacktab.c — see stacktab.h. Tables are uthash. */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,6 +57,8 @@ static void item_free(struct stacktab *t, struct stack_item *item)
 {
 	HASH_DEL(t->items, item);
 	free(item->stack.frames);
+	free(item->stack.series);
+	free(item->stack.samples);
 	free(item);
 }
 
@@ -152,13 +155,11 @@ static int item_new(struct stacktab *t, const struct stack_key *key,
 	item->stack.id = key->id;
 	item->stack.slot = (uint32_t)key->slot;
 	item->stack.truncated = truncated;
-	item->stack.is_new = true;
 	item->stack.since_sec = now_sec;
 	item->stack.n_frames = n;
 	if (n)
 		memcpy(item->stack.frames, frames, n * sizeof(*frames));
 	item->stack.blame = blame_find(frames, n);
-	series_init(&item->stack.series);
 	HASH_ADD(hh, t->items, key, sizeof(item->key), item);
 	if (!item->hh.tbl) {
 		free(item->stack.frames);
@@ -213,9 +214,17 @@ void stacktab_begin(struct stacktab *t)
 	struct stack_item *item, *next;
 
 	HASH_ITER (hh, t->items, item, next) {
-		item->stack.live_bytes = 0;
-		item->stack.live_blocks = 0;
-		item->stack.gc_freed_bytes = item->stack.gone_gc_freed_bytes;
+		struct stack *stack = &item->stack;
+
+		stack->live_bytes = 0;
+		stack->live_blocks = 0;
+		stack->gc_freed_bytes = stack->gone_gc_freed_bytes;
+		stack->last_births = stack->n_births;
+		stack->n_births = stack->gone_births;
+		stack->sampled_bytes = stack->sampled_error = stack->sampled_blocks = 0;
+		stack->n_samples = 0;
+		stack->typed_bytes = 0;
+		memset(stack->types, 0, sizeof(stack->types));
 	}
 }
 
@@ -231,14 +240,95 @@ int stacktab_account(struct stacktab *t, const struct pgd_stack_key *key,
 	stack->live_bytes += total->live_bytes;
 	stack->live_blocks += total->live_blocks;
 	stack->gc_freed_bytes += total->gc_freed_bytes;
+	stack->n_births += total->alloc_blocks;
 	if (gone) {
+		stack->gone_births += total->alloc_blocks;
 		stack->gone_gc_freed_bytes += total->gc_freed_bytes;
 		row_free(t, row);
 	}
 	return 0;
 }
 
-void stacktab_end(struct stacktab *t, double time_sec, bool exact)
+static void add_type(struct stack *stack, const char *name, double bytes)
+{
+	stack->typed_bytes += bytes;
+	for (size_t i = 0; name && i < STACKTAB_TYPES_MAX; i++) {
+		struct stack_type *type = &stack->types[i];
+
+		if (type->name && type->name != name)
+			continue;
+		type->name = name;
+		type->bytes += bytes;
+		return;
+	}
+}
+
+int stacktab_add_sample(struct stack *stack, const struct estimate_sample *sample, const char *name)
+{
+	if (stack->n_samples == stack->samples_cap) {
+		size_t cap = stack->samples_cap ? 2 * stack->samples_cap : 4;
+		void *grown = reallocarray(stack->samples, cap, sizeof(*stack->samples));
+
+		if (!grown)
+			return -ENOMEM;
+		stack->samples = grown;
+		stack->samples_cap = cap;
+	}
+	stack->samples[stack->n_samples++] = *sample;
+	add_type(stack, name, sample->bytes * sample->weight);
+	return 0;
+}
+
+static int by_window(const void *a, const void *b)
+{
+	const struct estimate_sample *x = a, *y = b;
+
+	return x->window < y->window ? -1 : x->window > y->window;
+}
+
+void stacktab_estimate(struct stacktab *t, uint32_t slot, size_t n_windows, double weight_error)
+{
+	struct stack_item *item, *next;
+
+	HASH_ITER (hh, t->items, item, next) {
+		struct stack *stack = &item->stack;
+		struct estimate e;
+
+		if (stack->slot != slot || !stack->n_samples)
+			continue;
+		qsort(stack->samples, stack->n_samples, sizeof(*stack->samples), by_window);
+		e = estimate_live(stack->samples, stack->n_samples, n_windows, weight_error);
+		stack->sampled_bytes = e.bytes;
+		stack->sampled_error = e.bytes_error;
+		stack->sampled_blocks = e.blocks;
+		stack->n_windows = n_windows;
+		stack->weight_error = weight_error;
+	}
+}
+
+/* A point of its series; a stack that never held anything has none, which saves most of the memory.
+ */
+static void push_point(struct stacktab *t, struct stack *stack, double time_sec)
+{
+	double live_bytes = (double)stack->live_bytes + stack->sampled_bytes;
+
+	if (!stack->series && live_bytes != 0) {
+		stack->series = malloc(sizeof(*stack->series));
+		if (!stack->series)
+			return; /* the next tick tries again */
+		series_init_absent(stack->series, &t->absent);
+	}
+	/* -EINVAL: the clock stood still; the next tick has a point again. */
+	if (stack->series)
+		(void)series_push(stack->series, time_sec, live_bytes, stack->sampled_error);
+}
+
+static bool is_idle(const struct stack *stack)
+{
+	return !stack->live_blocks && !stack->n_samples && stack->n_births <= stack->last_births;
+}
+
+void stacktab_end(struct stacktab *t, double time_sec)
 {
 	struct stack_item *item, *next;
 
@@ -249,13 +339,38 @@ void stacktab_end(struct stacktab *t, double time_sec, bool exact)
 			item_free(t, item);
 			continue;
 		}
-		if (stack->is_new && exact)
-			series_init_absent(&stack->series, &t->absent);
-		stack->is_new = false;
-		/* -EINVAL: the clock stood still; the next tick has a point again. */
-		(void)series_push(&stack->series, time_sec, (double)stack->live_bytes, 0);
+		push_point(t, stack, time_sec);
+		stack->was_idle = is_idle(stack);
 	}
 	(void)series_push(&t->absent, time_sec, 0, 0);
+}
+
+bool stacktab_is_idle(const struct stacktab *t, const struct pgd_stack_key *key)
+{
+	const struct row *row = row_find(t, key);
+
+	if (!row || HASH_COUNT(t->items) < STACKTAB_CROWDED)
+		return false;
+	/* Asked in the middle of a tick, when its rows may not be accounted for and its samples are
+	 * not: only the tick before knows. */
+	return row->item->stack.was_idle && is_idle(&row->item->stack);
+}
+
+struct stack *stacktab_find(const struct stacktab *t, const struct pgd_stack_key *key)
+{
+	struct row *row = row_find(t, key);
+
+	return row ? &row->item->stack : NULL;
+}
+
+const struct series *stacktab_absent(const struct stacktab *t)
+{
+	return &t->absent;
+}
+
+const struct series *stacktab_series(const struct stacktab *t, const struct stack *stack)
+{
+	return stack->series ? stack->series : &t->absent;
 }
 
 void stacktab_forget(struct stacktab *t, uint32_t slot)

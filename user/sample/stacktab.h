@@ -16,7 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "growth/estimate.h"
 #include "growth/series.h"
+#include "growth/survival.h"
 #include "growth/snapshot.h"
 #include "lib/cleanup.h"
 #include "pgd_abi.h"
@@ -26,20 +28,41 @@
 
 struct stacktab;
 
+#define STACKTAB_TYPES_MAX 8 /* of a stack; more are "other" */
+
+struct stack_type {
+	const char *name; /* of stacktab_name() */
+	double bytes;
+};
+
 struct stack {
 	uint64_t id;
 	uint32_t slot;
 	bool truncated;
-	bool is_new; /* no tick has ended since it was added */
 	int blame; /* index into frames, -1: no frame */
 	struct snapshot_frame *frames;
 	size_t n_frames;
 	double since_sec; /* Unix time */
-	int64_t live_bytes, live_blocks; /* sums over its kernel rows, of this tick */
+	/* Sums over its kernel rows, of this tick: blocks that are followed to their end … */
+	int64_t live_bytes, live_blocks;
+	uint64_t n_births; /* blocks taken so far */
 	uint64_t gc_freed_bytes;
-	uint64_t gone_gc_freed_bytes; /* of rows that were let go */
+	/* … and what its samples stand for */
+	double sampled_bytes, sampled_error, sampled_blocks;
+	struct estimate_sample *samples; /* n_samples of them, sorted by window after estimate */
+	size_t n_samples, samples_cap;
+	size_t n_windows;
+	double weight_error;
+	struct stack_type types[STACKTAB_TYPES_MAX]; /* of the samples, weighted; name NULL: free */
+	double typed_bytes; /* of all types, those without a row too */
+
+	uint64_t gone_births, gone_gc_freed_bytes; /* of rows that were let go */
+	uint64_t last_births; /* n_births at the tick before */
+	bool was_idle; /* at the end of a tick: it held nothing, and had taken nothing in it */
+	struct survival survival; /* from the end of their window on: looks at its samples */
+	uint64_t n_caught; /* blocks that were alive at the end of their window */
 	size_t n_rows; /* kernel rows that lead here */
-	struct series series;
+	struct series *series; /* NULL: has never held anything */
 };
 
 int stacktab_new(struct stacktab **ret);
@@ -60,9 +83,25 @@ int stacktab_add(struct stacktab *t, const struct pgd_stack_key *key,
 void stacktab_begin(struct stacktab *t);
 int stacktab_account(struct stacktab *t, const struct pgd_stack_key *key,
 		     const struct pgd_stack_total *total, bool gone);
-/* Pushes a point to each series; time_sec is monotonic. `exact`: a stack that is new held nothing
- * before. Stacks that no row leads to are dropped. */
-void stacktab_end(struct stacktab *t, double time_sec, bool exact);
+/* Between begin and end: a sample that is alive; name: of its type (stacktab_name), or NULL. */
+int stacktab_add_sample(struct stack *stack, const struct estimate_sample *sample,
+			const char *name);
+/* Then, once per target: what its samples stand for; n_windows and weight_error: see estimate.h. */
+void stacktab_estimate(struct stacktab *t, uint32_t slot, size_t n_windows, double weight_error);
+/* Pushes a point to each series; time_sec is monotonic. A stack that is new held nothing before.
+ * Stacks that no row leads to are dropped. */
+void stacktab_end(struct stacktab *t, double time_sec);
+/* May this row go? The table is crowded, and its stack holds nothing and takes nothing. */
+bool stacktab_is_idle(const struct stacktab *t, const struct pgd_stack_key *key);
+#define STACKTAB_CROWDED \
+	4096 /* stacks; a tool that stays on needs no memory of all that ever ran */
+
+/* The stack that a kernel row leads to; NULL: none. */
+struct stack *stacktab_find(const struct stacktab *t, const struct pgd_stack_key *key);
+/* Its past: zeros if it has never held anything. */
+const struct series *stacktab_series(const struct stacktab *t, const struct stack *stack);
+/* When the points of all series were taken. */
+const struct series *stacktab_absent(const struct stacktab *t);
 /* All rows of a target go. */
 void stacktab_forget(struct stacktab *t, uint32_t slot);
 

@@ -22,13 +22,13 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "pgd_abi.h" /* before the skeleton, which names its types */
 #include "pygrowd.skel.h"
 #include "target/probes.h"
 #include "target/procfs.h"
 
 #define KERNEL_MIN		515 /* major * 100 + minor: bpf_get_attach_cookie, 5.15 */
 #define KERNEL_UPROBE_ALLOCATES 601 /* rows of a hash map can be allocated in a uprobe: 6.1 */
-#define ATTACH_UPROBE_MULTI	48 /* enum bpf_attach_type: BPF_TRACE_UPROBE_MULTI */
 #define LIVE_MAX_PREALLOCATED	(1u << 20) /* 80 MiB; four times that is no guest's share */
 #define SELFTEST_SLOT		(PGD_TARGETS_MAX - 1)
 #define CALIBRATE_HITS		2000
@@ -40,6 +40,7 @@ struct probes {
 	bool slot_used[PGD_TARGETS_MAX];
 	int kernel; /* major * 100 + minor */
 	int n_cpus;
+	uint32_t epoch; /* the last one given out */
 	int stats_fd;
 	double trap_ns;
 };
@@ -141,8 +142,9 @@ static int load(struct probes *p, const struct probes_options *o, struct strbuf 
 	site_progs[WINDOW_ON_FREE] = skel->progs.on_free;
 	site_progs[WINDOW_ON_GC_START] = skel->progs.on_gc_start;
 	site_progs[WINDOW_ON_GC_DONE] = skel->progs.on_gc_done;
+	site_progs[WINDOW_ON_COUNT] = skel->progs.on_count;
 	for (int i = 0; !o->force_perf && i < WINDOW_PROG_MAX; i++)
-		bpf_program__set_expected_attach_type(site_progs[i], ATTACH_UPROBE_MULTI);
+		bpf_program__set_expected_attach_type(site_progs[i], WINDOW_ATTACH_MULTI);
 
 	setrlimit(RLIMIT_MEMLOCK, &memlock); /* kernels before 5.11 charge maps to it */
 	r = pygrowd_bpf__load(skel);
@@ -199,6 +201,7 @@ static int selftest(struct probes *p, enum window_method method)
 {
 	struct site site = { .kind = SITE_FREE, .reg = PGD_REG_DI };
 	struct sites sites = { .v = &site, .n = 1 };
+	const struct window_pick count = { .progs = 1u << WINDOW_ON_COUNT };
 	struct window_target wt = { .path = "/proc/self/exe",
 				    .pid = getpid(),
 				    .slot = SELFTEST_SLOT };
@@ -222,7 +225,7 @@ static int selftest(struct probes *p, enum window_method method)
 	if (r < 0)
 		return r;
 	probes_prog_fds(p, wt.prog_fds);
-	r = window_open(&w, method, &wt, &sites, 1u << WINDOW_ON_FREE, 0);
+	r = window_open(&w, method, &wt, &sites, &count);
 	if (r < 0)
 		return r;
 	if (pthread_create(&thread, NULL, selftest_thread, &site) == 0)
@@ -238,7 +241,7 @@ static int selftest(struct probes *p, enum window_method method)
 	bpf_map_update_elem(bpf_map__fd(p->skel->maps.pgd_targets), &slot, &t, BPF_ANY);
 	if (r < 0)
 		return r;
-	return hits.free == 1 ? 0 : -ENOTSUP;
+	return hits.counted == 1 ? 0 : -ENOTSUP;
 }
 
 static int choose_method(struct probes *p, const struct probes_options *o, struct strbuf *why)
@@ -329,12 +332,35 @@ int probes_events_fd(const struct probes *p)
 	return bpf_map__fd(p->skel->maps.pgd_events);
 }
 
+int probes_births_fd(const struct probes *p)
+{
+	return bpf_map__fd(p->skel->maps.pgd_births);
+}
+
+int probes_over_fd(const struct probes *p)
+{
+	return bpf_map__fd(p->skel->maps.pgd_over);
+}
+
+void probes_shared(const struct probes *p, struct probes_shared *ret)
+{
+	*ret = (struct probes_shared){
+		.gate = &p->skel->data->pgd_gate,
+		.samples = p->skel->bss->pgd_samples,
+		.site_hits = p->skel->bss->pgd_site_hits,
+		.suspects = p->skel->bss->pgd_suspects,
+		.trips = p->skel->bss->pgd_trips,
+		.epochs = p->skel->bss->pgd_epochs,
+	};
+}
+
 void probes_prog_fds(const struct probes *p, int ret[WINDOW_PROG_MAX])
 {
 	ret[WINDOW_ON_ALLOC] = bpf_program__fd(p->skel->progs.on_alloc);
 	ret[WINDOW_ON_FREE] = bpf_program__fd(p->skel->progs.on_free);
 	ret[WINDOW_ON_GC_START] = bpf_program__fd(p->skel->progs.on_gc_start);
 	ret[WINDOW_ON_GC_DONE] = bpf_program__fd(p->skel->progs.on_gc_done);
+	ret[WINDOW_ON_COUNT] = bpf_program__fd(p->skel->progs.on_count);
 }
 
 /* ── slots ────────────────────────────────────────────────────────────────────────────────── */
@@ -352,14 +378,18 @@ int probes_slot_add(struct probes *p, const struct pgd_target *t, uint32_t *ret_
 	if (r < 0)
 		return r;
 	p->slot_used[slot] = true;
+	p->skel->bss->pgd_trips[slot] = (struct pgd_trip){ .left = INT64_MAX };
+	probes_remember_codes(p, slot, true);
 	*ret_slot = slot;
 	return 0;
 }
 
-/* Delete the rows of a hash map whose key belongs to `slot`. Best effort: a row that stays is found
- * by nobody, since the slot's blocks are looked up by address and its stacks by hash. */
-static void purge(int map_fd, size_t key_bytes, size_t value_bytes, uint32_t slot,
-		  uint32_t (*key_slot)(const void *key))
+/* All rows of a hash map whose key belongs to `slot`; non-zero from `each` deletes the row. Best
+ * effort: a row that is missed is found by nobody, since a slot's blocks are looked up by address
+ * and its stacks by hash. */
+static void each_row(int map_fd, size_t key_bytes, size_t value_bytes, uint32_t slot,
+		     uint32_t (*key_slot)(const void *key),
+		     int (*each)(void *userdata, const void *key, void *value), void *userdata)
 {
 	_cleanup_free_ uint8_t *keys = malloc(PURGE_BATCH * key_bytes);
 	_cleanup_free_ uint8_t *values = malloc(PURGE_BATCH * value_bytes);
@@ -373,9 +403,12 @@ static void purge(int map_fd, size_t key_bytes, size_t value_bytes, uint32_t slo
 		r = bpf_map_lookup_batch(map_fd, from, &out, keys, values, &n, NULL);
 		if (r < 0 && r != -ENOENT)
 			return;
-		for (uint32_t i = 0; i < n; i++)
-			if (key_slot(keys + i * key_bytes) == slot)
-				bpf_map_delete_elem(map_fd, keys + i * key_bytes);
+		for (uint32_t i = 0; i < n; i++) {
+			const uint8_t *key = keys + i * key_bytes;
+
+			if (key_slot(key) == slot && each(userdata, key, values + i * value_bytes))
+				bpf_map_delete_elem(map_fd, key);
+		}
 		in = out;
 		from = &in;
 	}
@@ -391,6 +424,14 @@ static uint32_t stack_slot(const void *key)
 	return ((const struct pgd_stack_key *)key)->slot;
 }
 
+static int let_go(void *userdata, const void *key, void *value)
+{
+	(void)userdata;
+	(void)key;
+	(void)value;
+	return 1;
+}
+
 static void zero_percpu(const struct probes *p, int map_fd, uint32_t key, size_t value_bytes)
 {
 	_cleanup_free_ void *zero = calloc((size_t)p->n_cpus, value_bytes);
@@ -399,15 +440,12 @@ static void zero_percpu(const struct probes *p, int map_fd, uint32_t key, size_t
 		bpf_map_update_elem(map_fd, &key, zero, BPF_ANY);
 }
 
-/* The next target of this slot has other code objects at the same addresses. */
-static void forget_codes(const struct probes *p, uint32_t slot)
+void probes_remember_codes(struct probes *p, uint32_t slot, bool yes)
 {
-	static const struct pgd_code none[PGD_CODES_MAX];
-	uint32_t keys[PGD_CODES_MAX], n = PGD_CODES_MAX;
+	/* Atomic: the shutter's thread asks too. 32 bits of windows are years. */
+	uint32_t epoch = __atomic_add_fetch(&p->epoch, 1, __ATOMIC_RELAXED);
 
-	for (uint32_t i = 0; i < PGD_CODES_MAX; i++)
-		keys[i] = slot * PGD_CODES_MAX + i;
-	bpf_map_update_batch(bpf_map__fd(p->skel->maps.pgd_codes), keys, none, &n, NULL);
+	p->skel->bss->pgd_epochs[slot] = yes && epoch != PGD_EPOCH_NONE ? epoch : PGD_EPOCH_NONE;
 }
 
 void probes_slot_del(struct probes *p, uint32_t slot)
@@ -417,16 +455,102 @@ void probes_slot_del(struct probes *p, uint32_t slot)
 
 	bpf_map_update_elem(bpf_map__fd(p->skel->maps.pgd_targets), &slot, &none, BPF_ANY);
 	bpf_map_update_elem(bpf_map__fd(p->skel->maps.pgd_gc), &slot, &no_gc, BPF_ANY);
-	purge(bpf_map__fd(p->skel->maps.pgd_live), sizeof(uint64_t), sizeof(struct pgd_live), slot,
-	      block_slot);
-	purge(probes_stacks_fd(p), sizeof(struct pgd_stack_key), sizeof(struct pgd_stack_total),
-	      slot, stack_slot);
-	forget_codes(p, slot);
+	/* A trip that nobody will answer any more: the guards would take us for deaf. */
+	p->skel->bss->pgd_trips[slot] = (struct pgd_trip){ .left = INT64_MAX };
+	each_row(bpf_map__fd(p->skel->maps.pgd_live), sizeof(uint64_t), sizeof(struct pgd_live),
+		 slot, block_slot, let_go, NULL);
+	each_row(probes_stacks_fd(p), sizeof(struct pgd_stack_key), sizeof(struct pgd_stack_total),
+		 slot, stack_slot, let_go, NULL);
 	zero_percpu(p, bpf_map__fd(p->skel->maps.pgd_hits), slot, sizeof(struct pgd_hits));
 	for (uint32_t c = 0; c < PGD_COUNTER_MAX; c++)
 		zero_percpu(p, bpf_map__fd(p->skel->maps.pgd_counters), slot * PGD_COUNTER_MAX + c,
 			    sizeof(uint64_t));
 	p->slot_used[slot] = false;
+}
+
+int probes_set_mode(struct probes *p, uint32_t slot, enum pgd_mode mode)
+{
+	int fd = bpf_map__fd(p->skel->maps.pgd_targets), r;
+	struct pgd_target t;
+
+	/* The kernel may note the address space between our read and our write: then the next hit
+	 * is a first one again, which is told from exec by the start time. */
+	r = bpf_map_lookup_elem(fd, &slot, &t);
+	if (r < 0)
+		return r;
+	t.mode = mode;
+	return bpf_map_update_elem(fd, &slot, &t, BPF_ANY);
+}
+
+int probes_follow(struct probes *p, uint32_t slot, uint64_t block)
+{
+	const struct pgd_live row = { .lane = PGD_LANE_SAMPLED };
+	uint64_t key = PGD_BLOCK_KEY(slot, block);
+
+	return bpf_map_update_elem(bpf_map__fd(p->skel->maps.pgd_live), &key, &row, BPF_ANY);
+}
+
+bool probes_is_followed(const struct probes *p, uint32_t slot, uint64_t block)
+{
+	uint64_t key = PGD_BLOCK_KEY(slot, block);
+	struct pgd_live row;
+
+	return bpf_map_lookup_elem(bpf_map__fd(p->skel->maps.pgd_live), &key, &row) == 0;
+}
+
+void probes_unfollow(struct probes *p, uint32_t slot, uint64_t block)
+{
+	uint64_t key = PGD_BLOCK_KEY(slot, block);
+
+	bpf_map_delete_elem(bpf_map__fd(p->skel->maps.pgd_live), &key);
+}
+
+size_t probes_live_count(const struct probes *p, uint32_t slot)
+{
+	struct pgd_hits hits = { 0 };
+
+	probes_hits(p, slot, &hits);
+	return hits.followed > hits.forgotten ? hits.followed - hits.forgotten : 0;
+}
+
+struct live_visit {
+	int (*each)(void *userdata, uint64_t block, const struct pgd_live *live);
+	void *userdata;
+};
+
+static int visit_live(void *userdata, const void *key, void *value)
+{
+	const struct live_visit *v = userdata;
+
+	return v->each(v->userdata, PGD_BLOCK_ADDR(*(const uint64_t *)key), value);
+}
+
+void probes_live_each(struct probes *p, uint32_t slot,
+		      int (*each)(void *userdata, uint64_t block, const struct pgd_live *live),
+		      void *userdata)
+{
+	struct live_visit v = { each, userdata };
+
+	each_row(bpf_map__fd(p->skel->maps.pgd_live), sizeof(uint64_t), sizeof(struct pgd_live),
+		 slot, block_slot, visit_live, &v);
+}
+
+static int reset_stack(void *userdata, const void *key, void *value)
+{
+	struct pgd_stack_total *total = value;
+
+	total->live_bytes = 0;
+	total->live_blocks = 0;
+	bpf_map_update_elem(*(const int *)userdata, key, total, BPF_EXIST);
+	return 0;
+}
+
+void probes_stacks_reset(struct probes *p, uint32_t slot)
+{
+	int fd = probes_stacks_fd(p);
+
+	each_row(fd, sizeof(struct pgd_stack_key), sizeof(struct pgd_stack_total), slot, stack_slot,
+		 reset_stack, &fd);
 }
 
 int probes_state(const struct probes *p, uint32_t slot, enum pgd_target_state *ret)
@@ -489,21 +613,16 @@ void probes_measure_runs(struct probes *p, bool on)
 		close(TAKE_FD(p->stats_fd));
 }
 
-int probes_run_ns(const struct probes *p, uint64_t *ret)
+int probes_runs(const struct probes *p, enum window_prog prog, struct probes_runs *ret)
 {
-	int fds[WINDOW_PROG_MAX];
-	uint64_t sum = 0;
+	struct bpf_prog_info info = { 0 };
+	uint32_t info_bytes = sizeof(info);
+	int fds[WINDOW_PROG_MAX], r;
 
 	probes_prog_fds(p, fds);
-	for (int i = 0; i < WINDOW_PROG_MAX; i++) {
-		struct bpf_prog_info info = { 0 };
-		uint32_t info_bytes = sizeof(info);
-		int r = bpf_obj_get_info_by_fd(fds[i], &info, &info_bytes);
-
-		if (r < 0)
-			return r;
-		sum += info.run_time_ns;
-	}
-	*ret = sum;
+	r = bpf_obj_get_info_by_fd(fds[prog], &info, &info_bytes);
+	if (r < 0)
+		return r;
+	*ret = (struct probes_runs){ info.run_time_ns, info.run_cnt };
 	return 0;
 }

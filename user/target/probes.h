@@ -29,10 +29,23 @@ DEFINE_CLEANUP(struct probes *, probes_close)
 /* Is this kernel new enough, and does it carry BTF? -ENOTSUP with one clear sentence in `why`. */
 int probes_check_kernel(const char *release, const char *btf_path, struct strbuf *why);
 
+/* Memory that the kernel programs and we share (pgd_abi.h says who writes what); owned by `p`. */
+struct probes_shared {
+	struct pgd_gate *gate;
+	struct pgd_sample *samples; /* PGD_SAMPLES_MAX */
+	uint32_t *site_hits; /* PGD_SITES_MAX */
+	uint8_t *suspects; /* PGD_SUSPECTS_MAX */
+	struct pgd_trip *trips; /* by slot */
+	uint32_t *epochs; /* by slot */
+};
+void probes_shared(const struct probes *p, struct probes_shared *ret);
+
 enum window_method probes_method(const struct probes *p);
 /* File descriptors, owned by `p`. */
 int probes_stacks_fd(const struct probes *p);
 int probes_events_fd(const struct probes *p);
+int probes_births_fd(const struct probes *p);
+int probes_over_fd(const struct probes *p);
 void probes_prog_fds(const struct probes *p, int ret[WINDOW_PROG_MAX]);
 
 /* Give a process a slot and tell the kernel how to read it. -ENOSPC: PGD_TARGETS_MAX are taken. */
@@ -40,18 +53,41 @@ int probes_slot_add(struct probes *p, const struct pgd_target *t, uint32_t *ret_
 /* Forget it: its live blocks, stacks, counters. Only after its window is closed. */
 void probes_slot_del(struct probes *p, uint32_t slot);
 
+/* How it is observed from now on. */
+int probes_set_mode(struct probes *p, uint32_t slot, enum pgd_mode mode);
+
+/* From now on the kernel side may remember the code objects that it reads, since it sees every free
+ * of this target; or it may not. What it remembers is forgotten. */
+void probes_remember_codes(struct probes *p, uint32_t slot, bool yes);
+
+/* A sample of the daemon's: the row goes away when the kernel sees the block change hands. */
+int probes_follow(struct probes *p, uint32_t slot, uint64_t block);
+bool probes_is_followed(const struct probes *p, uint32_t slot, uint64_t block);
+void probes_unfollow(struct probes *p, uint32_t slot, uint64_t block);
+
+/* The blocks that are followed: about how many; each of them, non-zero from `each` lets the row go. */
+size_t probes_live_count(const struct probes *p, uint32_t slot);
+void probes_live_each(struct probes *p, uint32_t slot,
+		      int (*each)(void *userdata, uint64_t block, const struct pgd_live *live),
+		      void *userdata);
+/* Its stacks hold nothing any more, as far as the kernel's sums go. */
+void probes_stacks_reset(struct probes *p, uint32_t slot);
+
 /* What the kernel knows of a slot now. */
 int probes_state(const struct probes *p, uint32_t slot, enum pgd_target_state *ret);
 int probes_gc(const struct probes *p, uint32_t slot, struct pgd_gc *ret);
 int probes_hits(const struct probes *p, uint32_t slot, struct pgd_hits *ret);
 int probes_counters(const struct probes *p, uint32_t slot, uint64_t ret[PGD_COUNTER_MAX]);
 
-/* Nanoseconds that one trap at an emulated site costs on this machine, with a program that does
- * next to nothing: measured when opened. */
+/* Nanoseconds that one trap at an emulated site costs on this machine, with a program that only
+ * counts: measured when opened. */
 double probes_trap_ns(const struct probes *p);
-/* Nanoseconds that our programs have run while the kernel was told to measure that, over all
- * targets. Measuring costs two readings of the clock a hit, so it is on for some intervals only. */
-int probes_run_ns(const struct probes *p, uint64_t *ret);
+/* Runs of a program, and the nanoseconds that they took, while the kernel was told to measure that,
+ * over all targets. Measuring costs two readings of the clock a hit, so it is on at times only. */
+struct probes_runs {
+	uint64_t ns, n;
+};
+int probes_runs(const struct probes *p, enum window_prog prog, struct probes_runs *ret);
 void probes_measure_runs(struct probes *p, bool on);
 
 #endif

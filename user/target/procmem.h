@@ -32,4 +32,17 @@ int procmem_read(const struct procmem *m, uint64_t addr, void *buf, size_t n_byt
 int procmem_u64(const struct procmem *m, uint64_t addr, uint64_t *ret);
 int procmem_u32(const struct procmem *m, uint64_t addr, uint32_t *ret);
 
+/* One of many reads: `error` is 0 (buf is whole) or -EFAULT (buf is undefined). */
+struct procmem_piece {
+	uint64_t addr;
+	void *buf;
+	size_t n_bytes;
+	int error;
+};
+
+/* All pieces, IOV_MAX of them a system call, and one more call for each that cannot be read. 0,
+ * whatever became of the pieces, which say so themselves; -ESRCH, -EPERM, -ENOMEM: the whole read
+ * failed, and no piece may be believed. */
+int procmem_read_many(const struct procmem *m, struct procmem_piece *pieces, size_t n);
+
 #endif

@@ -157,7 +157,7 @@ int pyruntime_load(const struct discover *d, const struct procmem *m, struct pyr
 		   struct strbuf *why)
 {
 	struct pyruntime rt = { 0 };
-	uint64_t runtime, code_type;
+	uint64_t runtime, code_type, type_type;
 	struct pylayout l;
 	int r;
 
@@ -167,6 +167,8 @@ int pyruntime_load(const struct discover *d, const struct procmem *m, struct pyr
 				   (int)d->pid);
 	rt.runtime = runtime + d->bias;
 	rt.code_type = code_type + d->bias;
+	if (elf_symbol(d->elf, "PyType_Type", &type_type, NULL) == 0)
+		rt.type_type = type_type + d->bias;
 	r = check_build(d, &rt, why);
 	if (r < 0)
 		return r;

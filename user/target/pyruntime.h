@@ -42,6 +42,7 @@ struct pyruntime {
 	struct pyruntime_names names;
 	uint64_t runtime; /* address of _PyRuntime in the process */
 	uint64_t code_type; /* address of PyCode_Type in the process */
+	uint64_t type_type; /* address of PyType_Type in the process; 0: not exported */
 	uint32_t interp_head; /* _PyRuntime -> interpreters.head / .main */
 	uint32_t interp_main;
 	uint32_t interp_next;

@@ -20,8 +20,7 @@
 #include "pgd_abi.h"
 #include "target/window.h"
 
-#define ATTACH_UPROBE_MULTI 48 /* enum bpf_attach_type: BPF_TRACE_UPROBE_MULTI */
-#define ATTACH_PERF_EVENT   41 /* enum bpf_attach_type: BPF_PERF_EVENT */
+#define ATTACH_PERF_EVENT 41 /* enum bpf_attach_type: BPF_PERF_EVENT */
 #define UPROBE_TYPE_FILE    "/sys/bus/event_source/devices/uprobe/type"
 
 struct link_create_head {
@@ -89,7 +88,7 @@ static int link_multi(int prog_fd, const char *path, pid_t pid, const uint64_t *
 		      const uint64_t *cookies, size_t n)
 {
 	struct link_create_multi attr = {
-		.head = { .prog_fd = (uint32_t)prog_fd, .attach_type = ATTACH_UPROBE_MULTI },
+		.head = { .prog_fd = (uint32_t)prog_fd, .attach_type = WINDOW_ATTACH_MULTI },
 		.path = (uintptr_t)path,
 		.offsets = (uintptr_t)offsets,
 		.cookies = (uintptr_t)cookies,
@@ -186,8 +185,21 @@ static int add_prog(struct window *w, enum window_method method, const struct wi
 	return 0;
 }
 
+enum window_prog window_prog_of(enum site_kind kind)
+{
+	return kinds[kind].prog;
+}
+
+static bool is_picked(const struct site *site, size_t i, enum window_prog prog,
+		      const struct window_pick *pick)
+{
+	return (prog == WINDOW_ON_COUNT || kinds[site->kind].prog == prog) &&
+	       !(pick->skip_chunks && is_chunk_alloc(site->kind)) && i < PGD_SITES_MAX &&
+	       (!pick->only || pick->only[i]);
+}
+
 int window_open(struct window *w, enum window_method method, const struct window_target *t,
-		const struct sites *s, unsigned prog_mask, int skip_chunks)
+		const struct sites *s, const struct window_pick *pick)
 {
 	_cleanup_free_ uint64_t *offsets = calloc(s->n + 1, sizeof(*offsets));
 	_cleanup_free_ uint64_t *cookies = calloc(s->n + 1, sizeof(*cookies));
@@ -203,24 +215,24 @@ int window_open(struct window *w, enum window_method method, const struct window
 
 	/* Free before alloc: a block whose birth is seen must have its death seen. */
 	static const enum window_prog order[] = { WINDOW_ON_FREE, WINDOW_ON_GC_DONE,
-						  WINDOW_ON_GC_START, WINDOW_ON_ALLOC };
+						  WINDOW_ON_GC_START, WINDOW_ON_COUNT,
+						  WINDOW_ON_ALLOC };
 	_Static_assert(ARRAY_SIZE(order) == WINDOW_PROG_MAX, "every program has its turn");
 	for (size_t p = 0; p < ARRAY_SIZE(order); p++) {
 		size_t n = 0;
 		int r;
 
-		if (!(prog_mask & 1u << order[p]))
+		if (!(pick->progs & 1u << order[p]))
 			continue;
 		for (size_t i = 0; i < s->n; i++) {
 			const struct site *site = &s->v[i];
-			enum pgd_how how = kinds[site->kind].how;
 
-			if (kinds[site->kind].prog != order[p] ||
-			    (skip_chunks && is_chunk_alloc(site->kind)))
+			if (!is_picked(site, i, order[p], pick))
 				continue;
 			offsets[n] = site->offset;
-			cookies[n++] = PGD_COOKIE(t->slot, site->reg, how) |
-				       (site->is_mem ? PGD_COOKIE_MEM(site->disp) : 0);
+			cookies[n++] = PGD_COOKIE(t->slot, i, site->reg, kinds[site->kind].how) |
+				       (site->is_mem ? PGD_COOKIE_MEM(site->disp) : 0) |
+				       (pick->is_rare ? PGD_COOKIE_RARE : 0);
 		}
 		r = n ? add_prog(w, method, t, t->prog_fds[order[p]], offsets, cookies, n) : 0;
 		if (r < 0) {

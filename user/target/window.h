@@ -9,11 +9,14 @@
 #ifndef USER_TARGET_WINDOW_H
 #define USER_TARGET_WINDOW_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "target/sites.h"
+
+#define WINDOW_ATTACH_MULTI 48 /* enum bpf_attach_type: BPF_TRACE_UPROBE_MULTI */
 
 enum window_method {
 	WINDOW_MULTI = 0, /* BPF_TRACE_UPROBE_MULTI */
@@ -27,8 +30,12 @@ enum window_prog {
 	WINDOW_ON_FREE,
 	WINDOW_ON_GC_START,
 	WINDOW_ON_GC_DONE,
+	WINDOW_ON_COUNT, /* any site */
 	WINDOW_PROG_MAX
 };
+#define WINDOW_ALL_PROGS \
+	(1u << WINDOW_ON_ALLOC | 1u << WINDOW_ON_FREE | 1u << WINDOW_ON_GC_START | \
+	 1u << WINDOW_ON_GC_DONE)
 
 struct window_target {
 	const char *path; /* of the interpreter, as we can open it */
@@ -49,13 +56,24 @@ struct window {
 
 const char *window_method_name(enum window_method method);
 
-/* Attach the sites that these programs (a mask of 1 << enum window_prog) are for, and add them to
- * *w. `skip_chunks`: leave out the sites where libc's blocks come from, whose size could not be
- * read; where they go stays, since what the kernel side remembers of code objects ends there. On
- * error *w is as before. -EPERM, -EINVAL (kernel without this method), -ESRCH, … */
+/* Which sites go on, for which programs. */
+struct window_pick {
+	unsigned progs; /* mask of 1 << enum window_prog */
+	bool skip_chunks; /* leave out the sites where libc's blocks come from, whose size could not
+			   * be read; where they go stays: what the kernel side remembers of code
+			   * objects ends there */
+	bool is_rare; /* they stay on between windows: PGD_COOKIE_RARE */
+	const uint8_t *only; /* by index of a site: 1, it goes on; NULL: all */
+};
+
+/* Attach these sites, and add them to *w. On error *w is as before. -EPERM, -EINVAL (kernel without
+ * this method), -ESRCH, … Sites that no one is picked of cost nothing. */
 int window_open(struct window *w, enum window_method method, const struct window_target *t,
-		const struct sites *s, unsigned prog_mask, int skip_chunks);
+		const struct sites *s, const struct window_pick *pick);
 void window_close(struct window *w);
+
+/* Which program is this kind of site for? */
+enum window_prog window_prog_of(enum site_kind kind);
 
 /* Can this kernel do uprobe_multi at all? -ENOTSUP if not; prog_fd: any uprobe program. */
 int window_has_multi(int prog_fd);

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A workload of background.py from outside: how fast does it run, and are our sites in its text?
+
+Speed is steps by seconds of its own CPU time, as the scheduler counts it: on a crowded machine it
+gets less of a CPU, which is not our doing; a trap is its own time, and shows. Full speed is the
+speed that it had just before it was watched, give or take what a neighbour takes of a core.
+"""
+import collections
+import contextlib
+import mmap
+import os
+import struct
+import time
+
+from harness import Skip, text_of, wait_until
+
+FULL = 0.7  # of its normal speed: in a window it has 0.02 to 0.2, and no neighbour takes that much
+SLICE = 0.1  # seconds of CPU time that a speed is taken over
+BREAKPOINT = 0xCC
+
+
+class Loaded:
+    def __init__(self, t, script, kind, python=None, **how):
+        python = python or t.python
+        directory = os.path.join(python.root or "/", "tmp")
+        path = os.path.join(directory, "pygrowd-progress-%d-%d" % (os.getpid(), time.monotonic_ns()))
+        with open(path, "wb") as file:
+            file.write(bytes(8))
+        try:
+            inside = path[len(python.root):] if python.root else path
+            self.target = t.target(script, kind, inside, python=python, **how)
+            with open(path, "rb") as file:
+                self.memory = mmap.mmap(file.fileno(), 8, prot=mmap.PROT_READ)
+        finally:
+            os.unlink(path)
+        self.pid = self.target.pid_to_watch
+        self.normal = None
+
+    def pace(self, pace):
+        self.target.ask("pace", pace)
+        return self
+
+    def saturate(self):
+        """Flat out from now on, and what that is without us."""
+        self.pace("max")
+        wait_until("its first steps", self.steps)
+        self.normal = sorted(self.speed(3 * SLICE) for _ in range(3))[1]
+        return self
+
+    def steps(self):
+        return struct.unpack("=Q", self.memory[:8])[0]
+
+    def cpu_ns(self):
+        """Of its main thread, which takes the steps."""
+        with open("/proc/%d/schedstat" % self.pid) as schedstat:
+            return int(schedstat.read().split()[0])
+
+    def speed(self, seconds=SLICE):
+        steps, cpu_ns = self.steps(), self.cpu_ns()
+        wait_until("CPU time of pid %d" % self.pid, lambda: self.cpu_ns() - cpu_ns >= seconds * 1e9)
+        return (self.steps() - steps) / (self.cpu_ns() - cpu_ns) * 1e9
+
+    def assert_full_speed(self, what, seconds=1.0):
+        """Within so many seconds it is as fast as ever, two slices of CPU time in a row."""
+        end, fast, shares = time.monotonic() + seconds, 0, []
+        while fast < 2:
+            begun = time.monotonic()
+            shares.append(self.speed() / self.normal)
+            fast = fast + 1 if shares[-1] >= FULL else 0
+            assert fast or begun < end, "%s: after %g s it still runs at %s of its normal speed" % (
+                what, seconds, ", ".join("%.2f" % share for share in shares[-3:]))
+
+
+class Places:
+    """Where the windows' breakpoints come and go, found by looking: is a window open just now?
+
+    A place is known once its breakpoint has gone again and again: those of rare sites come, and stay.
+    """
+
+    TIMES = 3
+
+    MANY = 24
+
+    def __init__(self, pid, seconds=30):
+        self.memory = open("/proc/%d/mem" % pid, "rb", 0)
+        self.before, self.times = text_of(pid), collections.Counter()
+        self.places = wait_until("windows in the text of pid %d" % pid, lambda: self.find(pid), seconds)
+
+    def find(self, pid):
+        now, before = text_of(pid), self.before
+        self.before = now
+        self.times.update(key[0] + i for key in now if key in before and now[key] != before[key]
+                          for i in range(len(now[key])) if before[key][i] == BREAKPOINT != now[key][i])
+        return [place for place, n in self.times.most_common(self.MANY) if n >= self.TIMES]
+
+    def are_on(self):
+        return any(os.pread(self.memory.fileno(), 1, place)[0] == BREAKPOINT for place in self.places)
+
+    def wait_on(self, seconds=30):
+        """Returns in mid-window."""
+        end = time.monotonic() + seconds
+        while not self.are_on():
+            assert time.monotonic() < end, "no window within %g s" % seconds
+
+    def longest_on(self, seconds):
+        """Of the windows of the next so many seconds, how long was the longest, and how many?"""
+        end, began, longest, count = time.monotonic() + seconds, None, 0.0, 0
+        while time.monotonic() < end:
+            now, on = time.monotonic(), self.are_on()
+            if on and began is None:
+                began, count = now, count + 1
+            elif not on:
+                began = None
+            if began is not None:
+                longest = max(longest, now - began)
+            time.sleep(0.001)
+        return longest, count
+
+
+def guards_of(pygrowd):
+    """Its processes that close windows when it cannot."""
+    guards = []
+    for name in os.listdir("/proc"):
+        try:
+            with open("/proc/%d/stat" % int(name)) as stat:
+                head, _, tail = stat.read().rpartition(")")
+        except (ValueError, OSError):
+            continue
+        if head.endswith("(pygrowd-guard") and int(tail.split()[1]) == pygrowd:
+            guards.append(int(name))
+    return guards
+
+
+@contextlib.contextmanager
+def cgroup(name, quota_us, period_us):
+    """A group that gets so much CPU time; add(pid) puts a process into it, the end takes all out."""
+    for top, limits in (("/sys/fs/cgroup", {"cpu.max": "%d %d" % (quota_us, period_us)}),
+                        ("/sys/fs/cgroup/cpu", {"cpu.cfs_period_us": "%d" % period_us,
+                                                "cpu.cfs_quota_us": "%d" % quota_us})):
+        group = os.path.join(top, name)
+        try:
+            os.mkdir(group)
+        except OSError:
+            continue
+        if os.path.exists(os.path.join(group, "cgroup.procs")) and all(
+                os.path.exists(os.path.join(group, limit)) for limit in limits):
+            break
+        os.rmdir(group)
+    else:
+        raise Skip("no cgroup of the cpu controller can be made here")
+    try:
+        for limit, value in limits.items():
+            write(os.path.join(group, limit), value)
+        yield lambda pid: add_to(group, pid)
+    finally:
+        with open(os.path.join(group, "cgroup.procs")) as procs:
+            for pid in procs.read().split():
+                write(os.path.join(top, "cgroup.procs"), pid)
+        wait_until("an empty group %s" % group, lambda: removed(group), 5)
+
+
+def add_to(group, pid):
+    try:
+        write(os.path.join(group, "cgroup.procs"), str(pid))
+    except OSError as problem:
+        raise Skip("pid %d cannot go into %s: %s" % (pid, group, problem))
+
+
+def removed(group):
+    try:
+        os.rmdir(group)
+    except OSError:
+        return False
+    return True
+
+
+def write(path, text):
+    with open(path, "w") as file:
+        file.write(text)

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/cli/text_stack.c — see text_stack.h. */
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "cli/field.h"
+#include "cli/figure.h"
+#include "cli/sparkline.h"
+#include "cli/text_stack.h"
+#include "lib/cleanup.h"
+#include "lib/strbuf.h"
+#include "lib/units.h"
+#include "lib/utf8.h"
+
+#define HISTORY_MAX    256
+#define BAR_CELLS      40 /* of all that a stack takes */
+#define TYPE_BYTES_MAX 60 /* of a type's name: the rest is in --json */
+
+static bool is_same_frame(json_object *a, json_object *b)
+{
+	const char *file_a = field_text(a, "file"), *file_b = field_text(b, "file");
+	const char *name_a = field_text(a, "function"), *name_b = field_text(b, "function");
+
+	return file_a && file_b && name_a && name_b && strcmp(file_a, file_b) == 0 &&
+	       strcmp(name_a, name_b) == 0 && field_count(a, "line") == field_count(b, "line");
+}
+
+static void frame_lines(struct page *p, json_object *stack)
+{
+	json_object *blame = field_object(stack, "blame");
+	size_t n = field_list_cnt(stack, "frames");
+	bool is_marked = false;
+
+	page_line(p, "%s",
+		  n ? "Frames, innermost first; > is the one to blame:"
+		    : "No Python code was running when these blocks were taken.");
+	for (size_t i = 0; i < n; i++) {
+		json_object *frame = field_list_get(stack, "frames", i);
+		const char *file = field_text(frame, "file"), *name = field_text(frame, "function");
+		bool mark = !is_marked && blame && is_same_frame(frame, blame);
+		int64_t line = field_count(frame, "line");
+		char colon_line[24] = "";
+
+		is_marked = is_marked || mark;
+		if (line > 0)
+			snprintf(colon_line, sizeof(colon_line), ":%" PRId64, line);
+		page_wrap(p, 8, "%c %3zu  %s  %s%s", mark ? '>' : ' ', i, name ? name : "?",
+			  file ? file : "?", colon_line);
+	}
+	if (field_bool(stack, "truncated"))
+		page_line(p, "       … frames further out are missing");
+}
+
+static void series_line(struct page *p, json_object *stack)
+{
+	double values[HISTORY_MAX];
+	size_t n = field_numbers(stack, "history", values, HISTORY_MAX);
+	char spark[SPARKLINE_TEXT_MAX], from[UNITS_TEXT_MAX], to[UNITS_TEXT_MAX];
+
+	if (n)
+		page_line(p, "  series      %s %s %s over the last %zu intervals",
+			  units_bytes_format(from, values[0]), sparkline_format(spark, values, n),
+			  units_bytes_format(to, values[n - 1]), n);
+}
+
+static void samples_line(struct page *p, json_object *stack)
+{
+	int64_t n = field_count(stack, "samples");
+	char text[UNITS_TEXT_MAX];
+
+	if (n > 0 && figure_is_estimate(field_number(stack, "live_bytes_error")))
+		page_line(p, "  rests on    %s sampled block%s",
+			  units_count_format(text, (double)n), n == 1 ? "" : "s");
+}
+
+/* A tail that is too thin for a whole cell is still not nothing. */
+static void bar_add(struct strbuf *b, double share)
+{
+	int cells = (int)lround(share * BAR_CELLS);
+
+	for (int i = 0; i < cells; i++)
+		strbuf_puts(b, "█");
+	if (!cells && share > 0)
+		strbuf_puts(b, "▏");
+}
+
+static bool is_share(double value)
+{
+	return value >= 0 && value <= 1; /* false for NAN */
+}
+
+/*   alive after   0.5 s  34.0 %  ██████████████
+ *                   8 s  9.00 %  ████                  and so on, down to the oldest age known */
+static void survival_lines(struct page *p, json_object *stack)
+{
+	size_t n = field_list_cnt(stack, "survival");
+	const char *label = "alive after";
+	char age[UNITS_TEXT_MAX], text[UNITS_TEXT_MAX];
+
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_(strbuf_done) struct strbuf bar = STRBUF_INIT;
+		json_object *point = field_list_get(stack, "survival", i);
+		double age_sec = field_number(point, "age_seconds");
+		double share = field_number(point, "share");
+
+		if (!(age_sec >= 0) || !is_share(share))
+			continue;
+		bar_add(&bar, share);
+		/* 0 is the end of the window, some milliseconds after the block was taken. */
+		page_line(p, "  %-11s %8s  %6s  %s", label,
+			  age_sec > 0 ? figure_age_format(age, age_sec) : "a moment",
+			  units_share_format(text, share), bar.buf);
+		label = "";
+	}
+}
+
+static void type_add(struct strbuf *b, const char *name, double share)
+{
+	_cleanup_free_ char *start = utf8_clean(name ? name : "", TYPE_BYTES_MAX);
+	bool is_cut = name && strlen(name) > TYPE_BYTES_MAX;
+
+	strbuf_printf(b, "%s%s%s", b->len ? ", " : "", start && *start ? start : "(no name)",
+		      is_cut ? "…" : "");
+	if (share < 0.005)
+		strbuf_puts(b, " < 1 %");
+	else
+		strbuf_printf(b, " %.0f %%", share * 100);
+}
+
+/* What stays is seldom what the line says: dict 61 %, str 22 %, (memory of containers) 17 % */
+static void types_line(struct page *p, json_object *stack)
+{
+	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
+	size_t n = field_list_cnt(stack, "types");
+
+	for (size_t i = 0; i < n; i++) {
+		json_object *type = field_list_get(stack, "types", i);
+		double share = field_number(type, "share");
+
+		if (is_share(share))
+			type_add(&b, field_text(type, "name"), share);
+	}
+	if (b.len)
+		page_wrap(p, 12, "  survivors   %s", b.buf);
+}
+
+void text_stack_show(struct page *p, json_object *stack)
+{
+	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
+	double tau = field_number(stack, "tau"), p_value = field_number(stack, "p_value");
+	double by_gc = field_number(field_object(stack, "gc"), "freed_by_collector_bytes");
+	char text[UNITS_TEXT_MAX];
+
+	page_line(p, "Stack %s of pid %" PRId64,
+		  field_text(stack, "id") ? field_text(stack, "id") : "?",
+		  field_count(stack, "pid"));
+	figure_live_add(&b, field_number(stack, "live_bytes"),
+			field_number(stack, "live_bytes_error"),
+			field_number(stack, "live_blocks"));
+	page_line(p, "  holds       live %s", b.buf);
+	page_line(p, "  growth      %s",
+		  figure_rate_format(text, field_number(stack, "growth_bytes_per_second"),
+				     field_number(stack, "growth_error")));
+	samples_line(p, stack);
+	if (!isnan(tau))
+		page_line(p, "  trend       tau %.2f (-1 always falling, 1 always rising), p %.2g",
+			  tau, p_value);
+	series_line(p, stack);
+	page_line(p, "  first seen  %s, %s ago",
+		  field_text(stack, "since") ? field_text(stack, "since") : "?",
+		  units_duration_format(text, field_number(stack, "age_seconds")));
+	if (!isnan(by_gc))
+		page_line(p, "  collector   freed %s of it so far",
+			  units_bytes_format(text, by_gc));
+	survival_lines(p, stack);
+	types_line(p, stack);
+	frame_lines(p, stack);
+}

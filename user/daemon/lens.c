@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/daemon/lens.c — see lens.h. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/lens.h"
+#include "lib/clock.h"
+
+#define RARE_PER_SEC	 20 /* hits a second of a site that may always be on */
+#define BUSY_HITS	 8 /* in a scouting window that was cut short: certainly not rare */
+#define SHARE_CERTAIN	 0.002 /* of the hits of its kind: such a site is on in every window */
+#define ODDS_MIN	 0.25
+#define NS_PER_SEC	 1e9
+
+static void mark_allocs(const struct lens *l, uint8_t is_alloc[PGD_SITES_MAX])
+{
+	const struct sites *s = &l->watch->sites;
+
+	for (size_t i = 0; i < s->n && i < PGD_SITES_MAX; i++)
+		is_alloc[i] = window_prog_of(s->v[i].kind) == WINDOW_ON_ALLOC;
+}
+
+/* Sites of the collector are no part of this: they are on all the time. */
+static bool is_scouted(const struct lens *l, size_t i)
+{
+	enum window_prog prog = window_prog_of(l->watch->sites.v[i].kind);
+
+	return prog == WINDOW_ON_ALLOC || prog == WINDOW_ON_FREE;
+}
+
+static size_t count_sites(const struct lens *l)
+{
+	return l->watch->sites.n < PGD_SITES_MAX ? l->watch->sites.n : PGD_SITES_MAX;
+}
+
+int lens_new(struct watch *w, struct lens **ret)
+{
+	_cleanup_(lens_freep) struct lens *l = calloc(1, sizeof(*l));
+	uint8_t is_alloc[PGD_SITES_MAX] = { 0 };
+
+	if (!l)
+		return -ENOMEM;
+	l->watch = w;
+	l->overhead = NAN;
+	if (clock_getcpuclockid(w->pid, &l->cpu_clock) != 0)
+		return -ESRCH;
+	l->state = LENS_NEW;
+	mark_allocs(l, is_alloc);
+	pace_init(&l->pace, is_alloc, count_sites(l));
+	l->cpu_ns = lens_cpu_ns(l);
+	l->began_sec = clock_monotonic_sec();
+	*ret = TAKE_PTR(l);
+	return 0;
+}
+
+void lens_free(struct lens *l)
+{
+	if (!l)
+		return;
+	window_close(&l->always);
+	liveness_free(l->liveness);
+	liveness_free(l->capture_liveness);
+	free(l);
+}
+
+int lens_prepare(struct lens *l)
+{
+	int r = 0;
+
+	if (!l->liveness)
+		r = liveness_new(&l->watch->runtime, &l->watch->mem, &l->liveness);
+	if (r == 0 && !l->capture_liveness)
+		r = liveness_new(&l->watch->runtime, &l->watch->mem, &l->capture_liveness);
+	return r;
+}
+
+uint64_t lens_cpu_ns(const struct lens *l)
+{
+	struct timespec t = { 0 };
+
+	clock_gettime(l->cpu_clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
+}
+
+/* ── scouting ─────────────────────────────────────────────────────────────────────────────── */
+
+/* The kinds that matter most come first: what they show may be enough to begin. */
+static const enum site_kind scout_order[] = { SITE_POP,	  SITE_PUSH,	SITE_FREE,   SITE_MALLOC,
+					      SITE_CARVE, SITE_REALLOC, SITE_RESIZED };
+
+bool lens_scout_plan(const struct lens *l, uint8_t on[PGD_SITES_MAX])
+{
+	size_t n = count_sites(l), n_on = 0;
+
+	memset(on, 0, PGD_SITES_MAX);
+	for (size_t k = 0; k < ARRAY_SIZE(scout_order); k++) {
+		for (size_t i = 0; i < n && n_on < LENS_SCOUT_SITES; i++) {
+			if (l->watch->sites.v[i].kind != scout_order[k] ||
+			    l->sites[i] != LENS_SITE_UNKNOWN)
+				continue;
+			on[i] = 1;
+			n_on++;
+		}
+	}
+	return n_on;
+}
+
+/* Pool blocks pass behind realloc, which other sites report: a busy site there says little. */
+static enum lens_site busy(const struct lens *l, size_t i)
+{
+	return l->watch->sites.v[i].kind == SITE_RESIZED ? LENS_SITE_OFF : LENS_SITE_BUSY;
+}
+
+static enum lens_site judge(const struct lens *l, size_t i, uint32_t hits, double per_sec,
+			    bool was_cut)
+{
+	bool is_busy = was_cut ? hits >= BUSY_HITS : per_sec > RARE_PER_SEC;
+
+	if (is_busy)
+		return busy(l, i);
+	return was_cut ? LENS_SITE_UNKNOWN : LENS_SITE_RARE;
+}
+
+void lens_scout_done(struct lens *l, const uint8_t on[PGD_SITES_MAX],
+		     const struct shutter_result *r, const struct pace_cost *cost)
+{
+	bool was_cut = r->gate.allocs >= LENS_SCOUT_HITS;
+	double work_sec = ((double)r->cpu_ns - (double)r->gate.allocs * cost->count_ns) / NS_PER_SEC;
+	double gate_sec = (double)r->gate_ns / NS_PER_SEC;
+	bool found = false;
+
+	if (r->error)
+		return;
+	if (!(work_sec > 0.02 * gate_sec)) /* idle, or nothing but traps */
+		work_sec = 0.02 * gate_sec;
+	for (size_t i = 0; i < count_sites(l); i++) {
+		uint32_t hits = r->site_hits[i];
+
+		if (!on[i])
+			continue;
+		/* What rare means is cost: by the clock. What it would cost always: by CPU time. */
+		l->sites[i] = (uint8_t)judge(l, i, hits, hits / gate_sec, was_cut);
+		l->rates[i] = (float)(hits / work_sec);
+		found |= l->sites[i] != LENS_SITE_UNKNOWN;
+	}
+	if (found || !was_cut)
+		return;
+	for (size_t i = 0; i < count_sites(l); i++) /* many sites, a few hits each: none is rare */
+		if (on[i] && r->site_hits[i])
+			l->sites[i] = (uint8_t)busy(l, i);
+}
+
+void lens_scout_again(struct lens *l)
+{
+	l->state = LENS_SCOUTING;
+	l->is_scouted = false;
+	for (size_t i = 0; i < count_sites(l); i++)
+		l->sites[i] = is_scouted(l, i) ? LENS_SITE_UNKNOWN : LENS_SITE_OFF;
+}
+
+static double site_share(const struct lens *l, size_t i, const struct pace_cost *cost)
+{
+	return (double)l->rates[i] * (l->pace.is_alloc[i] ? cost->alloc_ns : cost->free_ns) /
+	       NS_PER_SEC;
+}
+
+double lens_always_share(const struct lens *l, const struct pace_cost *cost)
+{
+	double share = 0;
+
+	for (size_t i = 0; i < count_sites(l); i++)
+		share += site_share(l, i, cost);
+	return share;
+}
+
+void lens_limit_rare(struct lens *l, double share, const struct pace_cost *cost)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < count_sites(l); i++)
+		if (l->sites[i] == LENS_SITE_RARE)
+			sum += site_share(l, i, cost);
+	while (sum > share) {
+		size_t most = SIZE_MAX;
+
+		for (size_t i = 0; i < count_sites(l); i++)
+			if (l->sites[i] == LENS_SITE_RARE &&
+			    (most == SIZE_MAX || l->rates[i] > l->rates[most]))
+				most = i;
+		if (most == SIZE_MAX || l->rates[most] <= 0)
+			return;
+		l->sites[most] = (uint8_t)busy(l, most);
+		sum -= site_share(l, most, cost);
+	}
+}
+
+void lens_set_odds(struct lens *l)
+{
+	double sum[2] = { 0 };
+
+	for (size_t i = 0; i < count_sites(l); i++)
+		if (l->sites[i] == LENS_SITE_BUSY)
+			sum[l->pace.is_alloc[i]] += (double)l->rates[i];
+	for (size_t i = 0; i < count_sites(l); i++) {
+		double share = (double)l->rates[i] / sum[l->pace.is_alloc[i]];
+
+		l->odds[i] = 1;
+		if (l->sites[i] == LENS_SITE_BUSY && l->watch->sites.v[i].kind != SITE_PUSH)
+			l->odds[i] = (float)fmin(1, fmax(sqrt(share / SHARE_CERTAIN), ODDS_MIN));
+	}
+}
+
+void lens_draw_sites(const struct lens *l, bool only_certain, uint8_t on[PGD_SITES_MAX])
+{
+	memset(on, 0, PGD_SITES_MAX);
+	for (size_t i = 0; i < count_sites(l); i++)
+		on[i] = l->sites[i] == LENS_SITE_BUSY &&
+			(l->odds[i] >= 1 || (!only_certain && drand48() < (double)l->odds[i]));
+}
+
+void lens_busy_sites(const struct lens *l, uint8_t on[PGD_SITES_MAX])
+{
+	memset(on, 0, PGD_SITES_MAX);
+	for (size_t i = 0; i < count_sites(l); i++)
+		on[i] = l->sites[i] == LENS_SITE_BUSY;
+}
+
+bool lens_is_running(const struct lens *l, double now_sec)
+{
+	return now_sec - l->sampled_sec < LENS_CALM_FIRST_SEC;
+}

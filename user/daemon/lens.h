@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/daemon/lens.h — how one target is observed within the budget: which of its sites are on when.
+ *
+ *             scouting                        are the busy sites few hits?
+ *   UNKNOWN ────────────► RARE  always on ◄──────── yes: ALWAYS, every block followed, exact
+ *                    ├──► BUSY  in windows ◄─────── no:  WINDOWS, blocks sampled
+ *                    └──► OFF   never: hit often, says next to nothing
+ *
+ *   NEW ──► ALWAYS ◄──► WINDOWS ◄── SCOUTING ◄── NEW, or a trip (load jumps) the first time
+ */
+#ifndef USER_DAEMON_LENS_H
+#define USER_DAEMON_LENS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "daemon/watch.h"
+#include "pgd_abi.h"
+#include "sample/liveness.h"
+#include "target/pace.h"
+#include "target/shutter.h"
+#include "target/window.h"
+
+enum lens_site {
+	LENS_SITE_UNKNOWN = 0,
+	LENS_SITE_RARE,
+	LENS_SITE_BUSY,
+	LENS_SITE_OFF,
+	LENS_SITE_MAX
+};
+
+enum lens_state {
+	LENS_NEW = 0, /* is it idle? seen by its CPU clock, for LENS_NEW_SEC */
+	LENS_SCOUTING, /* counting windows, some sites at a time */
+	LENS_ALWAYS,
+	LENS_WINDOWS,
+	LENS_STATE_MAX
+};
+
+struct lens {
+	struct watch *watch;
+	enum lens_state state;
+	uint8_t sites[PGD_SITES_MAX]; /* enum lens_site */
+	float rates[PGD_SITES_MAX]; /* hits a second of CPU time, where known */
+	float odds[PGD_SITES_MAX]; /* of a busy site: to be on in a window */
+	struct window always; /* the links of sites that are always on */
+	bool is_scouted; /* sites[] is known, from now or from before */
+	size_t n_rare_on; /* sites before this index have their RARE ones on */
+	clockid_t cpu_clock; /* of the target */
+	/* Made when they are needed first: half a MiB each. The second is the shutter's thread's. */
+	struct liveness *liveness, *capture_liveness;
+	struct pace pace;
+	uint64_t n_samplings; /* windows that sampled, since WINDOWS began */
+	double began_sec; /* when WINDOWS began; monotonic */
+	/* CPU time without windows before the first one (scouting, after a trip): windows to come stand
+	 * for it, a part each, so that no single one weighs too much. */
+	double backlog_ns;
+	/* Since the last sampling window: what this one stands for. */
+	uint64_t cpu_ns; /* the target's CPU clock then */
+	double sampled_sec; /* when that was; monotonic */
+	double traps_ns; /* of it, in our traps */
+	struct pgd_hits hits; /* when last asked */
+	uint64_t samples; /* blocks sampled, all windows */
+	double calm_due_sec, calm_wait_sec; /* when to see whether it has calmed down; monotonic */
+	double overhead; /* when it ended; NAN before */
+	double gate_sec; /* time with the gate open, all windows; for the duty */
+	uint16_t suspects[PGD_SUSPECTS_MAX]; /* by leaf: minute until which it is suspect; 0: not */
+};
+
+int lens_new(struct watch *w, struct lens **ret);
+void lens_free(struct lens *l);
+DEFINE_CLEANUP(struct lens *, lens_free)
+
+/* See that both liveness are there. 0 or -ENOMEM. */
+int lens_prepare(struct lens *l);
+/* Did it use much CPU time since the last sampling window, or was there one just now? */
+bool lens_is_running(const struct lens *l, double now_sec);
+void lens_busy_sites(const struct lens *l, uint8_t on[PGD_SITES_MAX]);
+/* CPU time that the target has used so far; 0: it is gone. */
+uint64_t lens_cpu_ns(const struct lens *l);
+
+#define LENS_NEW_SEC	   0.3
+#define LENS_IDLE_SHARE	   0.05 /* of a core */
+
+/* ── scouting ─── */
+/* Sites that are busy may be no more: a counting window with them on, now and then, tells. */
+#define LENS_CALM_FIRST_SEC 10.0
+#define LENS_CALM_MAX_SEC   600.0
+
+#define LENS_SCOUT_SITES   256 /* at a time */
+#define LENS_SCOUT_HITS	   8000
+#define LENS_CALM_HITS	   2500
+#define LENS_SCOUT_WALL_NS 100000000
+
+/* Put the next sites to scout into on[]; false: none is unknown any more. */
+bool lens_scout_plan(const struct lens *l, uint8_t on[PGD_SITES_MAX]);
+/* What a counting window with these sites on has shown. */
+void lens_scout_done(struct lens *l, const uint8_t on[PGD_SITES_MAX],
+		     const struct shutter_result *r, const struct pace_cost *cost);
+/* Everything is to be scouted again. */
+void lens_scout_again(struct lens *l);
+
+/* Share of the target's CPU time that it would cost to have all sites on, every block followed. */
+double lens_always_share(const struct lens *l, const struct pace_cost *cost);
+/* Of the rare sites, those that are hit most become busy ones, until the rest costs this share. */
+void lens_limit_rare(struct lens *l, double share, const struct pace_cost *cost);
+/* What the odds of busy sites are from now on. Every site that goes on costs a window some 0.08 ms
+ * of our CPU, and most of them make next to no allocations: those go on now and then, and their
+ * samples weigh more. Sites where blocks go are always on: a death unseen would give the block's
+ * next owner to the wrong stack. */
+void lens_set_odds(struct lens *l);
+/* Draw the sites of the next window; or only those that are in every window. */
+void lens_draw_sites(const struct lens *l, bool only_certain, uint8_t on[PGD_SITES_MAX]);
+
+#endif

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/daemon/sampler.c — see sampler.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "daemon/sampler.h"
+#include "growth/survival.h"
+#include "lib/log.h"
+#include "sample/pyobject.h"
+
+#define LOOKS_MAX	 512 /* samples of a target that are looked at in one go */
+#define SUSPECT_SEC	 0.5 /* a leaf with a block that old is suspect */
+#define SUSPECT_MINUTES	 15 /* and stays so for that long after the last one */
+#define TYPE_NAME_BYTES	 128
+#define TYPES_MAX	 8192 /* remembered names; then the table is emptied */
+#define OF_CONTAINERS	 "(memory of containers)"
+#define SEC_PER_MINUTE	 60
+
+struct type_key {
+	uint64_t type;
+	uint64_t slot;
+};
+
+struct type_name {
+	struct type_key key;
+	const char *name; /* of the stack table */
+	UT_hash_handle hh;
+};
+
+struct sampler {
+	struct probes *probes;
+	struct stacktab *stacks;
+	struct samples *samples;
+	struct type_name *types;
+	struct sample *due[LOOKS_MAX];
+	struct liveness_block looks[LOOKS_MAX];
+};
+
+int sampler_new(struct probes *p, struct stacktab *t, struct sampler **ret)
+{
+	_cleanup_(sampler_freep) struct sampler *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->probes = p;
+	s->stacks = t;
+	r = samples_new(SAMPLES_MAX, (uint64_t)time(NULL), &s->samples);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(s);
+	return 0;
+}
+
+static void forget_types(struct sampler *s)
+{
+	struct type_name *type, *next;
+
+	HASH_ITER (hh, s->types, type, next) {
+		HASH_DEL(s->types, type);
+		free(type);
+	}
+}
+
+void sampler_free(struct sampler *s)
+{
+	if (!s)
+		return;
+	forget_types(s);
+	samples_free(s->samples);
+	free(s);
+}
+
+static struct stack *stack_of(const struct sampler *s, const struct sample *sample)
+{
+	struct pgd_stack_key key = { .hash = sample->stack, .slot = sample->slot };
+
+	return sample->stack ? stacktab_find(s->stacks, &key) : NULL;
+}
+
+/* ── taking on ────────────────────────────────────────────────────────────────────────────── */
+
+static void note(struct sampler *s, const struct sample *sample, bool died)
+{
+	struct stack *stack = stack_of(s, sample);
+
+	if (stack)
+		survival_add(&stack->survival, sample->next_age, 1, died);
+}
+
+static void add(struct sampler *s, const struct sample *sample)
+{
+	struct sample replaced;
+	struct stack *stack;
+	int r = samples_add(s->samples, sample, &replaced);
+
+	if (r < 0) {
+		log_debug(r, "take a sample on, skipping");
+		return;
+	}
+	if (r > 0)
+		note(s, &replaced, true);
+	if (sample->stack)
+		probes_follow(s->probes, sample->slot, sample->block);
+	stack = stack_of(s, sample);
+	if (stack)
+		stack->n_caught++;
+}
+
+void sampler_window(struct sampler *s, const struct lens *l, const struct capture *c,
+		    uint64_t window, double weight, uint32_t walk_of, double now_sec)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		const struct pgd_sample *from = &c->blocks[i].sample;
+		struct sample sample = {
+			.block = from->block,
+			.stack = from->stack,
+			.leaf = from->leaf,
+			.window = window,
+			.weight = weight * (from->walk == PGD_WALK_CHANCE ? walk_of : 1) /
+				  (double)l->odds[from->site & (PGD_SITES_MAX - 1)],
+			.born_sec = now_sec,
+			.slot = l->watch->slot,
+			.bytes = from->bytes,
+			.lane = from->lane,
+			.print = c->blocks[i].print,
+		};
+
+		add(s, &sample);
+	}
+}
+
+void sampler_add(struct sampler *s, const struct lens *l, const struct pgd_sample *from,
+		 double weight, double now_sec)
+{
+	struct sample sample = {
+		.block = from->block,
+		.stack = from->stack,
+		.leaf = from->leaf,
+		.weight = weight,
+		.born_sec = now_sec,
+		.slot = l->watch->slot,
+		.bytes = from->bytes,
+		.lane = from->lane,
+	};
+
+	add(s, &sample);
+}
+
+/* ── looking ──────────────────────────────────────────────────────────────────────────────── */
+
+static void bury(struct sampler *s, struct sample *sample)
+{
+	note(s, sample, true);
+	if (sample->stack)
+		probes_unfollow(s->probes, sample->slot, sample->block);
+	samples_del(s->samples, sample);
+}
+
+static void suspect(struct lens *l, uint64_t leaf, double now_sec)
+{
+	if (leaf)
+		l->suspects[leaf & (PGD_SUSPECTS_MAX - 1)] =
+			(uint16_t)((uint64_t)(now_sec / SEC_PER_MINUTE) + SUSPECT_MINUTES);
+}
+
+static void keep(struct sampler *s, struct lens *l, struct sample *sample, double now_sec)
+{
+	double age = now_sec - sample->born_sec;
+	bool is_known = sample->stack;
+
+	if (survival_age(age) >= sample->next_age)
+		note(s, sample, false);
+	if (age >= SUSPECT_SEC)
+		suspect(l, sample->leaf, now_sec);
+	if (age >= SUSPECT_SEC && !is_known) /* it has said what it could */
+		samples_del(s->samples, sample);
+	else
+		samples_alive(s->samples, sample, now_sec);
+}
+
+/* The kernel has taken the row away: it saw the block change hands. */
+static bool is_seen_dead(const struct sampler *s, const struct sample *sample)
+{
+	return sample->stack && !probes_is_followed(s->probes, sample->slot, sample->block);
+}
+
+static size_t look_some(struct sampler *s, struct lens *l, double now_sec)
+{
+	size_t n_due = samples_due(s->samples, l->watch->slot, now_sec, s->due, LOOKS_MAX), n = 0;
+	int r;
+
+	for (size_t i = 0; i < n_due; i++) {
+		struct sample *sample = s->due[i];
+
+		s->looks[n++] = (struct liveness_block){ .block = sample->block,
+							 .bytes = sample->bytes,
+							 .lane = sample->lane,
+							 .print = &sample->print };
+	}
+	if (!n || lens_prepare(l) < 0)
+		return 0;
+	r = liveness_look(l->liveness, s->looks, n);
+	if (r < 0) {
+		log_debug(r, "look at %zu samples of pid %d, ignoring", n, l->watch->pid);
+		return 0;
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct sample *sample = container_of(s->looks[i].print, struct sample, print);
+
+		if (s->looks[i].state == LIVENESS_ALIVE && !is_seen_dead(s, sample))
+			keep(s, l, sample, now_sec);
+		else
+			bury(s, sample);
+	}
+	return n_due;
+}
+
+uint64_t sampler_look(struct sampler *s, struct lens *l, double now_sec)
+{
+	struct timespec before, after;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+	while (look_some(s, l, now_sec) == LOOKS_MAX)
+		;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+	return (uint64_t)(after.tv_sec - before.tv_sec) * 1000000000ULL +
+	       (uint64_t)(after.tv_nsec - before.tv_nsec);
+}
+
+/* ── adding up ────────────────────────────────────────────────────────────────────────────── */
+
+/* Name of the type that this sample is of; NULL: none can be said. */
+static const char *type_of(struct sampler *s, const struct lens *l, const struct sample *sample)
+{
+	_cleanup_(strbuf_done) struct strbuf name = STRBUF_INIT;
+	struct type_key key = { .slot = sample->slot };
+	struct type_name *type = NULL;
+
+	if (sample->print.kind == FINGERPRINT_MEMORY)
+		return OF_CONTAINERS;
+	if (sample->print.kind != FINGERPRINT_OBJECT)
+		return NULL;
+	key.type = sample->print.words[sample->print.type_at];
+	HASH_FIND(hh, s->types, &key, sizeof(key), type);
+	if (type)
+		return type->name;
+	if (pyobject_type_name(&l->watch->runtime.names, &l->watch->mem, key.type, TYPE_NAME_BYTES,
+			       &name) < 0 ||
+	    !name.len)
+		return NULL;
+	if (HASH_COUNT(s->types) >= TYPES_MAX)
+		forget_types(s);
+	type = calloc(1, sizeof(*type));
+	if (!type)
+		return NULL;
+	type->key = key;
+	type->name = stacktab_name(s->stacks, name.buf);
+	HASH_ADD(hh, s->types, key, sizeof(type->key), type);
+	if (!type->hh.tbl) {
+		free(type);
+		return NULL;
+	}
+	return type->name;
+}
+
+void sampler_estimate(struct sampler *s, const struct lens *l, double now_sec)
+{
+	_cleanup_free_ const struct sample **list = NULL;
+	size_t n = 0;
+	int r = samples_list(s->samples, l->watch->slot, &list, &n);
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		const struct sample *sample = list[i];
+		struct stack *stack = stack_of(s, sample);
+		struct estimate_sample e = { .window = sample->window,
+					     .bytes = sample->bytes,
+					     .weight = sample->weight };
+
+		if (stack && now_sec - sample->born_sec >= SAMPLER_SETTLED_SEC)
+			r = stacktab_add_sample(stack, &e, type_of(s, l, sample));
+	}
+	if (r < 0)
+		log_debug(r, "add up samples of pid %d, skipping", l->watch->pid);
+	stacktab_estimate(s->stacks, l->watch->slot, l->n_samplings, pace_error(&l->pace));
+}
+
+void sampler_forget(struct sampler *s, const struct lens *l)
+{
+	samples_forget(s->samples, l->watch->slot);
+}
+
+size_t sampler_count(const struct sampler *s, uint32_t slot)
+{
+	return samples_count(s->samples, slot);
+}
+
+void sampler_lost(const struct sampler *s, uint32_t slot, struct samples_lost *ret)
+{
+	samples_lost(s->samples, slot, ret);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/daemon/sampler.h — the life of samples: taken on, looked at, buried, added up to estimates. */
+#ifndef USER_DAEMON_SAMPLER_H
+#define USER_DAEMON_SAMPLER_H
+
+#include <stdint.h>
+
+#include "daemon/lens.h"
+#include "lib/cleanup.h"
+#include "sample/capture.h"
+#include "sample/samples.h"
+#include "sample/stacktab.h"
+#include "target/probes.h"
+
+/* Blocks that are younger do not count as held: most blocks of a busy process live for milliseconds,
+ * and one of them that is alive by chance at a window's end would stand for thousands. */
+#define SAMPLER_SETTLED_SEC 2.0
+
+struct sampler;
+
+int sampler_new(struct probes *p, struct stacktab *t, struct sampler **ret);
+void sampler_free(struct sampler *s);
+DEFINE_CLEANUP(struct sampler *, sampler_free)
+
+/* The blocks that a window has caught alive. weight: what one block of it stands for, the walk's
+ * chance not counted. */
+void sampler_window(struct sampler *s, const struct lens *l, const struct capture *c,
+		    uint64_t window, double weight, uint32_t walk_of, double now_sec);
+/* One block of a rare site, or of a target that was followed exactly until now: weight 1 or, if only
+ * some of its blocks were kept, more. */
+void sampler_add(struct sampler *s, const struct lens *l, const struct pgd_sample *from,
+		 double weight, double now_sec);
+
+/* Look at the samples of this target that are due. Nanoseconds of our CPU time that it took. */
+uint64_t sampler_look(struct sampler *s, struct lens *l, double now_sec);
+/* Estimates of its stacks, into the table: between stacktab_begin() and stacktab_end(). */
+void sampler_estimate(struct sampler *s, const struct lens *l, double now_sec);
+void sampler_forget(struct sampler *s, const struct lens *l);
+
+size_t sampler_count(const struct sampler *s, uint32_t slot);
+void sampler_lost(const struct sampler *s, uint32_t slot, struct samples_lost *ret);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/daemon/windows.h — observe targets within the overhead budget: whose sites are on, and when.
+ *
+ *   beat, some times a second:  what have they used, what have we cost them ─► budget
+ *                               samples that are due ─► sampler_look
+ *                               whose turn is it ─► shutter
+ *   a window's result:          pace ─► weight ─► sampler_window
+ */
+#ifndef USER_DAEMON_WINDOWS_H
+#define USER_DAEMON_WINDOWS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/sampler.h"
+#include "daemon/watch.h"
+#include "lib/cleanup.h"
+#include "sample/stacktab.h"
+#include "target/budget.h"
+#include "target/probes.h"
+
+struct windows;
+
+struct windows_options {
+	struct budget_options budget;
+};
+
+/* What `status` says of a target. */
+struct windows_status {
+	const char *regime; /* "exact", "windows", "waiting" */
+	double duty, overhead, budget;
+	uint64_t windows, samples, samples_alive;
+};
+
+/* Before any thread is started. 0, or -errno with one clear sentence in `why`. */
+int windows_new(struct probes *p, struct stacktab *t, const struct windows_options *o,
+		struct windows **ret, struct strbuf *why);
+/* Every site off. */
+void windows_free(struct windows *w);
+DEFINE_CLEANUP(struct windows *, windows_free)
+
+/* Take a target on; its watch must outlive windows_del(). */
+int windows_add(struct windows *w, struct watch *watch, struct strbuf *why);
+/* Its sites come off; samples stay, they are what was seen. */
+void windows_end(struct windows *w, const struct watch *watch);
+void windows_del(struct windows *w, const struct watch *watch);
+
+/* Readable when a window is over, or when the kernel has something to say. */
+int windows_fd(const struct windows *w);
+int windows_births_fd(const struct windows *w);
+void windows_result(struct windows *w);
+void windows_births(struct windows *w);
+/* How long until windows_beat() is to be called again, at most. */
+uint64_t windows_wait_ns(const struct windows *w);
+void windows_beat(struct windows *w);
+
+/* Estimates into the stack table: between stacktab_begin() and stacktab_end(). */
+void windows_estimate(struct windows *w);
+void windows_status(const struct windows *w, const struct watch *watch, struct windows_status *ret);
+/* Every site of every target off, at once. */
+void windows_stop(struct windows *w);
+
+#endif

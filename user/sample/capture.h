@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/sample/capture.h — which blocks of a window are alive at its end, and what do they look like?
+ *
+ * Called while frees are still seen: the kernel empties the row of a block that dies meanwhile, so
+ * what is left after the look was there during the look.
+ */
+#ifndef USER_SAMPLE_CAPTURE_H
+#define USER_SAMPLE_CAPTURE_H
+
+#include <stddef.h>
+
+#include "lib/cleanup.h"
+#include "pgd_abi.h"
+#include "sample/fingerprint.h"
+#include "sample/liveness.h"
+
+struct capture_block {
+	struct pgd_sample sample;
+	struct fingerprint print;
+};
+
+struct capture {
+	struct liveness *liveness; /* of the window's target; the caller's */
+	struct capture_block *blocks; /* PGD_SAMPLES_MAX of them, n are filled */
+	struct liveness_block *looks;
+	uint16_t *rows; /* which row of the kernel's each came from */
+	size_t n;
+	int error; /* of the look: then n is 0 */
+};
+
+int capture_new(struct capture **ret);
+void capture_free(struct capture *c);
+DEFINE_CLEANUP(struct capture *, capture_free)
+
+/* As shutter_plan.capture: userdata is the struct capture. Allocates nothing. */
+void capture_run(void *userdata, struct pgd_sample *samples, size_t n_max);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/target/pace.h — how much of the target's normal work happened in a window?
+ *
+ * In a window the target runs up to 40 times slower, so that its time is no measure of what it did:
+ * a window of 5 ms that held 2,500 allocations was 0.2 ms of normal life. What a window stands for
+ * depends on it. Two measures, each good where the other is not:
+ *
+ *   by time   CPU time less the traps in it            good while traps are a small part
+ *   by rate   allocations / (allocations a second)     good when traps are nearly all
+ *
+ * The true rate cannot be had with all sites on, but with a few sites on that make some per cent of
+ * the allocations: such a counting window slows the target by little. From their true rate and
+ * their share in sampling windows follows the rate of all.
+ * Pure: no clock, no I/O.
+ */
+#ifndef USER_TARGET_PACE_H
+#define USER_TARGET_PACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pgd_abi.h"
+
+/* What one hit costs the target, trap and program together. */
+struct pace_cost {
+	double alloc_ns, free_ns, count_ns;
+};
+
+/* A window, as the kernel side and the clocks saw it. */
+struct pace_window {
+	uint64_t allocs, frees; /* hits; of a counting window all are `allocs` */
+	uint64_t cpu_ns; /* CPU time that the target used meanwhile */
+	const uint32_t *site_hits; /* by site */
+};
+
+struct pace {
+	size_t n_sites;
+	uint8_t is_alloc[PGD_SITES_MAX]; /* hands blocks out: the others do not count */
+	uint8_t is_ref[PGD_SITES_MAX]; /* on in counting windows */
+	/* Sums over windows, slowly forgotten. */
+	float hits[PGD_SITES_MAX]; /* in sampling windows that were nearly all trap */
+	double allocs; /* of all sites, in these */
+	/* In counting windows, weighted: hits, and CPU time less the traps; hits, not weighted. */
+	double ref_hits, ref_ns, ref_seen;
+	unsigned n_counts; /* counting windows with these is_ref */
+	double heaviness; /* share of traps in the CPU time of late sampling windows */
+};
+
+void pace_init(struct pace *p, const uint8_t *is_alloc, size_t n_sites);
+
+/* CPU time, in ns, that the work in this sampling window would have taken without us; at most
+ * cpu_ns, more than 0 if there was an allocation. */
+double pace_sample(struct pace *p, const struct pace_window *w, const struct pace_cost *cost);
+/* A counting window with the sites of pace_refs() on. */
+void pace_count(struct pace *p, const struct pace_window *w, const struct pace_cost *cost);
+
+/* Would a counting window help now? `on`: sites that are hit, by index. Chooses p->is_ref anew when
+ * that is due. */
+bool pace_wants_count(struct pace *p, const uint8_t *on, uint64_t n_windows);
+/* Allocations a second of CPU time; NAN: not known yet. */
+double pace_rate(const struct pace *p);
+/* Relative standard error of what pace_sample() says by rate; 0 while it goes by time. */
+double pace_error(const struct pace *p);
+
+#endif
