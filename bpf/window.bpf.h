@@ -160,12 +160,16 @@ static __always_inline void window_sample(__u64 cookie, __u64 block, __u64 bytes
 		__sync_fetch_and_add(&pgd_gate.walked, 1);
 }
 
-static __always_inline void window_birth(__u32 slot, __u64 block, __u64 bytes, __u32 lane)
+static __always_inline void window_birth(__u64 cookie, __u64 block, __u64 bytes, __u32 lane)
 {
+	__u32 slot = PGD_COOKIE_SLOT(cookie);
 	struct pgd_birth birth = {
 		.what = PGD_BIRTH_BLOCK,
 		.slot = slot,
-		.sample = { .block = block, .bytes = (__u32)bytes, .lane = lane },
+		.sample = { .block = block,
+			    .bytes = (__u32)bytes,
+			    .site = PGD_COOKIE_SITE(cookie),
+			    .lane = lane },
 	};
 
 	if (window_take(slot, 1, &birth.sample))
@@ -197,7 +201,7 @@ static __always_inline int window_alloc(const struct pgd_target *t, __u64 cookie
 	if (bytes > 0xffffffffULL)
 		bytes = 0xffffffffU;
 	if (is_rare)
-		window_birth(slot, block, bytes, lane);
+		window_birth(cookie, block, bytes, lane);
 	else
 		window_sample(cookie, block, bytes, lane);
 	return 0;

@@ -23,7 +23,8 @@ struct fixture {
 	uint8_t *pool;
 };
 
-static const struct window_pick allocs_and_frees = { .progs = 1u << WINDOW_ON_ALLOC | 1u << WINDOW_ON_FREE };
+static const struct window_pick allocs_and_frees = { .progs = 1u << WINDOW_ON_ALLOC |
+							      1u << WINDOW_ON_FREE };
 
 static uint64_t block(const struct fixture *f, unsigned i)
 {
@@ -78,8 +79,7 @@ static void attach(struct fixture *f, enum site_kind alloc, enum site_kind take,
 	assert_ok(probes_slot_add(f->p, &target, &t.slot));
 	f->slot = t.slot;
 	probes_prog_fds(f->p, t.prog_fds);
-	assert_ok(window_open(&f->w, probes_method(f->p), &t, &sites,
-			      &allocs_and_frees));
+	assert_ok(window_open(&f->w, probes_method(f->p), &t, &sites, &allocs_and_frees));
 }
 
 static struct pgd_stack_total total(const struct fixture *f)

@@ -22,17 +22,18 @@ BREAKPOINT = 0xCC
 class Loaded:
     def __init__(self, t, script, kind, python=None, **how):
         python = python or t.python
-        directory = os.path.join(python.root or "/", "tmp")
-        path = os.path.join(directory, "pygrowd-progress-%d-%d" % (os.getpid(), time.monotonic_ns()))
+        # Below a chroot's own /tmp, if it has one: unlinked as soon as both sides have it.
+        directory = os.path.join(python.root, "tmp") if python.root else t.directory
+        path = os.path.join(directory, "progress-%d-%d" % (os.getpid(), time.monotonic_ns()))
         with open(path, "wb") as file:
             file.write(bytes(8))
         try:
-            inside = path[len(python.root):] if python.root else path
-            self.target = t.target(script, kind, inside, python=python, **how)
+            self.target = t.target(script, kind, path[len(python.root or ""):], python=python, **how)
             with open(path, "rb") as file:
                 self.memory = mmap.mmap(file.fileno(), 8, prot=mmap.PROT_READ)
         finally:
-            os.unlink(path)
+            if python.root:
+                os.unlink(path)
         self.pid = self.target.pid_to_watch
         self.normal = None
 
@@ -133,8 +134,9 @@ def guards_of(pygrowd):
 
 @contextlib.contextmanager
 def cgroup(name, quota_us, period_us):
-    """A group that gets so much CPU time; add(pid) puts a process into it, the end takes all out."""
-    for top, limits in (("/sys/fs/cgroup", {"cpu.max": "%d %d" % (quota_us, period_us)}),
+    """A group of threads that get so much CPU time together; its end takes them out again."""
+    for top, limits in (("/sys/fs/cgroup", {"cgroup.type": "threaded",
+                                            "cpu.max": "%d %d" % (quota_us, period_us)}),
                         ("/sys/fs/cgroup/cpu", {"cpu.cfs_period_us": "%d" % period_us,
                                                 "cpu.cfs_quota_us": "%d" % quota_us})):
         group = os.path.join(top, name)
@@ -142,28 +144,31 @@ def cgroup(name, quota_us, period_us):
             os.mkdir(group)
         except OSError:
             continue
-        if os.path.exists(os.path.join(group, "cgroup.procs")) and all(
-                os.path.exists(os.path.join(group, limit)) for limit in limits):
+        if all(os.path.exists(os.path.join(group, limit)) for limit in limits):
             break
         os.rmdir(group)
     else:
         raise Skip("no cgroup of the cpu controller can be made here")
+    tasks = "tasks" if os.path.exists(os.path.join(group, "tasks")) else "cgroup.threads"
     try:
         for limit, value in limits.items():
             write(os.path.join(group, limit), value)
-        yield lambda pid: add_to(group, pid)
+        yield lambda pid: add_threads(os.path.join(group, tasks), pid)
     finally:
-        with open(os.path.join(group, "cgroup.procs")) as procs:
-            for pid in procs.read().split():
-                write(os.path.join(top, "cgroup.procs"), pid)
+        with open(os.path.join(group, tasks)) as inside:
+            for thread in inside.read().split():
+                write(os.path.join(top, tasks), thread)
         wait_until("an empty group %s" % group, lambda: removed(group), 5)
 
 
-def add_to(group, pid):
-    try:
-        write(os.path.join(group, "cgroup.procs"), str(pid))
-    except OSError as problem:
-        raise Skip("pid %d cannot go into %s: %s" % (pid, group, problem))
+def add_threads(tasks, pid):
+    """Kernels with groups of realtime threads take no such thread into a group: it stays outside."""
+    for thread in map(int, os.listdir("/proc/%d/task" % pid)):
+        try:
+            write(tasks, str(thread))
+        except OSError as problem:
+            if os.sched_getscheduler(thread) == os.SCHED_OTHER:
+                raise Skip("thread %d cannot go into %s: %s" % (thread, tasks, problem))
 
 
 def removed(group):

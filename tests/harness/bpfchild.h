@@ -56,13 +56,16 @@ struct child_command {
 	uint32_t op; /* enum child_op */
 };
 
-static void (*child_other)(struct child *c, uint64_t arg);
+static void (*child_other)(struct child *c, uint64_t arg); /* to be set before child_start() */
 
 static void child_main(struct child *c)
 {
+	static const int deadly[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP };
 	struct child_command cmd;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (unsigned i = 0; i < ARRAY_SIZE(deadly); i++)
+		signal(deadly[i], SIG_DFL); /* cmocka's handlers would run the other tests here */
 	while (read(c->go[0], &cmd, sizeof(cmd)) == sizeof(cmd)) {
 		for (uint32_t i = 0; i < cmd.n_times; i++) {
 			if (cmd.op == CHILD_ALLOC || cmd.op == CHILD_BOTH)

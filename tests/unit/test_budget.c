@@ -11,11 +11,11 @@
 #include "target/budget.h"
 #include "test.h"
 
-#define MS    1000000ull
-#define SEC   (1000 * MS)
+#define MS	 1000000ull
+#define SEC	 (1000 * MS)
 #define ENTRY_MS (BUDGET_ENTRY_NS / MS) /* free of charge */
-#define DAY   (86400 * SEC)
-#define START (1000 * SEC)
+#define DAY	 (86400 * SEC)
+#define START	 (1000 * SEC)
 
 DEFINE_CLEANUP(struct budget *, budget_free)
 
@@ -338,16 +338,21 @@ static void budget__turns_of_the_host_are_not_a_beat(void **state)
 static void budget__limits_of_a_window(void **state)
 {
 	static const struct row {
+		double share;
 		uint64_t extra_ns, min, max;
 	} rows[] = {
-		{ MS / 10, 2 * MS, 2 * MS },
-		{ 3 * MS, 3500000, 3700000 },
-		{ 10 * MS, BUDGET_LOSS_MAX_NS, BUDGET_LOSS_MAX_NS },
+		{ 0.02, MS / 10, 2 * MS, 2 * MS },
+		{ 0.02, 3 * MS, 3500000, 3700000 },
+		{ 0.05, 3 * MS, 8750000, 9250000 }, /* a larger budget: longer ones, */
+		{ 0.02, 10 * MS, BUDGET_LOSS_MAX_NS, BUDGET_LOSS_MAX_NS },
+		{ 0.01, 10 * MS, BUDGET_LOSS_MAX_NS, BUDGET_LOSS_MAX_NS },
+		{ 1, 10 * MS, BUDGET_LOSS_SCALE_MAX * BUDGET_LOSS_MAX_NS,
+		  BUDGET_LOSS_SCALE_MAX * BUDGET_LOSS_MAX_NS }, /* but not much */
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		_cleanup_(budget_freep) struct budget *b = new_budget(0.05, 0.5);
+		_cleanup_(budget_freep) struct budget *b = new_budget(rows[i].share, 0.5);
 		struct budget_window w;
 		struct hand h;
 		uint32_t slot;
@@ -466,8 +471,9 @@ static void budget__trips_are_within_what_five_seconds_allow(void **state)
 		{ 0.01, 1, 0, 12, 14 }, /* busy, cheap: all of its credit
 					 */
 		{ 0.01, 1, ENTRY_MS + 10, 5, 5 },
-		{ 0.05, 1, 0, 12, 14 },
-		{ 1, 1, 0, 12, 14 },
+		{ 0.02, 1, 0, 12, 14 },
+		{ 0.05, 1, 0, 20, 30 }, /* as its windows are longer */
+		{ 1, 1, 0, 40, 60 },
 		{ 0, 1, 0, 5, 5 },
 	};
 
@@ -698,9 +704,9 @@ static void budget__a_saturated_target_costs_half_to_all_of_the_budget(void **st
 	static const struct row {
 		double share, hits, windows_min, windows_max; /* per second */
 	} rows[] = {
-		{ 0.01, 12, 0.9, 1.4 },	  { 0.01, 0.5, 0.9, 1.4 }, { 0.05, 12, 4.5, 7 },
-		{ 0.05, 0.5, 4.5, 7 },	  { 0.01, 0.01, 0.9, 3 },  { 0.001, 12, 0.09, 0.14 },
-		{ 0.0001, 12, 0, 0.016 },
+		{ 0.01, 12, 0.9, 1.4 },	   { 0.01, 0.5, 0.9, 1.4 },  { 0.02, 12, 1.8, 2.8 },
+		{ 0.05, 12, 1.8, 3.4 },	   { 0.05, 0.5, 1.8, 3.4 },  { 0.01, 0.01, 0.9, 3 },
+		{ 0.001, 12, 0.09, 0.14 }, { 0.0001, 12, 0, 0.016 },
 	};
 
 	(void)state;
@@ -953,13 +959,13 @@ static void budget__windows_start_at_all_phases(void **state)
 		double sec, chi_max; /* 27.9: 0.1 % of honest draws exceed it */
 	} rows[] = {
 		{ 0.01, { 1, 1, 12, 12, 0, 0 }, 100, 600, 27.9 },
-		{ 0.05, { 1, 1, 12, 12, 0, 0 }, 100, 600, 27.9 },
+		{ 0.02, { 1, 1, 12, 12, 0, 0 }, 100, 600, 27.9 },
 		{ 0.01, { 1, 1, 12, 12, 0, 0 }, 880, 600, 27.9 },
 		{ 0.01, { 1, 1, 12, 12, 0, 0 }, 1000, 600, 27.9 },
 		{ 0.01, { 1, 0.1, 12, 12, 500, 250 }, 500, 600, 27.9 },
-		{ 0.05, { 1, 0.02, 12, 12, 700, 20 }, 700, 600, 27.9 },
+		{ 0.02, { 1, 0.02, 12, 12, 700, 20 }, 700, 2400, 27.9 },
 		{ 0.01, { 1, 0, 12, 0, 1000, 300 }, 1000, 600, 27.9 },
-		{ 0.05, { 1, 0.1, 12, 12, 500, 250 }, 500, 600, INFINITY },
+		{ 0.02, { 1, 0.1, 12, 12, 500, 250 }, 500, 600, INFINITY },
 	};
 
 	(void)state;

@@ -357,9 +357,9 @@ static void lens__odds_follow_the_share_of_hits(void **state)
 		float rate;
 		double want;
 	} rows[] = {
-		{ SITE_POP, 100000, 1 },  { SITE_POP, 250, 1 }, /* 0.25 % */
+		{ SITE_POP, 100000, 1 }, { SITE_POP, 250, 1 }, /* 0.25 % */
 		{ SITE_POP, 50, 0.5 }, /* a quarter of what is certain */
-		{ SITE_POP, 1, 0.25 },	  { SITE_POP, 0, 0.25 },
+		{ SITE_POP, 1, 0.25 },	 { SITE_POP, 0, 0.25 },
 		{ SITE_PUSH, 1, 1 }, /* where blocks go: always */
 	};
 

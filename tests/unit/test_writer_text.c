@@ -369,7 +369,7 @@ static void writer_text__hostile_survival_and_types_do_no_harm(void **state)
 		s->n_survival = SNAPSHOT_SURVIVAL_MAX;
 		s->n_types = SNAPSHOT_TYPES_MAX;
 		s->live_bytes_error = values[i % ARRAY_SIZE(values)];
-		s->samples = i % 3 ? UINT64_MAX : 1;
+		s->n_samples = i % 3 ? UINT64_MAX : 1;
 		f->options.utf8 = i & 1;
 		f->options.columns = i & 2 ? 100 : 20;
 		expect_harmless(write_view(f, WRITER_SHOW), f->options.columns);

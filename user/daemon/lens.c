@@ -12,6 +12,7 @@
 #define BUSY_HITS	 8 /* in a scouting window that was cut short: certainly not rare */
 #define SHARE_CERTAIN	 0.002 /* of the hits of its kind: such a site is on in every window */
 #define ODDS_MIN	 0.25
+#define PROMOTE_PART	 20 /* of the births of rare sites: a site with one in so many is busy */
 #define NS_PER_SEC	 1e9
 
 static void mark_allocs(const struct lens *l, uint8_t is_alloc[PGD_SITES_MAX])
@@ -201,13 +202,14 @@ void lens_set_odds(struct lens *l)
 	double sum[2] = { 0 };
 
 	for (size_t i = 0; i < count_sites(l); i++)
-		if (l->sites[i] == LENS_SITE_BUSY)
+		if (l->sites[i] == LENS_SITE_BUSY && isfinite(l->rates[i]))
 			sum[l->pace.is_alloc[i]] += (double)l->rates[i];
 	for (size_t i = 0; i < count_sites(l); i++) {
 		double share = (double)l->rates[i] / sum[l->pace.is_alloc[i]];
 
 		l->odds[i] = 1;
-		if (l->sites[i] == LENS_SITE_BUSY && l->watch->sites.v[i].kind != SITE_PUSH)
+		if (l->sites[i] == LENS_SITE_BUSY && l->watch->sites.v[i].kind != SITE_PUSH &&
+		    isfinite(l->rates[i]))
 			l->odds[i] = (float)fmin(1, fmax(sqrt(share / SHARE_CERTAIN), ODDS_MIN));
 	}
 }
@@ -230,4 +232,19 @@ void lens_busy_sites(const struct lens *l, uint8_t on[PGD_SITES_MAX])
 bool lens_is_running(const struct lens *l, double now_sec)
 {
 	return now_sec - l->sampled_sec < LENS_CALM_FIRST_SEC;
+}
+
+bool lens_promote_rare(struct lens *l)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < count_sites(l); i++) {
+		if (l->sites[i] != LENS_SITE_RARE || l->births[i] * PROMOTE_PART < l->n_births ||
+		    l->births[i] < BUSY_HITS)
+			continue;
+		l->sites[i] = LENS_SITE_BUSY;
+		l->rates[i] = INFINITY; /* not known, and not to be left out */
+		found = true;
+	}
+	return found;
 }

@@ -196,7 +196,9 @@ void watch_check(struct probes *p, const struct procfs *fs, struct watch *w)
 	if (poll(&pfd, 1, 0) == 1)
 		what = "exited or was killed";
 	else if ((probes_state(p, w->slot, &state) == 0 && state == PGD_TARGET_EXECED) ||
-		 (procfs_stat(fs, w->pid, &stat) == 0 && stat.stack_start != w->stack_start))
+		 /* 0: it has no memory any more, since it is about to exit. */
+		 (procfs_stat(fs, w->pid, &stat) == 0 && stat.stack_start &&
+		  stat.stack_start != w->stack_start))
 		what = "replaced itself by another program (exec)";
 	if (!what)
 		return;

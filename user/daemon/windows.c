@@ -16,20 +16,26 @@
 #define NS_PER_SEC	1e9
 #define BEAT_NS		100000000ULL
 #define WALK_OF		4 /* leaves that are not suspect: one whole stack in this many */
-#define COUNT_HITS	1500
-#define COUNT_WALL_NS	25000000
+#define COUNT_HITS	1200
+#define COUNT_WALL_NS	40000000
 #define WORK_MIN_NS	20000.0 /* less of the target's work in a window says nothing: carried on */
 #define BACKLOG_PART	0.1 /* of the time before windows, that each window stands for */
 #define CALM_HEAVY	0.3 /* share of traps in the CPU time of windows: not calm at all */
-#define CALM_CPU_NS	20e6 /* of a window of LENS_SCOUT_WALL_NS: less CPU time is idle */
 #define RARE_SHARE	0.1 /* of the budget, for rare sites that are always on */
 #define RARE_BATCH	96 /* rare sites that go on at a time: attaching is not free */
 #define MEASURE_EVERY	8 /* windows; in one of them the kernel takes the time of our programs */
+#define COST_NEWS	0.3 /* weight of a measurement */
 #define MEASURE_HITS	500 /* hits that such a measurement must have */
 #define ALLOC_RUN_NS	300.0 /* of our programs, until it was measured */
 #define FREE_RUN_NS	120.0
 #define EXACT_ALLOC_NS	1600.0 /* with the whole stack and the live map; docs/OVERHEAD.md */
 #define EXACT_FREE_NS	600.0
+#define BIRTH_OWN_NS	6000.0 /* of our own CPU: a block of a rare site, from ring to sample */
+#define BURST_NS	20e6 /* that sites which are always on may cost at once, at any budget, */
+#define BURST_SEC	0.2 /* or so many seconds' worth of the budget */
+#define RARE_BURST_NS	5e6
+#define COMING_OFF_SEC	0.4 /* until the last site of many is off, on a busy machine */
+#define FLOOR_SHARE	0.001 /* of a core: who allocates so little is followed, however idle it is */
 #define IMPORT_MAX	8192 /* blocks followed exactly that are kept as samples, the rest by weight */
 
 /* What a window is for. */
@@ -172,15 +178,50 @@ static int put_on_gc(struct windows *w, struct lens *l)
 				: 0;
 }
 
-static void refill_trip(struct windows *w, struct lens *l)
+static double bucket_max(const struct windows *w, const struct lens *l)
 {
-	double ns = (double)budget_trip_ns(w->budget, l->watch->slot);
-	struct pgd_trip *trip = &w->shared.trips[l->watch->slot];
+	return l->state == LENS_ALWAYS ? fmax(BURST_NS, BURST_SEC * NS_PER_SEC * w->share)
+				       : RARE_BURST_NS;
+}
 
-	__atomic_store_n(&trip->left,
-			 (int64_t)(ns / (probes_trap_ns(w->probes) + EXACT_ALLOC_NS)),
-			 __ATOMIC_RELAXED);
+/* The kernel may count down what is in the bucket. */
+static void set_trip(struct windows *w, const struct lens *l)
+{
+	struct pgd_trip *trip = &w->shared.trips[l->watch->slot];
+	double hit_ns = probes_trap_ns(w->probes) + EXACT_ALLOC_NS +
+			(l->state == LENS_ALWAYS ? 0 : BIRTH_OWN_NS);
+
+	__atomic_store_n(&trip->left, (int64_t)(fmax(l->bucket_ns, 0) / hit_ns), __ATOMIC_RELAXED);
 	__atomic_store_n(&trip->told, 0, __ATOMIC_RELEASE);
+}
+
+/* Sites that are always on begin with a full bucket. */
+static void fill_bucket(struct windows *w, struct lens *l)
+{
+	l->bucket_ns = bucket_max(w, l);
+	l->beat_ns = now_ns();
+	l->beat_cpu_ns = lens_cpu_ns(l);
+	l->n_births = l->n_births_seen = 0;
+	memset(l->births, 0, sizeof(l->births));
+	set_trip(w, l);
+}
+
+/* What it has earned since the last time, less what it has cost. False: it is empty. */
+static bool tend_bucket(struct windows *w, struct lens *l, double cost_ns)
+{
+	uint64_t now = now_ns(), cpu_ns = lens_cpu_ns(l);
+	bool is_coming_off = (double)now / NS_PER_SEC < l->coming_off_sec;
+	double share = l->state == LENS_ALWAYS ? w->share : RARE_SHARE * w->share;
+	double earned = fmax(share * (double)(cpu_ns - l->beat_cpu_ns),
+			     (l->state == LENS_ALWAYS ? 1 : RARE_SHARE) * FLOOR_SHARE *
+				     (double)(now - l->beat_ns));
+
+	l->beat_ns = now;
+	l->beat_cpu_ns = cpu_ns;
+	l->bucket_ns = fmin(l->bucket_ns + earned - (is_coming_off ? 0 : cost_ns),
+			    bucket_max(w, l));
+	set_trip(w, l);
+	return l->bucket_ns > 0;
 }
 
 /* ── states ───────────────────────────────────────────────────────────────────────────────── */
@@ -201,7 +242,7 @@ static void begin_windows(struct windows *w, struct lens *l)
 	l->traps_ns = 0;
 	probes_set_mode(w->probes, l->watch->slot, PGD_MODE_WINDOWS);
 	probes_remember_codes(w->probes, l->watch->slot, false);
-	refill_trip(w, l);
+	fill_bucket(w, l);
 }
 
 static void begin_always(struct windows *w, struct lens *l)
@@ -214,7 +255,7 @@ static void begin_always(struct windows *w, struct lens *l)
 	budget_set_pace(w->budget, l->watch->slot, BUDGET_PACE_ALWAYS);
 	probes_set_mode(w->probes, l->watch->slot, PGD_MODE_EXACT);
 	probes_remember_codes(w->probes, l->watch->slot, true);
-	refill_trip(w, l);
+	fill_bucket(w, l);
 	r = put_on(w, l, NULL, false);
 	if (r < 0) {
 		log_err(r, "attach %zu sites of pid %d, skipping", l->watch->sites.n, l->watch->pid);
@@ -292,13 +333,23 @@ static void trip(struct windows *w, struct lens *l)
 	struct pgd_hits hits = take_hits(w, l);
 
 	budget_spend(w->budget, l->watch->slot, now_ns(), (uint64_t)hit_cost(w, l, &hits));
+	if (clock_monotonic_sec() < l->coming_off_sec) {
+		set_trip(w, l);
+		return;
+	}
 	if (l->state == LENS_ALWAYS) {
 		leave_always(w, l);
 	} else if (l->state == LENS_WINDOWS) {
 		take_off(&l->always);
-		lens_scout_again(l);
+		l->n_rare_on = 0;
+		log_debug(0, "pid %d: rare sites are not, %u births", l->watch->pid, l->n_births);
+		if (lens_promote_rare(l))
+			lens_set_odds(l);
+		else
+			lens_scout_again(l);
 	}
-	refill_trip(w, l);
+	l->coming_off_sec = clock_monotonic_sec() + COMING_OFF_SEC;
+	fill_bucket(w, l);
 }
 
 /* ── a window: planning ───────────────────────────────────────────────────────────────────── */
@@ -316,7 +367,7 @@ static void start(struct windows *w, struct lens *l, struct shutter_plan *plan)
 	plan->target = window_target(w, l);
 	plan->sites = &l->watch->sites;
 	plan->skip_chunks = !l->watch->has_glibc;
-	plan->cpu_clock = l->cpu_clock;
+	plan->n_tids = cpuclock_threads(l->watch->pid, plan->tids);
 	plan->walk_of = WALK_OF;
 	plan->capture = plan->kind == PGD_GATE_SAMPLE ? capture_run : NULL;
 	plan->userdata = w->capture;
@@ -363,7 +414,7 @@ static void settle(struct windows *w, struct lens *l)
 	l->is_scouted = true;
 	log_debug(0, "pid %d: all sites always on would cost %.1f %% of its CPU time",
 		  l->watch->pid, share * 100);
-	if (budget_allows_always(w->budget, l->watch->slot, share, false)) {
+	if (share < w->share / 2) {
 		begin_always(w, l);
 		return;
 	}
@@ -431,7 +482,7 @@ static void open_next(struct windows *w)
 	}
 	lens_draw_sites(l, true, plan->on);
 	if (pace_wants_count(&l->pace, plan->on, l->watch->n_windows)) {
-		memcpy(plan->on, l->pace.is_ref, sizeof(plan->on));
+		memcpy(plan->on, l->pace.is_ref[l->pace.turn], sizeof(plan->on));
 		plan_count(plan, COUNT_HITS, COUNT_WALL_NS);
 		w->purpose = PURPOSE_RATE;
 	} else {
@@ -446,8 +497,9 @@ static void open_next(struct windows *w)
 /* What our programs take a hit, if the window's hits are most of what was measured. */
 static void measure(struct windows *w, const struct shutter_result *r)
 {
-	double trap_ns = probes_trap_ns(w->probes);
+	double trap_ns = probes_trap_ns(w->probes), loss_ns, scale;
 	struct probes_runs alloc, frees;
+	struct pace_cost cost = w->cost;
 
 	if (!w->is_measuring)
 		return;
@@ -461,9 +513,17 @@ static void measure(struct windows *w, const struct shutter_result *r)
 	alloc.ns -= w->runs[WINDOW_ON_ALLOC].ns;
 	frees.ns -= w->runs[WINDOW_ON_FREE].ns;
 	if (r->gate.allocs > MEASURE_HITS && r->gate.allocs > alloc.n / 2)
-		w->cost.alloc_ns = trap_ns + (double)alloc.ns / (double)alloc.n;
+		cost.alloc_ns = trap_ns + (double)alloc.ns / (double)alloc.n;
 	if (r->gate.frees > MEASURE_HITS && r->gate.frees > frees.n / 2)
-		w->cost.free_ns = trap_ns + (double)frees.ns / (double)frees.n;
+		cost.free_ns = trap_ns + (double)frees.ns / (double)frees.n;
+	/* What a program takes is measured by the clock on the wall, which also runs while somebody
+	 * else has the CPU: all hits together cannot have cost more CPU time than was used. */
+	loss_ns = (double)r->gate.allocs * cost.alloc_ns + (double)r->gate.frees * cost.free_ns;
+	scale = fmin(1, (double)r->cpu_ns / loss_ns);
+	if (!(loss_ns > 0) || r->is_late)
+		return;
+	w->cost.alloc_ns += COST_NEWS * (cost.alloc_ns * scale - w->cost.alloc_ns);
+	w->cost.free_ns += COST_NEWS * (cost.free_ns * scale - w->cost.free_ns);
 }
 
 static void calm_done(struct windows *w, struct lens *l, const struct shutter_result *r)
@@ -471,11 +531,9 @@ static void calm_done(struct windows *w, struct lens *l, const struct shutter_re
 	double trap_ns = probes_trap_ns(w->probes);
 	double cost_ns = trap_ns + (EXACT_ALLOC_NS + EXACT_FREE_NS) / 2;
 	double cpu_ns = (double)r->cpu_ns - (double)r->gate.allocs * w->cost.count_ns;
+	double may_ns = fmax(w->share * cpu_ns, FLOOR_SHARE * (double)r->gate_ns);
 
-	if (r->gate.allocs >= LENS_CALM_HITS)
-		return;
-	if ((double)r->gate.allocs * cost_ns < w->share / 2 * fmax(cpu_ns, CALM_CPU_NS) &&
-	    budget_allows_always(w->budget, l->watch->slot, w->share / 4, false))
+	if (r->gate.allocs < LENS_CALM_HITS && (double)r->gate.allocs * cost_ns < may_ns / 2)
 		begin_always(w, l);
 }
 
@@ -486,6 +544,9 @@ static void take_samples(struct windows *w, struct lens *l, const struct shutter
 	uint64_t cpu_ns = lens_cpu_ns(l);
 	double stands_for_ns = (double)(cpu_ns - l->cpu_ns) - l->traps_ns, weight;
 
+	log_debug(0, "pid %d: %.3f ms of work, standing for %.1f ms; %.0f allocations a second ±%.1f %%",
+		  l->watch->pid, work_ns / 1e6, stands_for_ns / 1e6, pace_rate(&l->pace),
+		  pace_error(&l->pace) * 100);
 	l->n_samplings++;
 	l->samples += r->gate.sampled;
 	l->gate_sec += (double)r->gate_ns / NS_PER_SEC;
@@ -578,6 +639,8 @@ static int on_birth(void *userdata, void *data, size_t n_bytes)
 		trip(w, l);
 	} else {
 		l->samples++;
+		l->n_births++;
+		l->births[birth->sample.site & (PGD_SITES_MAX - 1)]++;
 		sampler_add(w->sampler, l, &birth->sample, 1, clock_monotonic_sec());
 	}
 	return 0;
@@ -610,26 +673,26 @@ static void beat_one(struct windows *w, struct lens *l)
 {
 	uint32_t slot = l->watch->slot;
 	uint64_t cpu_ns = lens_cpu_ns(l);
-	double cost_ns = 0;
+	double hits_ns = 0, own_ns, n_births = l->n_births - l->n_births_seen;
 
+	l->n_births_seen = l->n_births;
 	if (cpu_ns)
 		budget_earn(w->budget, slot, now_ns(), cpu_ns);
 	if (w->open != l) {
 		struct pgd_hits hits = take_hits(w, l);
 
-		cost_ns = hit_cost(w, l, &hits);
-		l->traps_ns += cost_ns;
+		hits_ns = hit_cost(w, l, &hits);
+		l->traps_ns += hits_ns;
 	}
-	cost_ns += (double)sampler_look(w->sampler, l, clock_monotonic_sec());
-	budget_spend(w->budget, slot, now_ns(), (uint64_t)cost_ns);
-	if (!__atomic_load_n(&w->shared.trips[slot].told, __ATOMIC_ACQUIRE))
-		refill_trip(w, l);
-	if (l->state == LENS_ALWAYS &&
-	    !budget_allows_always(w->budget, slot, budget_overhead(w->budget, slot), true))
-		leave_always(w, l);
+	own_ns = (double)sampler_look(w->sampler, l, clock_monotonic_sec()) +
+		 n_births * BIRTH_OWN_NS;
+	budget_spend(w->budget, slot, now_ns(), (uint64_t)(hits_ns + own_ns));
+	if (!tend_bucket(w, l, hits_ns + n_births * BIRTH_OWN_NS))
+		trip(w, l);
 	if (l->state == LENS_NEW)
 		look_at_new(w, l);
-	if (l->state == LENS_WINDOWS && w->open != l)
+	if (l->state == LENS_WINDOWS && w->open != l &&
+	    clock_monotonic_sec() >= l->coming_off_sec)
 		put_on_rare(w, l);
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 
 static enum log_level level_now = LOG_LEVEL_WARN;
@@ -39,6 +40,8 @@ int log_full(enum log_level level, int err, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
+	if (level == LOG_LEVEL_DEBUG) /* what happened when is what they are read for */
+		fprintf(stderr, "[%10.3f] ", clock_monotonic_sec());
 	fprintf(stderr, "%s%s: %s%s%s\n", getenv("JOURNAL_STREAM") ? prefix[level] : "", name_now,
 		line, err ? ": " : "", err ? strerror(-err) : "");
 	return err;

@@ -36,6 +36,7 @@ struct target {
 	uint64_t seen_ns, seen_cpu_ns, ran_ns; /* the last budget_earn(); the last with CPU time */
 	double cpus, cpus_weight; /* CPU time per time, decaying; how much of that is known, 0..1 */
 	double credit_ns, entry_ns;
+	double loss_scale; /* of what one window may cost, by the budget */
 	double extra_ns; /* what a window costs beyond its loss_max_ns, learnt */
 	double cost_ns, cpu_ns; /* decaying alike, for budget_overhead() */
 	/* The next window, as planned at plan_ns: credit suffices after short_ns, then `delay`
@@ -107,7 +108,7 @@ static struct target *target_get(const struct budget *b, uint32_t slot)
 /* Not shorter than what comes with it, or most of the budget goes to attaching. */
 static double loss_max(const struct target *t)
 {
-	return clamp(1.2 * t->extra_ns, LOSS_MIN_NS, BUDGET_LOSS_MAX_NS);
+	return clamp(1.2 * t->extra_ns, LOSS_MIN_NS, BUDGET_LOSS_MAX_NS) * t->loss_scale;
 }
 
 static double window_cost(const struct target *t)
@@ -247,6 +248,7 @@ void budget_add(struct budget *b, uint32_t slot, uint64_t now_ns, uint64_t cpu_n
 		.seen_cpu_ns = cpu_ns,
 		.ran_ns = now_ns,
 		.entry_ns = BUDGET_ENTRY_NS,
+		.loss_scale = clamp(b->o.share / BUDGET_LOSS_SHARE, 1, BUDGET_LOSS_SCALE_MAX),
 		.extra_ns = EXTRA_NS,
 		.due_ns = UINT64_MAX,
 		.plan_ns = now_ns,

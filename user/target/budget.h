@@ -27,9 +27,12 @@
  * interrupted) is paid by the target too. */
 #define BUDGET_AIM 0.75
 
-/* Limits of one window at any budget: a request that meets it waits for so long, and p99 of a web
- * service must at most double. More budget buys more windows, not longer ones. */
-#define BUDGET_LOSS_MAX_NS 4000000
+/* Limits of one window: a request that meets it waits for so long, and p99 of a web service must at
+ * most double. More budget buys more windows first; but there can be no more than ten a second or
+ * so, since closing one takes grace periods of the kernel, and then it buys longer ones. */
+#define BUDGET_LOSS_MAX_NS    4000000
+#define BUDGET_LOSS_SHARE     0.02 /* above this share windows are longer in proportion, */
+#define BUDGET_LOSS_SCALE_MAX 5 /* up to that many times */
 #define BUDGET_WALL_MAX_NS 250000000
 
 struct budget_options {

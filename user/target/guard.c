@@ -76,13 +76,16 @@ static _Noreturn void guard_run(struct guarded *page, pid_t parent, const struct
 	for (;;) {
 		uint32_t changes = atomic_load(&page->changes);
 		uint64_t due = atomic_load(&page->due_ns), now = now_ns();
+		bool is_alone = getppid() != parent;
 
-		if (now >= due) {
+		if (now >= due || is_alone) {
 			int fd = atomic_exchange(&page->fd, -1);
 
 			atomic_compare_exchange_strong(&page->due_ns, &due, NOT_DUE);
 			if (fd >= 0)
 				close(fd);
+			if (is_alone)
+				_exit(0);
 			continue;
 		}
 		if (is_deaf(trips, &tripped_ns, now))
@@ -91,12 +94,20 @@ static _Noreturn void guard_run(struct guarded *page, pid_t parent, const struct
 	}
 }
 
+static void on_parent_end(int number)
+{
+	(void)number; /* it ends the futex's wait; getppid() tells the rest */
+}
+
 static _Noreturn void guard_main(struct guarded *page, pid_t parent, const struct pgd_trip *trips)
 {
 	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGQUIT, SIGPIPE };
 	struct sched_param rt = { .sched_priority = 1 };
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* Not SIGKILL: the kernel closes descriptors one by one, with a grace period for each, so that
+	 * a window which happens to have a high number would stay open for seconds. */
+	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = on_parent_end }, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGUSR1);
 	if (getppid() != parent)
 		_exit(0);
 	setsid(); /* what is sent to our group from a terminal is not for a guard */

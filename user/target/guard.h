@@ -7,8 +7,8 @@
  *
  * A process that is stopped (SIGSTOP), swapped out or starved runs none of its threads. The guards
  * are processes of their own that share our table of file descriptors (CLONE_FILES) and one page:
- * closing a descriptor there takes the sites off. They die with us (PR_SET_PDEATHSIG); then the
- * kernel closes everything. Two, because closing one link waits for a grace period of the kernel's,
+ * closing a descriptor there takes the sites off. When we die (PR_SET_PDEATHSIG) they close the
+ * window's links at once and end; then the kernel closes everything else. Two, because closing one link waits for a grace period of the kernel's,
  * in which the other one's sites would stay on.
  */
 #ifndef USER_TARGET_GUARD_H

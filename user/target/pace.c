@@ -10,13 +10,19 @@
 #define FORGET_BAD    0.01 /* of the hits whose shares have made the choice of refs a bad one */
 #define BY_TIME_BELOW 0.4 /* share of traps: below, by time alone; */
 #define BY_RATE_ABOVE 0.6 /* above, by rate alone; between, from one to the other */
-#define REF_SHARE     0.03 /* of all allocations that the sites of counting windows make */
-#define COUNTS_WANTED 8 /* counting windows until the rate is believed; they alternate then */
+#define WIDE_EVERY    3 /* counting windows: one of them is the wide set's */
+#define COUNTS_WANTED 9 /* counting windows until the rate is believed; they alternate then */
 #define COUNT_EVERY   10 /* windows; later */
 #define WORK_MIN_SHARE \
 	(1 / 64.0) /* of CPU time: while no rate is known, at least that much is work */
-#define COUNT_MIN_NS 300000.0 /* of work in a counting window: it has its full weight */
+#define COUNT_MIN_NS 300000.0 /* of CPU time in a counting window: it has its full weight */
+#define COST_MIN     0.8 /* times what a hit costs in a loop of nothing else; */
+#define COST_MAX     5.0
+#define COST_GUESS   1.8 /* until both sets have been counted */
 #define CLUSTERING   4 /* hits come in bursts: their variance is so many times Poisson's */
+
+/* Of all allocations, by the sites of each set. */
+static const double ref_share[PACE_SETS] = { 0.006, 0.06 };
 
 void pace_init(struct pace *p, const uint8_t *is_alloc, size_t n_sites)
 {
@@ -25,24 +31,37 @@ void pace_init(struct pace *p, const uint8_t *is_alloc, size_t n_sites)
 	memcpy(p->is_alloc, is_alloc, p->n_sites);
 }
 
-/* Hits in heavy sampling windows at the sites that counting windows count. */
-static double ref_share_hits(const struct pace *p)
+/* Hits in heavy sampling windows at the sites of a set. */
+static double ref_share_hits(const struct pace *p, unsigned set)
 {
 	double hits = 0;
 
 	for (size_t i = 0; i < p->n_sites; i++)
-		if (p->is_ref[i])
+		if (p->is_ref[set][i])
 			hits += (double)p->hits[i];
 	return hits;
 }
 
+static bool is_counted(const struct pace *p, unsigned set)
+{
+	return p->ref_hits[set] > 0 && p->ref_ns[set] > 0 && ref_share_hits(p, set) > 0;
+}
+
 double pace_rate(const struct pace *p)
 {
-	double hits = ref_share_hits(p);
+	double inverse_share[PACE_SETS], t[PACE_SETS], c = COST_GUESS * p->count_ns;
 
-	if (!(p->ref_hits > 0) || !(p->ref_ns > 0) || !(hits > 0))
+	if (!is_counted(p, 0))
 		return NAN;
-	return p->ref_hits / (p->ref_ns / NS_PER_SEC) / (hits / p->allocs);
+	for (unsigned k = 0; k < PACE_SETS; k++) {
+		inverse_share[k] = p->allocs / ref_share_hits(p, k);
+		t[k] = p->ref_ns[k] / p->ref_hits[k];
+	}
+	if (is_counted(p, 1) && inverse_share[0] > 2 * inverse_share[1])
+		c = t[1] - inverse_share[1] * (t[0] - t[1]) / (inverse_share[0] - inverse_share[1]);
+	c = fmin(fmax(c, COST_MIN * p->count_ns), COST_MAX * p->count_ns);
+	c = fmin(c, t[0] / 2); /* the thin set's windows are mostly work, or it is none */
+	return NS_PER_SEC * inverse_share[0] / (t[0] - c);
 }
 
 double pace_error(const struct pace *p)
@@ -51,16 +70,18 @@ double pace_error(const struct pace *p)
 		return 0;
 	if (isnan(pace_rate(p)))
 		return 1;
-	return sqrt(CLUSTERING / p->ref_seen + CLUSTERING / ref_share_hits(p));
+	return sqrt(CLUSTERING / p->ref_seen[0] + CLUSTERING / ref_share_hits(p, 0));
 }
 
 /* All sums forget together: of two memories of different lengths the quotient would be wrong for as
  * long as the longer one lasts, whenever the target changes. */
 static void remember(struct pace *p, const struct pace_window *w)
 {
-	p->ref_hits *= FORGET;
-	p->ref_ns *= FORGET;
-	p->ref_seen *= FORGET;
+	for (unsigned k = 0; k < PACE_SETS; k++) {
+		p->ref_hits[k] *= FORGET;
+		p->ref_ns[k] *= FORGET;
+		p->ref_seen[k] *= FORGET;
+	}
 	for (size_t i = 0; i < p->n_sites; i++) {
 		p->hits[i] *= (float)FORGET;
 		if (p->is_alloc[i])
@@ -92,27 +113,28 @@ double pace_sample(struct pace *p, const struct pace_window *w, const struct pac
 
 void pace_count(struct pace *p, const struct pace_window *w, const struct pace_cost *cost)
 {
-	double work_ns = (double)w->cpu_ns - (double)w->allocs * cost->count_ns, scale;
+	double cpu_ns = (double)w->cpu_ns, scale;
 
-	if (work_ns <= 0)
+	p->count_ns = cost->count_ns;
+	if (cpu_ns <= (double)w->allocs * cost->count_ns * COST_MIN)
 		return; /* a burst of nothing but these sites: says nothing of the rest */
 	/* As sampling windows have it, every window the same weight, however long it took to have
 	 * its hits: while shares change, both averages are then of the same mixture of old and new.
 	 */
-	scale = COUNT_MIN_NS / fmax(work_ns, COUNT_MIN_NS);
-	p->ref_seen += (double)w->allocs;
-	p->ref_hits += (double)w->allocs * scale;
-	p->ref_ns += work_ns * scale;
+	scale = COUNT_MIN_NS / fmax(cpu_ns, COUNT_MIN_NS);
+	p->ref_seen[p->turn] += (double)w->allocs;
+	p->ref_hits[p->turn] += (double)w->allocs * scale;
+	p->ref_ns[p->turn] += cpu_ns * scale;
 	p->n_counts++;
 }
 
-/* The rarest of the sites that are hit, until together they make REF_SHARE. */
-static void find_refs(const struct pace *p, const uint8_t *on, uint8_t is_ref[PGD_SITES_MAX])
+/* The rarest of the sites that are hit, until together they make that share. */
+static void find_refs(const struct pace *p, const uint8_t *on, double share, uint8_t *is_ref)
 {
 	double sum = 0;
 
 	memset(is_ref, 0, PGD_SITES_MAX);
-	while (sum < REF_SHARE * p->allocs) {
+	while (sum < share * p->allocs) {
 		size_t best = SIZE_MAX;
 
 		for (size_t i = 0; i < p->n_sites; i++)
@@ -130,13 +152,16 @@ static void find_refs(const struct pace *p, const uint8_t *on, uint8_t is_ref[PG
  * there are no better, keep what they have. */
 static void choose_refs(struct pace *p, const uint8_t *on)
 {
-	uint8_t is_ref[PGD_SITES_MAX];
+	uint8_t is_ref[PACE_SETS][PGD_SITES_MAX];
 
-	find_refs(p, on, is_ref);
+	for (unsigned k = 0; k < PACE_SETS; k++)
+		find_refs(p, on, ref_share[k], is_ref[k]);
 	if (memcmp(is_ref, p->is_ref, sizeof(is_ref)) == 0)
 		return;
 	memcpy(p->is_ref, is_ref, sizeof(is_ref));
-	p->ref_hits = p->ref_ns = p->ref_seen = 0;
+	memset(p->ref_hits, 0, sizeof(p->ref_hits));
+	memset(p->ref_ns, 0, sizeof(p->ref_ns));
+	memset(p->ref_seen, 0, sizeof(p->ref_seen));
 	if (p->n_counts) {
 		for (size_t i = 0; i < p->n_sites; i++)
 			p->hits[i] *= (float)FORGET_BAD;
@@ -148,16 +173,27 @@ static void choose_refs(struct pace *p, const uint8_t *on)
 /* Do they still make a share that can be counted, without slowing the target by much? */
 static bool are_refs_good(const struct pace *p)
 {
-	double share = ref_share_hits(p) / p->allocs;
+	double share = ref_share_hits(p, 0) / p->allocs;
 
-	return share > REF_SHARE / 3 && share < REF_SHARE * 4;
+	return share > ref_share[0] / 3 && share < ref_share[0] * 4;
+}
+
+/* A site that is not on in sampling windows has no share there. */
+static bool are_refs_on(const struct pace *p, const uint8_t *on)
+{
+	for (size_t i = 0; i < p->n_sites; i++)
+		if ((p->is_ref[0][i] || p->is_ref[1][i]) && !on[i])
+			return false;
+	return true;
 }
 
 bool pace_wants_count(struct pace *p, const uint8_t *on, uint64_t n_windows)
 {
 	if (p->heaviness < BY_TIME_BELOW || !(p->allocs > 0))
 		return false;
-	if (!are_refs_good(p) && (!p->n_counts || p->n_counts >= COUNTS_WANTED))
+	if (!are_refs_on(p, on) ||
+	    (!are_refs_good(p) && (!p->n_counts || p->n_counts >= COUNTS_WANTED)))
 		choose_refs(p, on);
+	p->turn = p->n_counts % WIDE_EVERY == WIDE_EVERY - 1;
 	return n_windows % (p->n_counts < COUNTS_WANTED ? 2 : COUNT_EVERY) == 1;
 }

@@ -8,9 +8,14 @@
  *   by time   CPU time less the traps in it            good while traps are a small part
  *   by rate   allocations / (allocations a second)     good when traps are nearly all
  *
- * The true rate cannot be had with all sites on, but with a few sites on that make some per cent of
- * the allocations: such a counting window slows the target by little. From their true rate and
- * their share in sampling windows follows the rate of all.
+ * The true rate A cannot be had with all sites on, but with a few sites on that make a small share f
+ * of the allocations: such a counting window slows the target by little. Per hit it takes
+ *
+ *   t = 1 / (A f) + c         c: what a hit costs in this target
+ *
+ * of CPU time; f is known from sampling windows. c is not what it is in a loop that does nothing but
+ * trap: caches and branch predictors of a real program suffer, it is twice that here. So there are
+ * two sets of sites, a thin and a wide one, and two equations for A and c.
  * Pure: no clock, no I/O.
  */
 #ifndef USER_TARGET_PACE_H
@@ -34,16 +39,20 @@ struct pace_window {
 	const uint32_t *site_hits; /* by site */
 };
 
+#define PACE_SETS 2
+
 struct pace {
 	size_t n_sites;
 	uint8_t is_alloc[PGD_SITES_MAX]; /* hands blocks out: the others do not count */
-	uint8_t is_ref[PGD_SITES_MAX]; /* on in counting windows */
+	uint8_t is_ref[PACE_SETS][PGD_SITES_MAX]; /* on in counting windows: the thin set, the wide one */
+	unsigned turn; /* whose turn it is in the counting window that was asked for */
 	/* Sums over windows, slowly forgotten. */
 	float hits[PGD_SITES_MAX]; /* in sampling windows that were nearly all trap */
 	double allocs; /* of all sites, in these */
-	/* In counting windows, weighted: hits, and CPU time less the traps; hits, not weighted. */
-	double ref_hits, ref_ns, ref_seen;
-	unsigned n_counts; /* counting windows with these is_ref */
+	/* In counting windows of each set, weighted: hits, and CPU time; hits, not weighted. */
+	double ref_hits[PACE_SETS], ref_ns[PACE_SETS], ref_seen[PACE_SETS];
+	unsigned n_counts; /* counting windows with these sets */
+	double count_ns; /* what a hit costs at least */
 	double heaviness; /* share of traps in the CPU time of late sampling windows */
 };
 
@@ -52,11 +61,11 @@ void pace_init(struct pace *p, const uint8_t *is_alloc, size_t n_sites);
 /* CPU time, in ns, that the work in this sampling window would have taken without us; at most
  * cpu_ns, more than 0 if there was an allocation. */
 double pace_sample(struct pace *p, const struct pace_window *w, const struct pace_cost *cost);
-/* A counting window with the sites of pace_refs() on. */
+/* A counting window with the sites of is_ref[turn] on. cost->count_ns: what a hit costs at least. */
 void pace_count(struct pace *p, const struct pace_window *w, const struct pace_cost *cost);
 
-/* Would a counting window help now? `on`: sites that are hit, by index. Chooses p->is_ref anew when
- * that is due. */
+/* Would a counting window help now? `on`: sites that are hit, by index. Chooses p->turn, and
+ * p->is_ref anew when that is due. */
 bool pace_wants_count(struct pace *p, const uint8_t *on, uint64_t n_windows);
 /* Allocations a second of CPU time; NAN: not known yet. */
 double pace_rate(const struct pace *p);

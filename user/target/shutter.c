@@ -47,6 +47,7 @@ struct shutter {
 	int event_fd;
 	_Atomic bool is_busy, is_ending;
 	uint64_t n_windows;
+	struct cpuclock cpuclock;
 	struct shutter_plan plan;
 	struct shutter_result result;
 };
@@ -94,8 +95,10 @@ static void wait_closed(struct shutter *s, unsigned link)
 
 /* ── opening ──────────────────────────────────────────────────────────────────────────────── */
 
-/* The sites that this program is for go on, and under guard. 0: none were picked; 1; -errno. */
-static int open_link(struct shutter *s, unsigned link, enum window_prog prog, uint64_t due_ns)
+/* The sites that this program is for go on, and under guard. 0: none were picked; 1; -errno. The
+ * first attach of a window waits for a grace period before any site is on: what the guards allow
+ * counts from its end. */
+static int open_link(struct shutter *s, unsigned link, enum window_prog prog)
 {
 	const struct window_pick pick = { .progs = 1u << prog,
 					  .skip_chunks = s->plan.skip_chunks,
@@ -109,7 +112,7 @@ static int open_link(struct shutter *s, unsigned link, enum window_prog prog, ui
 	}
 	fd = w.fds[0]; /* one link: the guard has it from here on */
 	free(w.fds);
-	guard_set(s->guard, link, fd, due_ns);
+	guard_set(s->guard, link, fd, clock_monotonic_ns() + s->plan.wall_max_ns + SHUTTER_LATE_NS);
 	return 1;
 }
 
@@ -167,11 +170,11 @@ static void expose(struct shutter *s)
 	uint64_t cpu_ns, now_ns;
 
 	gate->deadline_ns = end_ns;
-	cpu_ns = clock_ns(s->plan.cpu_clock);
+	cpu_ns = cpuclock_ns(&s->cpuclock);
 	__atomic_store_n(&gate->state, s->plan.kind, __ATOMIC_RELEASE);
 	wait_over(s, end_ns);
 	__atomic_store_n(&gate->state, PGD_GATE_SHUT, __ATOMIC_RELEASE);
-	now_ns = clock_ns(s->plan.cpu_clock);
+	now_ns = cpuclock_ns(&s->cpuclock);
 	r->cpu_ns = now_ns > cpu_ns ? now_ns - cpu_ns : 0; /* it may be gone: no clock */
 	r->shut_ns = clock_monotonic_ns();
 	r->gate_ns = r->shut_ns - opened_ns;
@@ -189,24 +192,18 @@ static uint64_t own_ns(const struct shutter *s)
 static void run(struct shutter *s)
 {
 	const struct shutter_plan *p = &s->plan;
-	uint64_t due_ns = clock_monotonic_ns() + p->wall_max_ns + SHUTTER_LATE_NS;
 	bool is_count = p->kind == PGD_GATE_COUNT;
 	uint64_t own_before = own_ns(s);
-	int frees = 0, allocs;
+	int frees, allocs;
 
-	/* The first attach waits for a grace period before any site is on; then both are quick. What
-	 * the guards allow counts from here: attaching late is closing late. */
-	if (!is_count)
-		frees = open_link(s, CLOSE_FREE, WINDOW_ON_FREE, due_ns + NS_PER_SEC);
-	due_ns = clock_monotonic_ns() + p->wall_max_ns + SHUTTER_LATE_NS;
-	if (frees > 0) {
-		guard_set(s->guard, CLOSE_FREE, guard_take(s->guard, CLOSE_FREE), due_ns);
+	frees = cpuclock_open(&s->cpuclock, p->tids, p->n_tids);
+	if (frees == 0 && !is_count)
+		frees = open_link(s, CLOSE_FREE, WINDOW_ON_FREE);
+	if (frees > 0)
 		probes_remember_codes(s->probes, p->target.slot, true);
-	}
 	allocs = frees < 0 ? frees
 			   : open_link(s, CLOSE_ALLOC,
-				       is_count ? WINDOW_ON_COUNT : WINDOW_ON_ALLOC,
-				       due_ns + (is_count ? NS_PER_SEC : 0));
+				       is_count ? WINDOW_ON_COUNT : WINDOW_ON_ALLOC);
 	if (allocs > 0)
 		expose(s);
 	if (allocs > 0)
@@ -217,6 +214,7 @@ static void run(struct shutter *s)
 		probes_remember_codes(s->probes, p->target.slot, false);
 		close_link(s, CLOSE_FREE);
 	}
+	cpuclock_close(&s->cpuclock);
 	if (allocs > 0)
 		wait_closed(s, CLOSE_ALLOC);
 	if (frees > 0)

@@ -18,9 +18,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <time.h>
 
 #include "lib/cleanup.h"
+#include "target/cpuclock.h"
 #include "target/probes.h"
 #include "target/window.h"
 
@@ -36,7 +36,8 @@ struct shutter_plan {
 	enum pgd_gate_state kind; /* PGD_GATE_SAMPLE or PGD_GATE_COUNT */
 	uint64_t hits_max, wall_max_ns;
 	uint32_t walk_of;
-	clockid_t cpu_clock; /* of the target */
+	pid_t tids[CPUCLOCK_THREADS_MAX]; /* the target's threads */
+	unsigned n_tids;
 	/* Called in the shutter's thread when no block is sampled any more but frees are still seen.
 	 * May be NULL. */
 	void (*capture)(void *userdata, struct pgd_sample *samples, size_t n_max);
