@@ -126,8 +126,8 @@ format: ## clang-format everything
 insns: $(B)/bpf/pygrowd.bpf.o ## instructions per BPF program, and what the verifier processed (root)
 	$(Q)tests/harness/insns.sh $<
 
-bench: all deps-bench ## cost a hit, slowdown beside memleak and tracemalloc (root)
-	$(Q)tests/bench/run.sh
+bench: all deps-bench ## does pygrowd keep its numbers? (root; BENCH="json pairs=3" chooses)
+	$(Q)tests/bench/run.sh $(BENCH)
 
 # ── the two commands of the README ───────────────────────────────────────────────────────────
 demo: ## install what is missing, build, watch a leaking service, print the report (root)

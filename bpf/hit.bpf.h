@@ -85,6 +85,8 @@ static __always_inline int hit_alloc(struct pt_regs *regs, __u64 cookie)
 	if (!hits || !t)
 		return 0;
 	__sync_fetch_and_add(&hits->alloc, 1);
+	if (t->mode == PGD_MODE_WINDOWS)
+		window_rare(cookie);
 	if (!hit_is_news(how) || !block)
 		return 0;
 	if (t->mode == PGD_MODE_WINDOWS)
@@ -128,6 +130,8 @@ static __always_inline int hit_free(struct pt_regs *regs, __u64 cookie)
 	if (!hits || !t)
 		return 0;
 	__sync_fetch_and_add(&hits->free, 1);
+	if (t->mode == PGD_MODE_WINDOWS)
+		window_rare(cookie);
 	if (PGD_COOKIE_HOW(cookie) == PGD_HOW_REALLOC)
 		hit_resizing();
 	if (!block)

@@ -43,8 +43,8 @@ struct {
 	__uint(max_entries, 4 << 20);
 } pgd_events SEC(".maps");
 
-/* struct pgd_birth: blocks of rare sites, and trips. Full: BIRTH_FULL, that block is not followed; a
- * trip is told again with the next hit. */
+/* struct pgd_birth: blocks of rare sites, and trips. Full: BIRTH_FULL, that block is not followed;
+ * a trip is told again with the next hit. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 128 << 10);
@@ -63,6 +63,7 @@ struct {
 struct pgd_gate pgd_gate = { .slot = PGD_SLOT_NONE };
 struct pgd_sample pgd_samples[PGD_SAMPLES_MAX];
 __u32 pgd_site_hits[PGD_SITES_MAX]; /* by site, while the gate is not shut */
+__u32 pgd_rare_hits[PGD_TARGETS_MAX * PGD_SITES_MAX]; /* by slot and site; the daemon zeroes them */
 __u8 pgd_suspects[PGD_SUSPECTS_MAX]; /* by leaf: 1, walk all of its stacks */
 struct pgd_trip pgd_trips[PGD_TARGETS_MAX];
 __u32 pgd_epochs[PGD_TARGETS_MAX]; /* what is remembered of code objects is good for this epoch */

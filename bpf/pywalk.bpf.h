@@ -22,7 +22,7 @@
 #endif
 
 /* Frames and shims together; a stack that alternates C and Python still shows its 128 frames. */
-#define PYWALK_STEPS_MAX (2 * PGD_FRAMES_MAX)
+#define PYWALK_STEPS_MAX  (2 * PGD_FRAMES_MAX)
 #define PYWALK_LEAF_STEPS 8 /* shims that can lie over the innermost frame */
 
 /* Working memory: a map's value in the kernel, because the stack has only 512 bytes there. The
@@ -303,8 +303,8 @@ static __always_inline void pywalk_rest(const struct pgd_py_offsets *py, struct 
 		ev->flags = PGD_STACK_F_UNREADABLE;
 	else if (r == -E2BIG || w->next) /* next is 0 behind the 129th of 129 */
 		ev->flags = PGD_STACK_F_TRUNCATED;
-	ev->key.hash = ev->flags || ev->n_frames ? pywalk_hash_end(w->hash, ev->flags)
-						 : PGD_STACK_NONE;
+	ev->key.hash =
+		ev->flags || ev->n_frames ? pywalk_hash_end(w->hash, ev->flags) : PGD_STACK_NONE;
 }
 
 /* All frames of a thread state. tstate 0, or no frame: n_frames 0 and PGD_STACK_NONE. */

@@ -75,6 +75,17 @@ static __always_inline void window_trip(__u32 slot)
 		trip->told = 0;
 }
 
+/* A rare site was passed. Which ones cost most, if they cost too much? */
+static __always_inline void window_rare(__u64 cookie)
+{
+	__u32 slot = PGD_COOKIE_SLOT(cookie), site = PGD_COOKIE_SITE(cookie);
+
+	if (!PGD_COOKIE_IS_RARE(cookie))
+		return;
+	__sync_fetch_and_add(&pgd_rare_hits[slot * PGD_SITES_MAX + site], 1);
+	window_trip(slot);
+}
+
 /* The innermost frame into s->leaf, and the whole stack into s->event if the leaf is suspect or
  * chance wants it; s->walk says which. `always`: the whole stack.
  * verifier: a global function, see hit_walk. */
@@ -187,8 +198,6 @@ static __always_inline int window_alloc(const struct pgd_target *t, __u64 cookie
 
 	if (is_sampling)
 		window_count(&pgd_gate.allocs, PGD_COOKIE_SITE(cookie));
-	if (is_rare)
-		window_trip(slot);
 	window_bury(slot, block); /* taken again: whoever was sampled here is dead */
 	if (!is_sampling && !is_rare)
 		return 0;
@@ -213,8 +222,6 @@ static __always_inline int window_free(__u64 cookie, __u64 block)
 
 	if (window_is_sampling(slot))
 		window_count(&pgd_gate.frees, PGD_COOKIE_SITE(cookie));
-	if (PGD_COOKIE_IS_RARE(cookie))
-		window_trip(slot);
 	window_bury(slot, block);
 	return 0;
 }

@@ -8,12 +8,11 @@
  *   kernel ─► events (ring buffer)   struct pgd_stack_event   a stack that was never seen before
  *   kernel ─► codes[slot, hash]      struct pgd_code          code objects it need not read again
  *   kernel ─► gc[slot]               struct pgd_gc            collections of this process
- *   daemon ─► gate                   struct pgd_gate          the window that is open now, if one is
+ *   daemon ─► gate                   struct pgd_gate          the window that is open now
  *   kernel ─► samples[hash]          struct pgd_sample        blocks taken in that window
- *   kernel ─► births (ring buffer)   struct pgd_birth         a block taken at a site that is always
- *                                                             on; that these have cost too much
- *   kernel ─► over (ring buffer)     __u64                    number of the window that has had its
- *                                                             hits
+ *   kernel ─► births (ring buffer)   struct pgd_birth         blocks of sites that are always on;
+ *                                                             trips: those cost too much
+ *   kernel ─► over (ring buffer)     __u64                    window that has had its hits
  *   kernel ─► counters[slot, id]     __u64 per CPU            pgd_counters.h
  *   kernel ─► hits[slot]             struct pgd_hits per CPU  what was trapped
  *
@@ -46,7 +45,7 @@
  * stack still has it. `site` is its index in the target's list; `rare`: it is always on, although
  * the target is observed through windows.
  */
-#define PGD_COOKIE(slot, site, reg, how)                                                       \
+#define PGD_COOKIE(slot, site, reg, how) \
 	(((__u64)(site) << 20) | ((__u64)(slot) << 13) | ((__u64)(reg) << 8) | (__u64)(how))
 #define PGD_COOKIE_MEM(disp)  (((__u64)(__u32)(disp) << 32) | 0x1000)
 #define PGD_COOKIE_RARE	      0x10

@@ -31,8 +31,8 @@
 	X(SAMPLES_THINNED, "samples_thinned",                                                      \
 	  "table of samples full: one was let go at random, its weight given to others")           \
 	X(WINDOW_FAILED, "window_failed", "a window could not be opened")                          \
-	X(WINDOW_LATE, "window_late", "a window was closed late, by the guard: its blocks were "   \
-				      "dropped")                                                   \
+	X(WINDOW_LATE, "window_late",                                                              \
+	  "a window was closed late, by the guard: its blocks were dropped")                       \
 	X(DRAIN_ERROR, "drain_error", "the kernel's maps could not be read in one interval")
 
 enum pgd_counter {

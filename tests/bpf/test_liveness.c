@@ -24,7 +24,7 @@
 /* Commands on stdin, one a line; "." on stdout when done. A block's line: kind, lane, number of
  * the object, address of the object, address of its block. */
 static const char script[] =
-	"import sys, gc, random, time\n"
+	"import sys, gc, random\n"
 	"V = sys.version_info\n"
 	"def head(x):\n"
 	"    f = type(x).__flags__\n"
@@ -99,10 +99,6 @@ static const char script[] =
 	"    elif w[0] == 'refill': more.append(make(int(w[1]), int(w[2])))\n"
 	"    elif w[0] == 'turn':\n"
 	"        for _ in range(int(w[3])): turn(w[1], int(w[2]))\n"
-	"    elif w[0] == 'spin':\n"
-	"        print('.', flush=True)\n"
-	"        end = time.monotonic() + float(w[3])\n"
-	"        while time.monotonic() < end: turn(w[1], int(w[2]))\n"
 	"    print('.', flush=True)\n";
 
 /* ── the target ───────────────────────────────────────────────────────────────────────────── */
@@ -433,19 +429,6 @@ static size_t keep_alive(void)
 	return fx.n = n;
 }
 
-/* All objects of a turn, with their fingerprints. */
-static void start_period(const struct python *p, const char *mode, const char *when)
-{
-	char command[64];
-
-	start(p);
-	snprintf(command, sizeof(command), "turn %s 50 3", mode);
-	tell(command);
-	tell("show");
-	look();
-	print_message("  %-12s %-8s %s: believed alive, of %zu:", p->name, mode, when, fx.n);
-}
-
 /* The program repeats itself: all is dropped and made again. The worst case: looks only while all
  * is there, after 1, 2, 3, 1, … turns. The same contents at the same place cannot be told apart;
  * others must be, but for the dicts of 3.14, which have no version. */
@@ -456,8 +439,13 @@ static void check_period(const struct python *p, const char *mode)
 	unsigned at = 0;
 	size_t n, n_all;
 
-	start_period(p, mode, "in phase");
+	start(p);
+	snprintf(command, sizeof(command), "turn %s 50 3", mode);
+	tell(command);
+	tell("show");
+	look();
 	n_all = fx.n;
+	print_message("  %-12s %-8s believed alive, of %zu:", p->name, mode, n_all);
 	for (unsigned turn = 1; turn <= N_TURNS; turn++) {
 		snprintf(command, sizeof(command), "turn %s 50 %u", mode, 1 + turn % 3);
 		tell(command);
@@ -475,31 +463,6 @@ static void check_period(const struct python *p, const char *mode)
 	}
 	if (strcmp(mode, "same") != 0)
 		assert_in_range(n, 0, n_all / 20);
-	stop();
-}
-
-/* The same, looked at when it suits us. */
-static void check_period_at_random(const struct python *p, const char *mode)
-{
-	static const unsigned ages_ms[] = { 20, 50, 100, 200, 400, 800 };
-	unsigned age_ms = 0;
-	char command[64];
-	size_t n;
-
-	start_period(p, mode, "any time");
-	snprintf(command, sizeof(command), "spin %s 50 1", mode);
-	tell(command);
-	for (size_t i = 0; i < ARRAY_SIZE(ages_ms); i++) {
-		usleep(1000 * (ages_ms[i] - age_ms) + (unsigned)rand() % 5000);
-		age_ms = ages_ms[i];
-		look();
-		n = keep_alive();
-		print_message(" %u ms: %zu%s", age_ms, n, i + 1 < ARRAY_SIZE(ages_ms) ? "," : "\n");
-		if (is_verbose() && i + 1 == ARRAY_SIZE(ages_ms)) {
-			count_alive(0, true);
-			count_alive(1, true);
-		}
-	}
 	stop();
 }
 
@@ -558,10 +521,8 @@ static void liveness__program_that_repeats_itself(void **state)
 {
 	static const char *const modes[] = { "same", "varying", "noisy" };
 
-	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
 		check_period(*state, modes[i]);
-		check_period_at_random(*state, modes[i]);
-	}
 }
 
 #define TEST(f, p)                                                     \

@@ -59,7 +59,7 @@ static int by_share(const void *a, const void *b)
 
 static void gather_types(const struct stack *from, struct snapshot_stack *ret)
 {
-	struct snapshot_type all[STACKTAB_TYPES_MAX];
+	struct snapshot_type all[STACKTAB_TYPES_MAX] = { 0 };
 	size_t n = 0;
 
 	for (size_t i = 0; i < STACKTAB_TYPES_MAX && from->types[i].name; i++)

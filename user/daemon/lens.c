@@ -12,7 +12,7 @@
 #define BUSY_HITS	 8 /* in a scouting window that was cut short: certainly not rare */
 #define SHARE_CERTAIN	 0.002 /* of the hits of its kind: such a site is on in every window */
 #define ODDS_MIN	 0.25
-#define PROMOTE_PART	 20 /* of the births of rare sites: a site with one in so many is busy */
+#define PROMOTE_PART	 50 /* of the hits of rare sites: a site with one in so many is busy */
 #define NS_PER_SEC	 1e9
 
 static void mark_allocs(const struct lens *l, uint8_t is_alloc[PGD_SITES_MAX])
@@ -234,15 +234,18 @@ bool lens_is_running(const struct lens *l, double now_sec)
 	return now_sec - l->sampled_sec < LENS_CALM_FIRST_SEC;
 }
 
-bool lens_promote_rare(struct lens *l)
+bool lens_promote_rare(struct lens *l, const uint32_t hits[PGD_SITES_MAX])
 {
+	uint64_t sum = 0;
 	bool found = false;
 
+	for (size_t i = 0; i < count_sites(l); i++)
+		sum += hits[i];
 	for (size_t i = 0; i < count_sites(l); i++) {
-		if (l->sites[i] != LENS_SITE_RARE || l->births[i] * PROMOTE_PART < l->n_births ||
-		    l->births[i] < BUSY_HITS)
+		if (l->sites[i] != LENS_SITE_RARE || hits[i] < BUSY_HITS ||
+		    (uint64_t)hits[i] * PROMOTE_PART < sum)
 			continue;
-		l->sites[i] = LENS_SITE_BUSY;
+		l->sites[i] = (uint8_t)busy(l, i);
 		l->rates[i] = INFINITY; /* not known, and not to be left out */
 		found = true;
 	}

@@ -45,6 +45,7 @@ struct lens {
 	float rates[PGD_SITES_MAX]; /* hits a second of CPU time, where known */
 	float odds[PGD_SITES_MAX]; /* of a busy site: to be on in a window */
 	struct window always; /* the links of sites that are always on */
+	bool is_going_on; /* ALWAYS, but its sites are not on yet */
 	bool is_scouted; /* sites[] is known, from now or from before */
 	size_t n_rare_on; /* sites before this index have their RARE ones on */
 	clockid_t cpu_clock; /* of the target */
@@ -53,8 +54,7 @@ struct lens {
 	double bucket_ns;
 	double coming_off_sec; /* monotonic: sites that were taken off may still be hit until then */
 	uint64_t beat_ns, beat_cpu_ns; /* when it was filled last; the target's CPU clock then */
-	uint32_t births[PGD_SITES_MAX]; /* blocks of rare sites since then */
-	uint32_t n_births, n_births_seen;
+	uint32_t n_births, n_births_seen; /* blocks of rare sites */
 	/* Made when they are needed first: half a MiB each. The second is the shutter's thread's. */
 	struct liveness *liveness, *capture_liveness;
 	struct pace pace;
@@ -111,9 +111,8 @@ void lens_scout_again(struct lens *l);
 /* Share of the target's CPU time that it would cost to have all sites on, every block followed. */
 double lens_always_share(const struct lens *l, const struct pace_cost *cost);
 /* Of the rare sites, those that are hit most become busy ones, until the rest costs this share. */
-/* Rare sites have cost too much: those with most of the births become busy. False: it was not they.
- */
-bool lens_promote_rare(struct lens *l);
+/* Rare sites have cost too much: those with most of these hits become busy ones. False: none has. */
+bool lens_promote_rare(struct lens *l, const uint32_t hits[PGD_SITES_MAX]);
 void lens_limit_rare(struct lens *l, double share, const struct pace_cost *cost);
 /* What the odds of busy sites are from now on. Every site that goes on costs a window some 0.08 ms
  * of our CPU, and most of them make next to no allocations: those go on now and then, and their

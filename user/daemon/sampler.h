@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* user/daemon/sampler.h — the life of samples: taken on, looked at, buried, added up to estimates. */
+/* user/daemon/sampler.h — the life of samples: taken on, looked at, buried, added up. */
 #ifndef USER_DAEMON_SAMPLER_H
 #define USER_DAEMON_SAMPLER_H
 
@@ -12,8 +12,9 @@
 #include "sample/stacktab.h"
 #include "target/probes.h"
 
-/* Blocks that are younger do not count as held: most blocks of a busy process live for milliseconds,
- * and one of them that is alive by chance at a window's end would stand for thousands. */
+/* Blocks that are younger do not count as held: most blocks of a busy process live for
+ * milliseconds, and one of them that is alive by chance at a window's end would stand for
+ * thousands. */
 #define SAMPLER_SETTLED_SEC 2.0
 
 struct sampler;
@@ -26,8 +27,8 @@ DEFINE_CLEANUP(struct sampler *, sampler_free)
  * chance not counted. */
 void sampler_window(struct sampler *s, const struct lens *l, const struct capture *c,
 		    uint64_t window, double weight, uint32_t walk_of, double now_sec);
-/* One block of a rare site, or of a target that was followed exactly until now: weight 1 or, if only
- * some of its blocks were kept, more. */
+/* One block of a rare site, or of a target that was followed exactly until now: weight 1 or, if
+ * only some of its blocks were kept, more. */
 void sampler_add(struct sampler *s, const struct lens *l, const struct pgd_sample *from,
 		 double weight, double now_sec);
 

@@ -3,9 +3,10 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <math.h>
-#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/lens.h"
 #include "daemon/windows.h"
@@ -22,7 +23,7 @@
 #define BACKLOG_PART	0.1 /* of the time before windows, that each window stands for */
 #define CALM_HEAVY	0.3 /* share of traps in the CPU time of windows: not calm at all */
 #define RARE_SHARE	0.1 /* of the budget, for rare sites that are always on */
-#define RARE_BATCH	96 /* rare sites that go on at a time: attaching is not free */
+#define RARE_BATCH	512 /* rare sites that go on at a time: attaching is not free */
 #define MEASURE_EVERY	8 /* windows; in one of them the kernel takes the time of our programs */
 #define COST_NEWS	0.3 /* weight of a measurement */
 #define MEASURE_HITS	500 /* hits that such a measurement must have */
@@ -53,6 +54,7 @@ struct windows {
 	struct budget *budget;
 	struct shutter *shutter;
 	struct capture *capture;
+	struct window closing; /* links that the guard has still to close */
 	struct ring_buffer *births;
 	struct lens **lenses;
 	size_t n_lenses;
@@ -118,32 +120,25 @@ static struct pgd_hits take_hits(struct windows *w, struct lens *l)
 
 /* ── sites that are always on ─────────────────────────────────────────────────────────────── */
 
-static void *close_all(void *arg)
+/* The guard closes what is waiting for that: each link waits for a grace period there. */
+static void close_some(struct windows *w)
 {
-	struct window *window = arg;
+	struct window *from = &w->closing;
+	size_t n = from->n_fds < GUARD_CLOSE_MAX ? from->n_fds : GUARD_CLOSE_MAX;
 
-	window_close(window);
-	free(window);
-	return NULL;
+	if (n && guard_close(shutter_guard(w->shutter), GUARD_ALWAYS, from->fds + from->n_fds - n,
+			     n) == 0)
+		from->n_fds -= n;
 }
 
-/* In a thread of its own: closing waits for a grace period for each link. */
-static void take_off(struct window *from)
+static void take_off(struct windows *w, struct window *from)
 {
-	struct window *window = malloc(sizeof(*window));
-	pthread_t thread;
-
-	if (!from->n_fds || !window) {
-		free(window);
-		window_close(from);
-		return;
-	}
-	*window = *from;
+	for (size_t i = 0; i < from->n_fds; i++)
+		if (window_keep(&w->closing, from->fds[i]) < 0)
+			close(from->fds[i]);
+	free(from->fds);
 	*from = (struct window)WINDOW_INIT;
-	if (pthread_create(&thread, NULL, close_all, window) == 0)
-		pthread_detach(thread);
-	else
-		close_all(window);
+	close_some(w);
 }
 
 static struct window_target window_target(const struct windows *w, const struct lens *l)
@@ -162,9 +157,26 @@ static int put_on(struct windows *w, struct lens *l, const uint8_t *only, bool i
 					  .skip_chunks = !l->watch->has_glibc,
 					  .is_rare = is_rare,
 					  .only = only };
+	static const enum window_prog order[] = { WINDOW_ON_FREE, WINDOW_ON_ALLOC };
+	struct guard *guard = shutter_guard(w->shutter);
+	struct guard_order *o = guard_order(guard, GUARD_ALWAYS);
 	struct window_target t = window_target(w, l);
+	int fd;
 
-	return window_open(&l->always, probes_method(w->probes), &t, &l->watch->sites, &pick);
+	if (guard_is_busy(guard, GUARD_ALWAYS))
+		return -EBUSY;
+	o->pid = t.pid;
+	snprintf(o->path, sizeof(o->path), "%s", t.path);
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
+		o->prog_fd = t.prog_fds[order[i]];
+		o->n = window_list(&t, &l->watch->sites, &pick, order[i], o->offsets, o->cookies);
+		fd = o->n ? guard_attach(guard, GUARD_ALWAYS, UINT64_MAX) : 0;
+		if (fd < 0)
+			return fd;
+		if (o->n && window_keep(&l->always, fd) < 0)
+			return close(fd), -ENOMEM;
+	}
+	return 0;
 }
 
 static int put_on_gc(struct windows *w, struct lens *l)
@@ -195,6 +207,11 @@ static void set_trip(struct windows *w, const struct lens *l)
 	__atomic_store_n(&trip->told, 0, __ATOMIC_RELEASE);
 }
 
+static uint32_t *rare_hits(const struct windows *w, const struct lens *l)
+{
+	return w->shared.rare_hits + l->watch->slot * PGD_SITES_MAX;
+}
+
 /* Sites that are always on begin with a full bucket. */
 static void fill_bucket(struct windows *w, struct lens *l)
 {
@@ -202,7 +219,7 @@ static void fill_bucket(struct windows *w, struct lens *l)
 	l->beat_ns = now_ns();
 	l->beat_cpu_ns = lens_cpu_ns(l);
 	l->n_births = l->n_births_seen = 0;
-	memset(l->births, 0, sizeof(l->births));
+	memset(rare_hits(w, l), 0, PGD_SITES_MAX * sizeof(uint32_t));
 	set_trip(w, l);
 }
 
@@ -245,22 +262,32 @@ static void begin_windows(struct windows *w, struct lens *l)
 	fill_bucket(w, l);
 }
 
+static void put_on_all(struct windows *w, struct lens *l)
+{
+	int r = put_on(w, l, NULL, false);
+
+	if (r == -EBUSY)
+		return; /* the next beat tries again */
+	l->is_going_on = false;
+	if (r == 0)
+		return;
+	if (r != -ESRCH)
+		log_err(r, "attach %zu sites of pid %d, skipping", l->watch->sites.n, l->watch->pid);
+	take_off(w, &l->always);
+	lens_scout_again(l);
+}
+
 static void begin_always(struct windows *w, struct lens *l)
 {
-	int r;
-
 	log_debug(0, "pid %d: every block is followed", l->watch->pid);
-	take_off(&l->always);
+	take_off(w, &l->always);
 	l->state = LENS_ALWAYS;
 	budget_set_pace(w->budget, l->watch->slot, BUDGET_PACE_ALWAYS);
 	probes_set_mode(w->probes, l->watch->slot, PGD_MODE_EXACT);
 	probes_remember_codes(w->probes, l->watch->slot, true);
 	fill_bucket(w, l);
-	r = put_on(w, l, NULL, false);
-	if (r < 0) {
-		log_err(r, "attach %zu sites of pid %d, skipping", l->watch->sites.n, l->watch->pid);
-		lens_scout_again(l);
-	}
+	l->is_going_on = true;
+	put_on_all(w, l);
 }
 
 /* What was followed exactly is sampled from now on: its frees will not be seen any more. */
@@ -305,7 +332,7 @@ static void leave_always(struct windows *w, struct lens *l)
 	log_debug(0, "pid %d: too busy to follow every block", l->watch->pid);
 	probes_set_mode(w->probes, l->watch->slot, PGD_MODE_WINDOWS);
 	probes_remember_codes(w->probes, l->watch->slot, false);
-	take_off(&l->always);
+	take_off(w, &l->always);
 	import_blocks(w, l);
 	l->cpu_ns = lens_cpu_ns(l);
 	l->traps_ns = l->backlog_ns = 0;
@@ -340,10 +367,10 @@ static void trip(struct windows *w, struct lens *l)
 	if (l->state == LENS_ALWAYS) {
 		leave_always(w, l);
 	} else if (l->state == LENS_WINDOWS) {
-		take_off(&l->always);
+		take_off(w, &l->always);
 		l->n_rare_on = 0;
 		log_debug(0, "pid %d: rare sites are not, %u births", l->watch->pid, l->n_births);
-		if (lens_promote_rare(l))
+		if (lens_promote_rare(l, rare_hits(w, l)))
 			lens_set_odds(l);
 		else
 			lens_scout_again(l);
@@ -409,6 +436,7 @@ static void settle(struct windows *w, struct lens *l)
 {
 	double trap_ns = probes_trap_ns(w->probes);
 	const struct pace_cost always = { trap_ns + EXACT_ALLOC_NS, trap_ns + EXACT_FREE_NS, 0 };
+	const struct pace_cost rare = { always.alloc_ns + BIRTH_OWN_NS, always.free_ns, 0 };
 	double share = lens_always_share(l, &always);
 
 	l->is_scouted = true;
@@ -418,7 +446,7 @@ static void settle(struct windows *w, struct lens *l)
 		begin_always(w, l);
 		return;
 	}
-	lens_limit_rare(l, RARE_SHARE * w->share, &always);
+	lens_limit_rare(l, RARE_SHARE * w->share / 2, &rare);
 	begin_windows(w, l);
 }
 
@@ -553,7 +581,7 @@ static void take_samples(struct windows *w, struct lens *l, const struct shutter
 	if (w->capture->error)
 		log_debug(w->capture->error, "look at the blocks of a window of pid %d, skipping",
 			  l->watch->pid);
-	if (work_ns < WORK_MIN_NS || !r->gate.sampled || w->capture->error)
+	if (!(work_ns >= WORK_MIN_NS) || !r->gate.sampled || w->capture->error)
 		return; /* the next window stands for this time too */
 	stands_for_ns += l->backlog_ns * BACKLOG_PART;
 	l->backlog_ns -= l->backlog_ns * BACKLOG_PART;
@@ -640,7 +668,6 @@ static int on_birth(void *userdata, void *data, size_t n_bytes)
 	} else {
 		l->samples++;
 		l->n_births++;
-		l->births[birth->sample.site & (PGD_SITES_MAX - 1)]++;
 		sampler_add(w->sampler, l, &birth->sample, 1, clock_monotonic_sec());
 	}
 	return 0;
@@ -657,6 +684,7 @@ void windows_births(struct windows *w)
 static void put_on_rare(struct windows *w, struct lens *l)
 {
 	uint8_t only[PGD_SITES_MAX] = { 0 };
+	size_t from = l->n_rare_on;
 	size_t n = l->watch->sites.n < PGD_SITES_MAX ? l->watch->sites.n : PGD_SITES_MAX;
 	size_t n_on = 0;
 	int r;
@@ -665,7 +693,9 @@ static void put_on_rare(struct windows *w, struct lens *l)
 		if (l->sites[l->n_rare_on] == LENS_SITE_RARE)
 			n_on += only[l->n_rare_on] = 1;
 	r = n_on ? put_on(w, l, only, true) : 0;
-	if (r < 0)
+	if (r == -EBUSY)
+		l->n_rare_on = from;
+	else if (r < 0)
 		log_debug(r, "attach rare sites of pid %d, skipping", l->watch->pid);
 }
 
@@ -691,6 +721,8 @@ static void beat_one(struct windows *w, struct lens *l)
 		trip(w, l);
 	if (l->state == LENS_NEW)
 		look_at_new(w, l);
+	if (l->state == LENS_ALWAYS && l->is_going_on)
+		put_on_all(w, l);
 	if (l->state == LENS_WINDOWS && w->open != l &&
 	    clock_monotonic_sec() >= l->coming_off_sec)
 		put_on_rare(w, l);
@@ -701,6 +733,7 @@ void windows_beat(struct windows *w)
 	for (size_t i = 0; i < w->n_lenses; i++)
 		if (!is_gone(w->lenses[i]))
 			beat_one(w, w->lenses[i]);
+	close_some(w);
 	open_next(w);
 }
 
@@ -747,7 +780,8 @@ static void let_go(struct windows *w, struct lens *l)
 	/* Its window ends by itself, and its result is nobody's; what the plan points to must stay
 	 * until then. */
 	while (shutter_is_busy(w->shutter))
-		(void)!usleep(1000);
+		usleep(1000);
+	shutter_take(w->shutter);
 	w->open = NULL;
 	if (w->purpose == PURPOSE_SAMPLE || w->purpose == PURPOSE_RATE)
 		budget_window_done(w->budget, l->watch->slot, now_ns(), 0, 0);
@@ -760,7 +794,7 @@ void windows_end(struct windows *w, const struct watch *watch)
 	if (!l)
 		return;
 	let_go(w, l);
-	take_off(&l->always);
+	take_off(w, &l->always);
 	if (isnan(l->overhead)) {
 		l->overhead = budget_overhead(w->budget, watch->slot);
 		budget_del(w->budget, watch->slot);
@@ -859,6 +893,7 @@ void windows_free(struct windows *w)
 		windows_del(w, w->lenses[0]->watch);
 	free(w->lenses);
 	shutter_free(w->shutter);
+	window_close(&w->closing); /* what no guard has closed yet */
 	ring_buffer__free(w->births);
 	sampler_free(w->sampler);
 	budget_free(w->budget);

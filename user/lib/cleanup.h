@@ -60,6 +60,7 @@ static inline void cleanup_fclosep(FILE **f)
 	}
 
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 #endif

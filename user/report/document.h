@@ -9,6 +9,7 @@
 #define USER_REPORT_DOCUMENT_H
 
 #include <json-c/json.h>
+#include <math.h>
 
 #include "growth/snapshot.h"
 

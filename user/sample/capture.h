@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* user/sample/capture.h — which blocks of a window are alive at its end, and what do they look like?
+/* user/sample/capture.h — which blocks of a window are alive at its end, and how do they look?
  *
  * Called while frees are still seen: the kernel empties the row of a block that dies meanwhile, so
  * what is left after the look was there during the look.

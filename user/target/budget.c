@@ -20,7 +20,7 @@
 #define MEMORY_NS    10e9 /* time constant of all averages */
 #define WAIT_MAX_NS  100e6
 #define PREDICT_NS   200e6 /* credit is foreseen for as long; then budget_earn() is overdue */
-#define DEBT_NS	     30e9 /* debts beyond what is earned in this time are forgiven */
+#define DEBT_NS	     30e9 /* debts beyond what is earned in this time are forgiven; see forgiven() */
 #define CPUS_MAX     1024 /* more CPU time than this many cores have is a measuring accident */
 #define EXTRA_NS     3e6 /* a guess, until a window was measured: 2 to 4 ms here */
 #define EXTRA_MAX_NS 1e9
@@ -154,6 +154,16 @@ static void pay(const struct budget *b, struct target *t, double cost_ns)
 	t->credit_ns = fmax(t->credit_ns - cost_ns, -debt_max);
 }
 
+/* Who is idle earns nothing, and would owe for hours what a busy moment has cost: while in debt it
+ * earns at least a window, or its debt, in DEBT_NS. That is never more than what it earns if it is
+ * as busy as when pay() limited its debt: who goes on pays all. */
+static double forgiven(const struct target *t, double dt)
+{
+	double debt_ns = fmax(0, -t->credit_ns);
+
+	return fmin(debt_ns, fmax(debt_ns, window_cost(t)) * dt / DEBT_NS);
+}
+
 /* A single bad measurement must not make windows rare: it counts for twice the usual at most. */
 static void learn(struct target *t, double loss_ns, double extra_ns)
 {
@@ -277,7 +287,7 @@ void budget_set_pace(struct budget *b, uint32_t slot, enum budget_pace pace)
 void budget_earn(struct budget *b, uint32_t slot, uint64_t now_ns, uint64_t cpu_ns)
 {
 	struct target *t = target_get(b, slot);
-	double dt, cpu, keep, fade;
+	double dt, cpu, keep, fade, earned;
 
 	if (!t || now_ns == t->seen_ns)
 		return;
@@ -292,7 +302,8 @@ void budget_earn(struct budget *b, uint32_t slot, uint64_t now_ns, uint64_t cpu_
 	t->cost_ns *= exp(-fade);
 	t->cpu_ns = t->cpu_ns * exp(-fade) + cpu * (fade > 0 ? -expm1(-fade) / fade : 1);
 
-	t->credit_ns = fmin(t->credit_ns + aim(b, t) * cpu, CAP_WINDOWS * window_cost(t));
+	earned = fmax(aim(b, t) * cpu, forgiven(t, dt));
+	t->credit_ns = fmin(t->credit_ns + earned, CAP_WINDOWS * window_cost(t));
 	/* It has slept: not all its windows shall be in the moment when it wakes up. */
 	if (cpu > 0 && since(now_ns, t->ran_ns) > MEMORY_NS)
 		t->delay = draw(&b->random);
@@ -400,31 +411,6 @@ void budget_window_done(struct budget *b, uint32_t slot, uint64_t now_ns, uint64
 	t->due_ns = UINT64_MAX;
 	t->plan_ns = now_ns;
 	plan(b, t, now_ns);
-}
-
-bool budget_allows_always(const struct budget *b, uint32_t slot, double cost_share, bool are_on)
-{
-	const struct target *t = target_get(b, slot);
-
-	if (!t)
-		return false;
-	if (are_on && b->host.credit_ns < -DEBT_NS / 2 * host_aim(b))
-		return false;
-	if (are_on)
-		return !(cost_share > b->o.share) || t->credit_ns > 0;
-	return cost_share < b->o.share / 2 && t->credit_ns >= 0 && b->host.credit_ns >= 0;
-}
-
-uint64_t budget_trip_ns(const struct budget *b, uint32_t slot)
-{
-	const struct target *t = target_get(b, slot);
-	double overhead = budget_overhead(b, slot);
-	double most;
-
-	if (!t || isnan(overhead))
-		return BUDGET_TRIP_MIN_NS;
-	most = 5e9 * cpus(t) * (1.5 * b->o.share - overhead);
-	return (uint64_t)fmax(BUDGET_TRIP_MIN_NS, fmin(t->credit_ns, most));
 }
 
 double budget_overhead(const struct budget *b, uint32_t slot)

@@ -33,7 +33,7 @@
 #define BUDGET_LOSS_MAX_NS    4000000
 #define BUDGET_LOSS_SHARE     0.02 /* above this share windows are longer in proportion, */
 #define BUDGET_LOSS_SCALE_MAX 5 /* up to that many times */
-#define BUDGET_WALL_MAX_NS 250000000
+#define BUDGET_WALL_MAX_NS    250000000
 
 struct budget_options {
 	double share; /* of each target's CPU time: --overhead */
@@ -65,7 +65,9 @@ void budget_set_pace(struct budget *b, uint32_t slot, enum budget_pace pace);
 /* It has used that much CPU time so far (which includes what we cost it). Call often: 10 a second.
  */
 void budget_earn(struct budget *b, uint32_t slot, uint64_t now_ns, uint64_t cpu_ns);
-/* We have cost it that much: traps of sites that are always on, and our own work for it. */
+/* We have cost it that much: traps of sites that are always on, and our own work for it. A debt is
+ * limited to what it earns in half a minute, or to two windows if that is more, and fades even if
+ * it earns nothing: one of a window in half a minute, the largest in some minutes. */
 void budget_spend(struct budget *b, uint32_t slot, uint64_t now_ns, uint64_t cost_ns);
 
 struct budget_window {
@@ -85,18 +87,6 @@ uint64_t budget_wait_ns(const struct budget *b, uint64_t now_ns);
  * if it did not come about. Both are spent here, do not call budget_spend() for them. */
 void budget_window_done(struct budget *b, uint32_t slot, uint64_t now_ns, uint64_t loss_ns,
 			uint64_t extra_ns);
-
-/* May sites that are expected to cost this share of the target's CPU time stay on for good? With
- * hysteresis: `are_on`: they are. Off: below half of the budget, and if neither it nor the host is
- * in debt. On: until they cost more than the budget and have used up its credit, or until all
- * targets together have ruined the host's. NAN, not known: as they are. */
-bool budget_allows_always(const struct budget *b, uint32_t slot, double cost_share, bool are_on);
-/* What sites that are always on may cost from now on before the kernel side takes them for too
- * busy; ask anew after each budget_spend(). At least BUDGET_TRIP_MIN_NS, so that a burst does not
- * end it; the credit, if that is more; at most what keeps the overhead of the last five seconds
- * within 1.5 times the budget. */
-#define BUDGET_TRIP_MIN_NS 5000000
-uint64_t budget_trip_ns(const struct budget *b, uint32_t slot);
 
 /* Cost over CPU time, both decaying alike: of the last ten seconds, or of the last few windows'
  * time if they are rarer (else the figure jumped far above the budget with each). NAN: no CPU time

@@ -21,16 +21,33 @@
 #include "lib/clock.h"
 #include "target/guard.h"
 
-#define POLL_NS	    250000000ULL
-#define NS_PER_SEC  1000000000ULL
-#define PAGE_BYTES  4096
-#define NOT_DUE	    UINT64_MAX
+#define POLL_NS	   250000000ULL
+#define NS_PER_SEC 1000000000ULL
+#define NOT_DUE	   UINT64_MAX
+#define ANSWER_NS  (5 * NS_PER_SEC)
 
-/* One per link, on a page of its own that is shared with its guard. */
+enum guard_task {
+	TASK_NONE = 0,
+	TASK_ATTACH, /* order, allowed_ns ─► result, fd, due_ns */
+	TASK_CLOSE, /* fds */
+	TASK_END,
+};
+
+/* One per link, shared with its guard. The daemon writes what is asked, then the task; the guard
+ * writes what came out, then TASK_NONE. */
 struct guarded {
-	_Atomic int fd; /* -1: none; who exchanges it for -1 closes it */
-	_Atomic uint64_t due_ns;
 	_Atomic uint32_t changes; /* futex: the guard sleeps on it */
+	_Atomic uint32_t answers; /* futex: whoever waits for the guard sleeps on it */
+	_Atomic uint32_t task;
+	_Atomic int fd; /* the link that is to be closed at due_ns; -1: none */
+	_Atomic uint64_t due_ns;
+	_Atomic uint32_t is_late; /* it was closed by time, not because somebody asked */
+	_Atomic uint64_t cpu_ns;
+	int result;
+	uint64_t allowed_ns;
+	int fds[GUARD_CLOSE_MAX];
+	size_t n_fds;
+	struct guard_order order;
 };
 
 struct guard {
@@ -46,13 +63,19 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec;
 }
 
-/* Until something changes on the page, but no longer than that. */
-static void sleep_on(struct guarded *page, uint32_t changes, uint64_t ns)
+/* Until *word is not `value` any more, or somebody wakes us, but no longer than that. */
+static void sleep_on(_Atomic uint32_t *word, uint32_t value, uint64_t ns)
 {
 	struct timespec t = { .tv_sec = (time_t)(ns / NS_PER_SEC),
 			      .tv_nsec = (long)(ns % NS_PER_SEC) };
 
-	syscall(SYS_futex, &page->changes, FUTEX_WAIT, changes, &t, NULL, 0);
+	syscall(SYS_futex, word, FUTEX_WAIT, value, &t, NULL, 0);
+}
+
+static void wake(_Atomic uint32_t *word)
+{
+	atomic_fetch_add(word, 1);
+	syscall(SYS_futex, word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 }
 
 /* Is there a trip that nobody has answered since we first saw it, GUARD_TRIP_SEC ago? */
@@ -69,28 +92,85 @@ static bool is_deaf(const struct pgd_trip *trips, uint64_t *since_ns, uint64_t n
 	return told && now - *since_ns > GUARD_TRIP_SEC * NS_PER_SEC;
 }
 
+static void note_cpu(struct guarded *page)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	atomic_store(&page->cpu_ns, (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec);
+}
+
+static void close_link(struct guarded *page, bool is_late)
+{
+	int fd = atomic_exchange(&page->fd, -1);
+
+	atomic_store(&page->due_ns, NOT_DUE);
+	if (fd < 0)
+		return;
+	atomic_store(&page->is_late, is_late);
+	close(fd);
+	note_cpu(page);
+	wake(&page->answers);
+}
+
+static void attach(struct guarded *page)
+{
+	const struct guard_order *o = &page->order;
+	int fd = window_link(o->prog_fd, o->path, o->pid, o->offsets, o->cookies, o->n);
+
+	/* A first attach waits for a grace period before any site is on: the time that the link may
+	 * be open counts from its end. */
+	if (fd >= 0 && page->allowed_ns != NOT_DUE) {
+		atomic_store(&page->is_late, false);
+		atomic_store(&page->due_ns, now_ns() + page->allowed_ns);
+		atomic_store(&page->fd, fd);
+	}
+	page->result = fd;
+}
+
+static void do_task(struct guarded *page)
+{
+	switch (atomic_load(&page->task)) {
+	case TASK_ATTACH:
+		attach(page);
+		break;
+	case TASK_CLOSE:
+		for (size_t i = 0; i < page->n_fds; i++)
+			close(page->fds[i]);
+		break;
+	case TASK_END:
+		close_link(page, false);
+		_exit(0);
+	default:
+		return;
+	}
+	note_cpu(page);
+	atomic_store(&page->task, TASK_NONE);
+	wake(&page->answers);
+}
+
 static _Noreturn void guard_run(struct guarded *page, pid_t parent, const struct pgd_trip *trips)
 {
 	uint64_t tripped_ns = 0;
 
 	for (;;) {
 		uint32_t changes = atomic_load(&page->changes);
-		uint64_t due = atomic_load(&page->due_ns), now = now_ns();
-		bool is_alone = getppid() != parent;
+		uint64_t due, now;
 
-		if (now >= due || is_alone) {
-			int fd = atomic_exchange(&page->fd, -1);
-
-			atomic_compare_exchange_strong(&page->due_ns, &due, NOT_DUE);
-			if (fd >= 0)
-				close(fd);
-			if (is_alone)
-				_exit(0);
+		do_task(page);
+		due = atomic_load(&page->due_ns);
+		now = now_ns();
+		if (getppid() != parent) {
+			close_link(page, true);
+			_exit(0);
+		}
+		if (now >= due) {
+			close_link(page, due != 0);
 			continue;
 		}
 		if (is_deaf(trips, &tripped_ns, now))
 			kill(parent, SIGKILL);
-		sleep_on(page, changes, due - now < POLL_NS ? due - now : POLL_NS);
+		sleep_on(&page->changes, changes, due - now < POLL_NS ? due - now : POLL_NS);
 	}
 }
 
@@ -119,6 +199,28 @@ static _Noreturn void guard_main(struct guarded *page, pid_t parent, const struc
 	guard_run(page, parent, trips);
 }
 
+static void ask(struct guarded *page, enum guard_task task)
+{
+	atomic_store(&page->task, task);
+	wake(&page->changes);
+}
+
+/* A guard that was killed answers nobody. */
+static int wait_answer(struct guarded *page)
+{
+	uint64_t end_ns = now_ns() + ANSWER_NS;
+
+	while (atomic_load(&page->task) != TASK_NONE) {
+		uint32_t answers = atomic_load(&page->answers);
+
+		if (now_ns() > end_ns)
+			return -ETIMEDOUT;
+		if (atomic_load(&page->task) != TASK_NONE)
+			sleep_on(&page->answers, answers, POLL_NS);
+	}
+	return 0;
+}
+
 int guard_new(const struct probes *p, struct guard **ret)
 {
 	_cleanup_(guard_freep) struct guard *g = calloc(1, sizeof(*g));
@@ -129,7 +231,7 @@ int guard_new(const struct probes *p, struct guard **ret)
 		return -ENOMEM;
 	probes_shared(p, &shared);
 	for (unsigned i = 0; i < GUARD_LINKS; i++) {
-		struct guarded *page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
+		struct guarded *page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE,
 					    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 		if (page == MAP_FAILED)
@@ -154,33 +256,79 @@ void guard_free(struct guard *g)
 		return;
 	for (unsigned i = 0; i < GUARD_LINKS; i++) {
 		if (g->pid[i] > 0) {
-			kill(g->pid[i], SIGKILL);
+			/* Not killed: it may be taking sites off. */
+			wait_answer(g->page[i]);
+			ask(g->page[i], TASK_END);
 			waitpid(g->pid[i], NULL, 0);
 		}
 		if (g->page[i])
-			munmap(g->page[i], PAGE_BYTES);
+			munmap(g->page[i], sizeof(*g->page[i]));
 	}
 	free(g);
 }
 
-static void wake(struct guarded *page)
+struct guard_order *guard_order(struct guard *g, enum guard_link link)
 {
-	atomic_fetch_add(&page->changes, 1);
-	syscall(SYS_futex, &page->changes, FUTEX_WAKE, 1, NULL, NULL, 0);
+	return &g->page[link]->order;
 }
 
-void guard_set(struct guard *g, unsigned link, int fd, uint64_t due_ns)
+bool guard_is_busy(const struct guard *g, enum guard_link link)
 {
-	atomic_store(&g->page[link]->due_ns, due_ns);
-	atomic_store(&g->page[link]->fd, fd);
-	wake(g->page[link]);
+	return atomic_load(&g->page[link]->task) != TASK_NONE;
 }
 
-int guard_take(struct guard *g, unsigned link)
+int guard_attach(struct guard *g, enum guard_link link, uint64_t allowed_ns)
 {
-	/* No wake: it would only sleep again. An old due_ns finds no descriptor. */
-	int fd = atomic_exchange(&g->page[link]->fd, -1);
+	struct guarded *page = g->page[link];
+	int r;
 
-	atomic_store(&g->page[link]->due_ns, NOT_DUE);
-	return fd;
+	if (guard_is_busy(g, link) || atomic_load(&page->fd) >= 0)
+		return -EBUSY;
+	page->allowed_ns = allowed_ns;
+	ask(page, TASK_ATTACH);
+	r = wait_answer(page);
+	return r < 0 ? r : page->result;
+}
+
+void guard_detach(struct guard *g, enum guard_link link)
+{
+	struct guarded *page = g->page[link];
+
+	if (atomic_load(&page->fd) < 0)
+		return;
+	atomic_store(&page->due_ns, 0);
+	wake(&page->changes);
+}
+
+bool guard_wait(struct guard *g, enum guard_link link)
+{
+	struct guarded *page = g->page[link];
+
+	while (atomic_load(&page->fd) >= 0) {
+		uint32_t answers = atomic_load(&page->answers);
+
+		if (atomic_load(&page->fd) >= 0)
+			sleep_on(&page->answers, answers, POLL_NS);
+	}
+	return atomic_load(&page->is_late);
+}
+
+int guard_close(struct guard *g, enum guard_link link, const int *fds, size_t n)
+{
+	struct guarded *page = g->page[link];
+
+	if (guard_is_busy(g, link))
+		return -EBUSY;
+	if (n > GUARD_CLOSE_MAX)
+		return -E2BIG;
+	for (size_t i = 0; i < n; i++)
+		page->fds[i] = fds[i];
+	page->n_fds = n;
+	ask(page, TASK_CLOSE);
+	return 0;
+}
+
+uint64_t guard_cpu_ns(const struct guard *g, enum guard_link link)
+{
+	return atomic_load(&g->page[link]->cpu_ns);
 }

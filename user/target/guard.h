@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* user/target/guard.h — take the sites of a window off even if this process cannot.
+/* user/target/guard.h — put sites on and take them off, whatever becomes of this process.
  *
- *   pygrowd ──┬── thread that closes the window at its end        (shutter.c: the first guard)
- *             ├── process "pygrowd-guard": closes it when that is late
- *             └── process "pygrowd-guard": the same for the other program's link
+ *   pygrowd ──┬── process "pygrowd-guard"  alloc link of a window: on, and off in time
+ *             ├── process "pygrowd-guard"  free link of a window: likewise
+ *             └── process "pygrowd-guard"  links that stay on for long
  *
- * A process that is stopped (SIGSTOP), swapped out or starved runs none of its threads. The guards
- * are processes of their own that share our table of file descriptors (CLONE_FILES) and one page:
- * closing a descriptor there takes the sites off. When we die (PR_SET_PDEATHSIG) they close the
- * window's links at once and end; then the kernel closes everything else. Two, because closing one link waits for a grace period of the kernel's,
- * in which the other one's sites would stay on.
+ * A process that is stopped (SIGSTOP), swapped out or starved runs none of its threads; one that is
+ * killed inside the system call that attaches or detaches leaves breakpoints behind for good (the
+ * kernel cannot write to the target's text with SIGKILL pending: "leaking uprobe" in its log). So
+ * other processes do that. They share our table of descriptors (CLONE_FILES) and a piece of memory,
+ * get no signals of ours, and end when we do, sites first. Three, because closing one link waits
+ * for a grace period of the kernel's, in which the others would stay on.
  */
 #ifndef USER_TARGET_GUARD_H
 #define USER_TARGET_GUARD_H
@@ -18,9 +19,15 @@
 #include <stdint.h>
 
 #include "lib/cleanup.h"
+#include "pgd_abi.h"
 #include "target/probes.h"
 
-#define GUARD_LINKS 2
+enum guard_link {
+	GUARD_ALLOC = 0,
+	GUARD_FREE,
+	GUARD_ALWAYS,
+	GUARD_LINKS
+};
 
 struct guard;
 
@@ -31,9 +38,28 @@ int guard_new(const struct probes *p, struct guard **ret);
 void guard_free(struct guard *g);
 DEFINE_CLEANUP(struct guard *, guard_free)
 
-/* From now on this descriptor is to be closed at due_ns (CLOCK_MONOTONIC) at the latest. */
-void guard_set(struct guard *g, unsigned link, int fd, uint64_t due_ns);
-/* Whoever gets it closes it: the descriptor, or -1: a guard was faster. */
-int guard_take(struct guard *g, unsigned link);
+/* What is to be attached: where it is written before it is ordered. Shared with the guard. */
+struct guard_order {
+	int prog_fd;
+	pid_t pid;
+	size_t n;
+	char path[512];
+	uint64_t offsets[PGD_SITES_MAX], cookies[PGD_SITES_MAX];
+};
+struct guard_order *guard_order(struct guard *g, enum guard_link link);
+/* Have it attached, and wait until it is. Its descriptor, or -errno; -EBUSY: the guard has not done
+ * what it was asked before. allowed_ns: from then on it may be open for so long, then the guard
+ * closes it; UINT64_MAX: it is not the guard's to close. */
+int guard_attach(struct guard *g, enum guard_link link, uint64_t allowed_ns);
+/* Have the guard close it now: does not wait for it; guard_wait() does. True: it was late, the guard
+ * has closed it before it was asked. */
+void guard_detach(struct guard *g, enum guard_link link);
+bool guard_wait(struct guard *g, enum guard_link link);
+/* Have these closed, does not wait. -EBUSY, -E2BIG. */
+#define GUARD_CLOSE_MAX 64
+int guard_close(struct guard *g, enum guard_link link, const int *fds, size_t n);
+bool guard_is_busy(const struct guard *g, enum guard_link link);
+/* CPU time that the guard has used so far, ns. */
+uint64_t guard_cpu_ns(const struct guard *g, enum guard_link link);
 
 #endif

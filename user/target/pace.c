@@ -10,11 +10,13 @@
 #define FORGET_BAD    0.01 /* of the hits whose shares have made the choice of refs a bad one */
 #define BY_TIME_BELOW 0.4 /* share of traps: below, by time alone; */
 #define BY_RATE_ABOVE 0.6 /* above, by rate alone; between, from one to the other */
+#define REF_HITS_MIN  20.0
+#define DRIFT_ALLOCS  100000.0 /* fewer in the sums: a bad choice was want of data, not a change */
+#define WIDE_SHARES   5 /* times the thin set's share, at least, is the wide one's */
 #define WIDE_EVERY    3 /* counting windows: one of them is the wide set's */
 #define COUNTS_WANTED 9 /* counting windows until the rate is believed; they alternate then */
+#define COUNTS_FIRST  3 /* before anything can be said by rate; they come in a row */
 #define COUNT_EVERY   10 /* windows; later */
-#define WORK_MIN_SHARE \
-	(1 / 64.0) /* of CPU time: while no rate is known, at least that much is work */
 #define COUNT_MIN_NS 300000.0 /* of CPU time in a counting window: it has its full weight */
 #define COST_MIN     0.8 /* times what a hit costs in a loop of nothing else; */
 #define COST_MAX     5.0
@@ -31,15 +33,25 @@ void pace_init(struct pace *p, const uint8_t *is_alloc, size_t n_sites)
 	memcpy(p->is_alloc, is_alloc, p->n_sites);
 }
 
-/* Hits in heavy sampling windows at the sites of a set. */
-static double ref_share_hits(const struct pace *p, unsigned set)
+static double hits_of(const struct pace *p, const uint8_t *is_ref)
 {
 	double hits = 0;
 
 	for (size_t i = 0; i < p->n_sites; i++)
-		if (p->is_ref[set][i])
+		if (is_ref[i])
 			hits += (double)p->hits[i];
 	return hits;
+}
+
+static double share_of(const struct pace *p, const uint8_t *is_ref)
+{
+	return p->allocs > 0 ? hits_of(p, is_ref) / p->allocs : 0;
+}
+
+/* Hits in heavy sampling windows at the sites of a set. */
+static double ref_share_hits(const struct pace *p, unsigned set)
+{
+	return hits_of(p, p->is_ref[set]);
 }
 
 static bool is_counted(const struct pace *p, unsigned set)
@@ -102,11 +114,13 @@ double pace_sample(struct pace *p, const struct pace_window *w, const struct pac
 	if (share > (BY_TIME_BELOW + BY_RATE_ABOVE) / 2)
 		remember(p, w);
 
-	by_time = fmax(cpu_ns - traps_ns, cpu_ns * WORK_MIN_SHARE);
+	by_time = fmax(cpu_ns - traps_ns, 0);
 	rate = pace_rate(p);
 	part = fmin(fmax((share - BY_TIME_BELOW) / (BY_RATE_ABOVE - BY_TIME_BELOW), 0), 1);
-	if (part == 0 || isnan(rate))
+	if (part == 0)
 		return by_time;
+	if (isnan(rate) || p->n_counts < COUNTS_FIRST)
+		return NAN;
 	by_rate = fmin((double)w->allocs / rate * NS_PER_SEC, cpu_ns);
 	return part * by_rate + (1 - part) * by_time;
 }
@@ -128,7 +142,8 @@ void pace_count(struct pace *p, const struct pace_window *w, const struct pace_c
 	p->n_counts++;
 }
 
-/* The rarest of the sites that are hit, until together they make that share. */
+/* The rarest of the sites that are hit, until together they make that share. Not those with a few
+ * hits so far: they were picked for being few, and their share is more. */
 static void find_refs(const struct pace *p, const uint8_t *on, double share, uint8_t *is_ref)
 {
 	double sum = 0;
@@ -138,7 +153,8 @@ static void find_refs(const struct pace *p, const uint8_t *on, double share, uin
 		size_t best = SIZE_MAX;
 
 		for (size_t i = 0; i < p->n_sites; i++)
-			if (on[i] && p->is_alloc[i] && !is_ref[i] && p->hits[i] > 0 &&
+			if (on[i] && p->is_alloc[i] && !is_ref[i] &&
+			    (double)p->hits[i] >= REF_HITS_MIN &&
 			    (best == SIZE_MAX || p->hits[i] < p->hits[best]))
 				best = i;
 		if (best == SIZE_MAX)
@@ -154,15 +170,15 @@ static void choose_refs(struct pace *p, const uint8_t *on)
 {
 	uint8_t is_ref[PACE_SETS][PGD_SITES_MAX];
 
-	for (unsigned k = 0; k < PACE_SETS; k++)
-		find_refs(p, on, ref_share[k], is_ref[k]);
+	find_refs(p, on, ref_share[0], is_ref[0]);
+	find_refs(p, on, fmax(ref_share[1], WIDE_SHARES * share_of(p, is_ref[0])), is_ref[1]);
 	if (memcmp(is_ref, p->is_ref, sizeof(is_ref)) == 0)
 		return;
 	memcpy(p->is_ref, is_ref, sizeof(is_ref));
 	memset(p->ref_hits, 0, sizeof(p->ref_hits));
 	memset(p->ref_ns, 0, sizeof(p->ref_ns));
 	memset(p->ref_seen, 0, sizeof(p->ref_seen));
-	if (p->n_counts) {
+	if (p->n_counts && p->allocs > DRIFT_ALLOCS) {
 		for (size_t i = 0; i < p->n_sites; i++)
 			p->hits[i] *= (float)FORGET_BAD;
 		p->allocs *= FORGET_BAD;
@@ -195,5 +211,6 @@ bool pace_wants_count(struct pace *p, const uint8_t *on, uint64_t n_windows)
 	    (!are_refs_good(p) && (!p->n_counts || p->n_counts >= COUNTS_WANTED)))
 		choose_refs(p, on);
 	p->turn = p->n_counts % WIDE_EVERY == WIDE_EVERY - 1;
-	return n_windows % (p->n_counts < COUNTS_WANTED ? 2 : COUNT_EVERY) == 1;
+	return p->n_counts < COUNTS_FIRST ||
+	       n_windows % (p->n_counts < COUNTS_WANTED ? 2 : COUNT_EVERY) == 1;
 }

@@ -59,7 +59,7 @@ struct pace {
 void pace_init(struct pace *p, const uint8_t *is_alloc, size_t n_sites);
 
 /* CPU time, in ns, that the work in this sampling window would have taken without us; at most
- * cpu_ns, more than 0 if there was an allocation. */
+ * cpu_ns. NAN: not known before some counting windows. */
 double pace_sample(struct pace *p, const struct pace_window *w, const struct pace_cost *cost);
 /* A counting window with the sites of is_ref[turn] on. cost->count_ns: what a hit costs at least. */
 void pace_count(struct pace *p, const struct pace_window *w, const struct pace_cost *cost);

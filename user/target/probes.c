@@ -348,6 +348,7 @@ void probes_shared(const struct probes *p, struct probes_shared *ret)
 		.gate = &p->skel->data->pgd_gate,
 		.samples = p->skel->bss->pgd_samples,
 		.site_hits = p->skel->bss->pgd_site_hits,
+		.rare_hits = p->skel->bss->pgd_rare_hits,
 		.suspects = p->skel->bss->pgd_suspects,
 		.trips = p->skel->bss->pgd_trips,
 		.epochs = p->skel->bss->pgd_epochs,

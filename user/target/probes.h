@@ -34,6 +34,7 @@ struct probes_shared {
 	struct pgd_gate *gate;
 	struct pgd_sample *samples; /* PGD_SAMPLES_MAX */
 	uint32_t *site_hits; /* PGD_SITES_MAX */
+	uint32_t *rare_hits; /* by slot * PGD_SITES_MAX + site */
 	uint8_t *suspects; /* PGD_SUSPECTS_MAX */
 	struct pgd_trip *trips; /* by slot */
 	uint32_t *epochs; /* by slot */
@@ -65,7 +66,7 @@ int probes_follow(struct probes *p, uint32_t slot, uint64_t block);
 bool probes_is_followed(const struct probes *p, uint32_t slot, uint64_t block);
 void probes_unfollow(struct probes *p, uint32_t slot, uint64_t block);
 
-/* The blocks that are followed: about how many; each of them, non-zero from `each` lets the row go. */
+/* The blocks that are followed: about how many; each. Non-zero from `each`: its row goes. */
 size_t probes_live_count(const struct probes *p, uint32_t slot);
 void probes_live_each(struct probes *p, uint32_t slot,
 		      int (*each)(void *userdata, uint64_t block, const struct pgd_live *live),

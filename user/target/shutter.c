@@ -7,7 +7,9 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -21,26 +23,11 @@
 #define STACK_BYTES (256 << 10) /* of a thread of ours; locked */
 #define NS_PER_SEC  1000000000ULL
 
-/* What closes one link: it waits for a grace period there, some tens of milliseconds. */
-struct closer {
-	struct shutter *shutter;
-	unsigned link; /* of the guard's */
-	sem_t go, gone;
-	pthread_t thread;
-	void *stack;
-	bool was_late; /* there was nothing to close any more */
-	uint64_t own_ns;
-};
-
-enum { CLOSE_ALLOC = 0, CLOSE_FREE, CLOSERS };
-_Static_assert((int)CLOSERS == (int)GUARD_LINKS, "a guard for each link");
-
 struct shutter {
 	struct probes *probes;
 	struct probes_shared shared;
 	struct guard *guard;
 	struct ring_buffer *over;
-	struct closer closers[CLOSERS];
 	pthread_t thread;
 	void *stack;
 	sem_t go;
@@ -48,6 +35,7 @@ struct shutter {
 	_Atomic bool is_busy, is_ending;
 	uint64_t n_windows;
 	struct cpuclock cpuclock;
+	uint64_t own_ns; /* CPU time used when the last window was over */
 	struct shutter_plan plan;
 	struct shutter_result result;
 };
@@ -60,60 +48,31 @@ static uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec;
 }
 
-/* ── closing ──────────────────────────────────────────────────────────────────────────────── */
+/* ── opening and closing ──────────────────────────────────────────────────────────────────── */
 
-static void *closer_main(void *arg)
-{
-	struct closer *c = arg;
-
-	for (;;) {
-		int fd;
-
-		while (sem_wait(&c->go) < 0)
-			;
-		if (c->shutter->is_ending)
-			return NULL;
-		fd = guard_take(c->shutter->guard, c->link);
-		c->was_late = fd < 0;
-		if (fd >= 0)
-			close(fd);
-		c->own_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-		sem_post(&c->gone);
-	}
-}
-
-static void close_link(struct shutter *s, unsigned link)
-{
-	sem_post(&s->closers[link].go);
-}
-
-static void wait_closed(struct shutter *s, unsigned link)
-{
-	while (sem_wait(&s->closers[link].gone) < 0)
-		;
-}
-
-/* ── opening ──────────────────────────────────────────────────────────────────────────────── */
-
-/* The sites that this program is for go on, and under guard. 0: none were picked; 1; -errno. The
- * first attach of a window waits for a grace period before any site is on: what the guards allow
- * counts from its end. */
-static int open_link(struct shutter *s, unsigned link, enum window_prog prog)
+/* What is to be attached, before any site is on: nothing is looked up or allocated later. */
+static void write_order(struct shutter *s, enum guard_link link, enum window_prog prog)
 {
 	const struct window_pick pick = { .progs = 1u << prog,
 					  .skip_chunks = s->plan.skip_chunks,
 					  .only = s->plan.on };
-	struct window w = WINDOW_INIT;
-	int r = window_open(&w, WINDOW_MULTI, &s->plan.target, s->plan.sites, &pick), fd;
+	struct guard_order *o = guard_order(s->guard, link);
 
-	if (r < 0 || !w.n_fds) {
-		window_close(&w);
-		return r;
-	}
-	fd = w.fds[0]; /* one link: the guard has it from here on */
-	free(w.fds);
-	guard_set(s->guard, link, fd, clock_monotonic_ns() + s->plan.wall_max_ns + SHUTTER_LATE_NS);
-	return 1;
+	o->prog_fd = s->plan.target.prog_fds[prog];
+	o->pid = s->plan.target.pid;
+	snprintf(o->path, sizeof(o->path), "%s", s->plan.target.path);
+	o->n = window_list(&s->plan.target, s->plan.sites, &pick, prog, o->offsets, o->cookies);
+}
+
+/* 0: no sites; 1; -errno. */
+static int open_link(struct shutter *s, enum guard_link link)
+{
+	int fd;
+
+	if (!guard_order(s->guard, link)->n)
+		return 0;
+	fd = guard_attach(s->guard, link, s->plan.wall_max_ns + SHUTTER_LATE_NS);
+	return fd < 0 ? fd : 1;
 }
 
 static void prepare_gate(struct shutter *s)
@@ -182,47 +141,43 @@ static void expose(struct shutter *s)
 
 static uint64_t own_ns(const struct shutter *s)
 {
-	uint64_t sum = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-
-	for (unsigned i = 0; i < CLOSERS; i++)
-		sum += s->closers[i].own_ns;
-	return sum;
+	return clock_ns(CLOCK_THREAD_CPUTIME_ID) + guard_cpu_ns(s->guard, GUARD_ALLOC) +
+	       guard_cpu_ns(s->guard, GUARD_FREE);
 }
 
 static void run(struct shutter *s)
 {
 	const struct shutter_plan *p = &s->plan;
 	bool is_count = p->kind == PGD_GATE_COUNT;
-	uint64_t own_before = own_ns(s);
 	int frees, allocs;
 
+	write_order(s, GUARD_ALLOC, is_count ? WINDOW_ON_COUNT : WINDOW_ON_ALLOC);
+	if (!is_count)
+		write_order(s, GUARD_FREE, WINDOW_ON_FREE);
 	frees = cpuclock_open(&s->cpuclock, p->tids, p->n_tids);
 	if (frees == 0 && !is_count)
-		frees = open_link(s, CLOSE_FREE, WINDOW_ON_FREE);
+		frees = open_link(s, GUARD_FREE);
 	if (frees > 0)
 		probes_remember_codes(s->probes, p->target.slot, true);
-	allocs = frees < 0 ? frees
-			   : open_link(s, CLOSE_ALLOC,
-				       is_count ? WINDOW_ON_COUNT : WINDOW_ON_ALLOC);
-	if (allocs > 0)
+	allocs = frees < 0 ? frees : open_link(s, GUARD_ALLOC);
+	if (allocs > 0) {
 		expose(s);
-	if (allocs > 0)
-		close_link(s, CLOSE_ALLOC);
-	if (allocs > 0 && p->capture)
-		p->capture(p->userdata, s->shared.samples, PGD_SAMPLES_MAX);
+		guard_detach(s->guard, GUARD_ALLOC);
+		if (p->capture)
+			p->capture(p->userdata, s->shared.samples, PGD_SAMPLES_MAX);
+	}
 	if (frees > 0) {
 		probes_remember_codes(s->probes, p->target.slot, false);
-		close_link(s, CLOSE_FREE);
+		guard_detach(s->guard, GUARD_FREE);
 	}
 	cpuclock_close(&s->cpuclock);
-	if (allocs > 0)
-		wait_closed(s, CLOSE_ALLOC);
+	s->result.is_late = allocs > 0 && guard_wait(s->guard, GUARD_ALLOC);
 	if (frees > 0)
-		wait_closed(s, CLOSE_FREE);
+		s->result.is_late |= guard_wait(s->guard, GUARD_FREE);
 	s->result.error = allocs < 0 ? allocs : 0;
-	s->result.is_late = (allocs > 0 && s->closers[CLOSE_ALLOC].was_late) ||
-			    (frees > 0 && s->closers[CLOSE_FREE].was_late);
-	s->result.own_ns = own_ns(s) - own_before;
+	/* The guards' grace periods are still to come: what they take is in the next figure. */
+	s->result.own_ns = own_ns(s) - s->own_ns;
+	s->own_ns = own_ns(s);
 }
 
 static void *shutter_main(void *arg)
@@ -281,20 +236,6 @@ static int start_thread(void *(*main)(void *), void *arg, pthread_t *ret, void *
 	return 0;
 }
 
-static int start_all(struct shutter *s)
-{
-	int r = 0;
-
-	for (unsigned i = 0; i < CLOSERS && r == 0; i++) {
-		struct closer *c = &s->closers[i];
-
-		c->shutter = s;
-		c->link = i;
-		r = start_thread(closer_main, c, &c->thread, &c->stack);
-	}
-	return r < 0 ? r : start_thread(shutter_main, s, &s->thread, &s->stack);
-}
-
 int shutter_new(struct probes *p, struct shutter **ret)
 {
 	_cleanup_(shutter_freep) struct shutter *s = calloc(1, sizeof(*s));
@@ -305,10 +246,6 @@ int shutter_new(struct probes *p, struct shutter **ret)
 	s->event_fd = -1;
 	s->probes = p;
 	sem_init(&s->go, 0, 0);
-	for (unsigned i = 0; i < CLOSERS; i++) {
-		sem_init(&s->closers[i].go, 0, 0);
-		sem_init(&s->closers[i].gone, 0, 0);
-	}
 	if (probes_method(p) != WINDOW_MULTI)
 		return -ENOTSUP;
 	probes_shared(p, &s->shared);
@@ -321,7 +258,7 @@ int shutter_new(struct probes *p, struct shutter **ret)
 	s->over = ring_buffer__new(probes_over_fd(p), on_over, NULL, NULL);
 	if (!s->over)
 		return -errno;
-	r = start_all(s);
+	r = start_thread(shutter_main, s, &s->thread, &s->stack);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(s);
@@ -349,8 +286,6 @@ void shutter_free(struct shutter *s)
 		;
 	s->is_ending = true;
 	end_thread(s->thread, &s->go, s->stack);
-	for (unsigned i = 0; i < CLOSERS; i++)
-		end_thread(s->closers[i].thread, &s->closers[i].go, s->closers[i].stack);
 	guard_free(s->guard);
 	ring_buffer__free(s->over);
 	if (s->event_fd >= 0)
@@ -367,6 +302,11 @@ void shutter_start(struct shutter *s)
 {
 	atomic_store(&s->is_busy, true);
 	sem_post(&s->go);
+}
+
+struct guard *shutter_guard(const struct shutter *s)
+{
+	return s->guard;
 }
 
 bool shutter_is_busy(const struct shutter *s)

@@ -6,12 +6,12 @@
  *  alloc     █████████████████████████████████████▒▒▒▒▒
  *            ▲     ▲                            ▲        ▲      ▲
  *            │     │ hits_max or wall_max_ns ───┘ capture┘      └ grace periods of the kernel's,
- *            └ the wait of attaching is over                      each in a thread of its own
+ *            └ the wait of attaching is over                      each in a process of its own
  *
- * A thread does all of it, so that the daemon's loop (disk, sockets, names) can be as slow as it
- * likes. While sites are on nothing in that thread allocates, logs, or takes a lock that somebody
- * else could hold. If the thread is late, a guard process closes (guard.h); the kernel side samples
- * nothing after the deadline in any case.
+ * A thread says when, so that the daemon's loop (disk, sockets, names) can be as slow as it likes;
+ * guard processes attach and close (guard.h), and close by themselves if the thread is late. While
+ * sites are on nothing in that thread allocates, logs, or takes a lock that somebody else could
+ * hold. The kernel side samples nothing after the deadline in any case.
  */
 #ifndef USER_TARGET_SHUTTER_H
 #define USER_TARGET_SHUTTER_H
@@ -21,6 +21,7 @@
 
 #include "lib/cleanup.h"
 #include "target/cpuclock.h"
+#include "target/guard.h"
 #include "target/probes.h"
 #include "target/window.h"
 
@@ -69,6 +70,8 @@ DEFINE_CLEANUP(struct shutter *, shutter_free)
  * NULL: a window is open. */
 struct shutter_plan *shutter_plan(struct shutter *s);
 void shutter_start(struct shutter *s);
+/* Attaches what stays on for longer, too. Owned by `s`. */
+struct guard *shutter_guard(const struct shutter *s);
 bool shutter_is_busy(const struct shutter *s);
 /* Readable when there is a result. */
 int shutter_fd(const struct shutter *s);

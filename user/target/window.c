@@ -84,8 +84,8 @@ static int sys_bpf(int cmd, void *attr, size_t attr_bytes)
 	return fd < 0 ? -errno : fd;
 }
 
-static int link_multi(int prog_fd, const char *path, pid_t pid, const uint64_t *offsets,
-		      const uint64_t *cookies, size_t n)
+int window_link(int prog_fd, const char *path, pid_t pid, const uint64_t *offsets,
+		const uint64_t *cookies, size_t n)
 {
 	struct link_create_multi attr = {
 		.head = { .prog_fd = (uint32_t)prog_fd, .attach_type = WINDOW_ATTACH_MULTI },
@@ -103,7 +103,7 @@ int window_has_multi(int prog_fd)
 {
 	uint64_t offset = 0;
 	/* "/" is no regular file: a kernel that knows the attach type says EBADF, others EINVAL. */
-	int r = link_multi(prog_fd, "/", 0, &offset, NULL, 1);
+	int r = window_link(prog_fd, "/", 0, &offset, NULL, 1);
 
 	if (r >= 0)
 		close(r);
@@ -163,7 +163,7 @@ static int add_prog(struct window *w, enum window_method method, const struct wi
 	int r;
 
 	if (method == WINDOW_MULTI) {
-		r = link_multi(prog_fd, t->path, t->pid, offsets, cookies, n);
+		r = window_link(prog_fd, t->path, t->pid, offsets, cookies, n);
 		if (r < 0)
 			return r;
 		w->fds[w->n_fds++] = r;
@@ -198,6 +198,25 @@ static bool is_picked(const struct site *site, size_t i, enum window_prog prog,
 	       (!pick->only || pick->only[i]);
 }
 
+size_t window_list(const struct window_target *t, const struct sites *s,
+		   const struct window_pick *pick, enum window_prog prog, uint64_t *ret_offsets,
+		   uint64_t *ret_cookies)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		const struct site *site = &s->v[i];
+
+		if (!is_picked(site, i, prog, pick))
+			continue;
+		ret_offsets[n] = site->offset;
+		ret_cookies[n++] = PGD_COOKIE(t->slot, i, site->reg, kinds[site->kind].how) |
+				   (site->is_mem ? PGD_COOKIE_MEM(site->disp) : 0) |
+				   (pick->is_rare ? PGD_COOKIE_RARE : 0);
+	}
+	return n;
+}
+
 int window_open(struct window *w, enum window_method method, const struct window_target *t,
 		const struct sites *s, const struct window_pick *pick)
 {
@@ -219,21 +238,12 @@ int window_open(struct window *w, enum window_method method, const struct window
 						  WINDOW_ON_ALLOC };
 	_Static_assert(ARRAY_SIZE(order) == WINDOW_PROG_MAX, "every program has its turn");
 	for (size_t p = 0; p < ARRAY_SIZE(order); p++) {
-		size_t n = 0;
+		size_t n;
 		int r;
 
 		if (!(pick->progs & 1u << order[p]))
 			continue;
-		for (size_t i = 0; i < s->n; i++) {
-			const struct site *site = &s->v[i];
-
-			if (!is_picked(site, i, order[p], pick))
-				continue;
-			offsets[n] = site->offset;
-			cookies[n++] = PGD_COOKIE(t->slot, i, site->reg, kinds[site->kind].how) |
-				       (site->is_mem ? PGD_COOKIE_MEM(site->disp) : 0) |
-				       (pick->is_rare ? PGD_COOKIE_RARE : 0);
-		}
+		n = window_list(t, s, pick, order[p], offsets, cookies);
 		r = n ? add_prog(w, method, t, t->prog_fds[order[p]], offsets, cookies, n) : 0;
 		if (r < 0) {
 			close_from(w, n_before);
@@ -248,4 +258,15 @@ void window_close(struct window *w)
 	close_from(w, 0);
 	free(w->fds);
 	*w = (struct window)WINDOW_INIT;
+}
+
+int window_keep(struct window *w, int fd)
+{
+	int *fds = realloc(w->fds, (w->n_fds + 1) * sizeof(*fds));
+
+	if (!fds)
+		return -ENOMEM;
+	w->fds = fds;
+	w->fds[w->n_fds++] = fd;
+	return 0;
 }

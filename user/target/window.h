@@ -71,6 +71,17 @@ struct window_pick {
 int window_open(struct window *w, enum window_method method, const struct window_target *t,
 		const struct sites *s, const struct window_pick *pick);
 void window_close(struct window *w);
+/* Add a link that somebody else has made. On -ENOMEM it stays the caller's. */
+int window_keep(struct window *w, int fd);
+
+/* What window_open() does, in parts, for who attaches elsewhere (guard.h): the sites that are picked
+ * for this program, at most PGD_SITES_MAX; how many. */
+size_t window_list(const struct window_target *t, const struct sites *s,
+		   const struct window_pick *pick, enum window_prog prog, uint64_t *ret_offsets,
+		   uint64_t *ret_cookies);
+/* One uprobe_multi link: its descriptor, or -errno. Nothing but one system call. */
+int window_link(int prog_fd, const char *path, pid_t pid, const uint64_t *offsets,
+		const uint64_t *cookies, size_t n);
 
 /* Which program is this kind of site for? */
 enum window_prog window_prog_of(enum site_kind kind);
