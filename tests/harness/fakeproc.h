@@ -37,6 +37,22 @@ static inline void fakeproc_done(struct fakeproc *p)
 	nftw(p->root, fakeproc_remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
+/* Of a test: its state is the fake. */
+static inline int fakeproc_setup(void **state)
+{
+	static struct fakeproc p;
+
+	fakeproc_init(&p);
+	*state = &p;
+	return 0;
+}
+
+static inline int fakeproc_teardown(void **state)
+{
+	fakeproc_done(*state);
+	return 0;
+}
+
 /* "<root>/<pid>/<name>" with all its directories; valid until the next call. */
 static inline const char *fakeproc_path(const struct fakeproc *p, pid_t pid, const char *name)
 {

@@ -254,12 +254,16 @@ static void budget__always_on_has_no_windows(void **state)
 	assert_int_equal(hand_run(&h, 60, 1), 0);
 	assert_int_equal(budget_wait_ns(b, h.now_ns), 100 * MS);
 	budget_set_pace(b, 0, BUDGET_PACE_FULL);
-	assert_in_range(hand_run(&h, 3, 1), 2, 5); /* it has earned, as with a full pace */
+	assert_in_range(hand_run(&h, 3, 1), 2, 5);
 	budget_set_pace(b, 0, BUDGET_PACE_ALWAYS);
 	hand_run(&h, 10, 1);
-	budget_spend(b, 0, h.now_ns, BUDGET_ENTRY_NS + 10 * WINDOW_NS);
 	budget_set_pace(b, 0, BUDGET_PACE_FULL);
+	budget_spend(b, 0, h.now_ns, BUDGET_ENTRY_NS + 12 * WINDOW_NS);
 	assert_int_equal(hand_run(&h, 3, 1), 0);
+	budget_set_pace(b, 0, BUDGET_PACE_ALWAYS);
+	hand_run(&h, 15, 1);
+	budget_set_pace(b, 0, BUDGET_PACE_FULL);
+	assert_in_range(hand_run(&h, 2, 1), 1, 4); /* it has earned meanwhile */
 }
 
 /* What a window cost beyond its limit is learnt, slowly; the credit pays all of it. */

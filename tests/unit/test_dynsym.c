@@ -7,21 +7,6 @@
 
 static struct tinyelf tiny;
 
-static int setup(void **state)
-{
-	static struct fakeproc p;
-
-	fakeproc_init(&p);
-	*state = &p;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	fakeproc_done(*state);
-	return 0;
-}
-
 static int open_bytes(const struct fakeproc *p, size_t n_bytes, struct dynsym **ret)
 {
 	fakeproc_write(p, 1, "elf", &tiny, n_bytes);
@@ -106,5 +91,5 @@ int main(void)
 		cmocka_unit_test(dynsym__hostile_tables_give_no_symbol),
 	};
 
-	return cmocka_run_group_tests_name("dynsym", tests, setup, teardown);
+	return cmocka_run_group_tests_name("dynsym", tests, fakeproc_setup, fakeproc_teardown);
 }

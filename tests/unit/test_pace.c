@@ -108,7 +108,7 @@ static void sim_step(void)
 	double work_ns;
 
 	if (pace_wants_count(&sim.pace, sim.on, sim.n_windows++)) {
-		sim_window(sim.pace.is_ref, cost.count_ns, 0, COUNT_HITS, COUNT_NS, &w);
+		sim_window(sim.pace.is_ref[sim.pace.turn], cost.count_ns, 0, COUNT_HITS, COUNT_NS, &w);
 		pace_count(&sim.pace, &w, &cost);
 		sim.n_counts++;
 		return;
@@ -134,7 +134,7 @@ static double refs_share(void)
 	double share = 0;
 
 	for (size_t i = 0; i < SITES; i++)
-		if (sim.pace.is_ref[i])
+		if (sim.pace.is_ref[PACE_THIN][i])
 			share += sim.target.share[i];
 	return share;
 }
@@ -231,7 +231,7 @@ static void pace__refs_are_sites_that_are_on(void **state)
 		sim.on[i] = 0;
 	sim_bias(50);
 	for (size_t i = 0; i < SITES; i += 2)
-		assert_false(sim.pace.is_ref[i]);
+		assert_false(sim.pace.is_ref[PACE_THIN][i]);
 	assert_true(refs_share() > 0.02);
 }
 
@@ -271,7 +271,7 @@ static void pace__refs_that_drift_a_little_are_followed(void **state)
 		now = up ? 2 * was : was / 2;
 		for (size_t i = 0; i < SITES; i++)
 			sim.target.share[i] *=
-				sim.pace.is_ref[i] ? now / was : (1 - now) / (1 - was);
+				sim.pace.is_ref[PACE_THIN][i] ? now / was : (1 - now) / (1 - was);
 		bias = sim_bias(150);
 		if (!(fabs(bias) < 0.05))
 			fail_msg("%s: %.1f %%", up ? "up" : "down", bias * 100);

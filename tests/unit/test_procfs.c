@@ -6,21 +6,6 @@
 #include "target/procfs.h"
 #include "test.h"
 
-static int setup(void **state)
-{
-	static struct fakeproc p;
-
-	fakeproc_init(&p);
-	*state = &p;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	fakeproc_done(*state);
-	return 0;
-}
-
 static void procfs__stat_survives_any_command_name(void **state)
 {
 	static const char *const names[] = {
@@ -255,5 +240,5 @@ int main(void)
 		cmocka_unit_test(procfs__systemd_unit),
 	};
 
-	return cmocka_run_group_tests_name("procfs", tests, setup, teardown);
+	return cmocka_run_group_tests_name("procfs", tests, fakeproc_setup, fakeproc_teardown);
 }

@@ -8,12 +8,12 @@
 #include "daemon/lens.h"
 #include "lib/clock.h"
 
-#define RARE_PER_SEC	 20 /* hits a second of a site that may always be on */
-#define BUSY_HITS	 8 /* in a scouting window that was cut short: certainly not rare */
-#define SHARE_CERTAIN	 0.002 /* of the hits of its kind: such a site is on in every window */
-#define ODDS_MIN	 0.25
-#define PROMOTE_PART	 50 /* of the hits of rare sites: a site with one in so many is busy */
-#define NS_PER_SEC	 1e9
+#define RARE_PER_SEC  20 /* hits a second of a site that may always be on */
+#define BUSY_HITS     8 /* in a scouting window that was cut short: certainly not rare */
+#define SHARE_CERTAIN 0.002 /* of the hits of its kind: such a site is on in every window */
+#define ODDS_MIN      0.25
+#define PROMOTE_PART  50 /* of the hits of rare sites: a site with one in so many is busy */
+#define NS_PER_SEC    1e9
 
 static void mark_allocs(const struct lens *l, uint8_t is_alloc[PGD_SITES_MAX])
 {
@@ -48,6 +48,7 @@ int lens_new(struct watch *w, struct lens **ret)
 	if (clock_getcpuclockid(w->pid, &l->cpu_clock) != 0)
 		return -ESRCH;
 	l->state = LENS_NEW;
+	l->cost_scale = 1;
 	mark_allocs(l, is_alloc);
 	pace_init(&l->pace, is_alloc, count_sites(l));
 	l->cpu_ns = lens_cpu_ns(l);
@@ -128,7 +129,8 @@ void lens_scout_done(struct lens *l, const uint8_t on[PGD_SITES_MAX],
 		     const struct shutter_result *r, const struct pace_cost *cost)
 {
 	bool was_cut = r->gate.allocs >= LENS_SCOUT_HITS;
-	double work_sec = ((double)r->cpu_ns - (double)r->gate.allocs * cost->count_ns) / NS_PER_SEC;
+	double work_sec =
+		((double)r->cpu_ns - (double)r->gate.allocs * cost->count_ns) / NS_PER_SEC;
 	double gate_sec = (double)r->gate_ns / NS_PER_SEC;
 	bool found = false;
 

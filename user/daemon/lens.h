@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* user/daemon/lens.h — how one target is observed within the budget: which of its sites are on when.
+/* user/daemon/lens.h — how one target is observed within the budget: which of its sites are on
+ * when.
  *
  *             scouting                        are the busy sites few hits?
  *   UNKNOWN ────────────► RARE  always on ◄──────── yes: ALWAYS, every block followed, exact
@@ -49,20 +50,27 @@ struct lens {
 	bool is_scouted; /* sites[] is known, from now or from before */
 	size_t n_rare_on; /* sites before this index have their RARE ones on */
 	clockid_t cpu_clock; /* of the target */
-	/* What sites that are always on may still cost: a bucket that fills by the budget. When it is
-	 * empty they come off. */
+	/* What sites that are always on may still cost: a bucket that fills by the budget. When it
+	 * is empty they come off. */
 	double bucket_ns;
-	double coming_off_sec; /* monotonic: sites that were taken off may still be hit until then */
+	double scout_after_sec; /* monotonic: a window failed, not at once again */
+	double coming_off_sec; /* monotonic: sites that were taken off may still be hit until then
+				*/
 	uint64_t beat_ns, beat_cpu_ns; /* when it was filled last; the target's CPU clock then */
 	uint32_t n_births, n_births_seen; /* blocks of rare sites */
-	/* Made when they are needed first: half a MiB each. The second is the shutter's thread's. */
+	/* Made when they are needed first: half a MiB each. The second is the shutter's thread's.
+	 */
 	struct liveness *liveness, *capture_liveness;
 	struct pace pace;
 	uint64_t n_samplings; /* windows that sampled, since WINDOWS began */
 	double began_sec; /* when WINDOWS began; monotonic */
-	/* CPU time without windows before the first one (scouting, after a trip): windows to come stand
-	 * for it, a part each, so that no single one weighs too much. */
+	/* CPU time without windows before the first one (scouting, after a trip): windows to come
+	 * stand for it, a part each, so that no single one weighs too much. */
 	double backlog_ns;
+	/* What hits really cost here, over what was measured of them: caches and branch predictors
+	 * of a busy program suffer. From windows that are nearly all trap, once the pace is known.
+	 */
+	double cost_scale;
 	/* Since the last sampling window: what this one stands for. */
 	uint64_t cpu_ns; /* the target's CPU clock then */
 	double sampled_sec; /* when that was; monotonic */
@@ -87,8 +95,8 @@ void lens_busy_sites(const struct lens *l, uint8_t on[PGD_SITES_MAX]);
 /* CPU time that the target has used so far; 0: it is gone. */
 uint64_t lens_cpu_ns(const struct lens *l);
 
-#define LENS_NEW_SEC	   0.3
-#define LENS_IDLE_SHARE	   0.05 /* of a core */
+#define LENS_NEW_SEC	0.3
+#define LENS_IDLE_SHARE 0.05 /* of a core */
 
 /* ── scouting ─── */
 /* Sites that are busy may be no more: a counting window with them on, now and then, tells. */
@@ -111,7 +119,8 @@ void lens_scout_again(struct lens *l);
 /* Share of the target's CPU time that it would cost to have all sites on, every block followed. */
 double lens_always_share(const struct lens *l, const struct pace_cost *cost);
 /* Of the rare sites, those that are hit most become busy ones, until the rest costs this share. */
-/* Rare sites have cost too much: those with most of these hits become busy ones. False: none has. */
+/* Rare sites have cost too much: those with most of these hits become busy ones. False: none has.
+ */
 bool lens_promote_rare(struct lens *l, const uint32_t hits[PGD_SITES_MAX]);
 void lens_limit_rare(struct lens *l, double share, const struct pace_cost *cost);
 /* What the odds of busy sites are from now on. Every site that goes on costs a window some 0.08 ms

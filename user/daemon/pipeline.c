@@ -108,6 +108,27 @@ static void measure_runs(struct pipeline *p)
 	probes_measure_runs(p->probes, on);
 }
 
+/* Which targets have a stack that grows by more than its error? They get the whole budget. */
+static void find_growing(struct pipeline *p)
+{
+	bool is_growing[PGD_TARGETS_MAX] = { false };
+	_cleanup_free_ struct stack **list = NULL;
+	size_t n = 0;
+
+	if (stacktab_list(p->stacks, &list, &n) < 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		struct series_rate rate;
+
+		if (!list[i]->series || list[i]->slot >= PGD_TARGETS_MAX)
+			continue;
+		rate = series_rate(list[i]->series, SERIES_RATE_POINTS);
+		is_growing[list[i]->slot] |= rate.bytes_per_sec > rate.error;
+	}
+	for (size_t i = 0; i < p->n_watches; i++)
+		windows_set_growing(p->windows, p->watches[i], is_growing[p->watches[i]->slot]);
+}
+
 void pipeline_tick(struct pipeline *p)
 {
 	drain_events(p->drain);
@@ -120,7 +141,9 @@ void pipeline_tick(struct pipeline *p)
 	stacktab_end(p->stacks, clock_monotonic_sec());
 	p->ticked_sec = clock_realtime_sec();
 
-	if (!p->windows)
+	if (p->windows)
+		find_growing(p);
+	else
 		measure_runs(p);
 	for (size_t i = 0; i < p->n_watches; i++) {
 		struct watch *w = p->watches[i];

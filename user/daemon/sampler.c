@@ -13,13 +13,13 @@
 #include "lib/log.h"
 #include "sample/pyobject.h"
 
-#define LOOKS_MAX	 512 /* samples of a target that are looked at in one go */
-#define SUSPECT_SEC	 0.5 /* a leaf with a block that old is suspect */
-#define SUSPECT_MINUTES	 15 /* and stays so for that long after the last one */
-#define TYPE_NAME_BYTES	 128
-#define TYPES_MAX	 8192 /* remembered names; then the table is emptied */
-#define OF_CONTAINERS	 "(memory of containers)"
-#define SEC_PER_MINUTE	 60
+#define LOOKS_MAX	512 /* samples of a target that are looked at in one go */
+#define SUSPECT_SEC	0.5 /* a leaf with a block that old is suspect */
+#define SUSPECT_MINUTES 15 /* and stays so for that long after the last one */
+#define TYPE_NAME_BYTES 128
+#define TYPES_MAX	8192 /* remembered names; then the table is emptied */
+#define OF_CONTAINERS	"(memory of containers)"
+#define SEC_PER_MINUTE	60
 
 struct type_key {
 	uint64_t type;
@@ -41,6 +41,15 @@ struct sampler {
 	struct liveness_block looks[LOOKS_MAX];
 };
 
+/* The table lets it go for want of room: nobody looks for its row any more. */
+static void let_go(void *userdata, const struct sample *sample)
+{
+	struct sampler *s = userdata;
+
+	if (sample->is_followed)
+		probes_unfollow(s->probes, sample->slot, sample->block);
+}
+
 int sampler_new(struct probes *p, struct stacktab *t, struct sampler **ret)
 {
 	_cleanup_(sampler_freep) struct sampler *s = calloc(1, sizeof(*s));
@@ -50,7 +59,7 @@ int sampler_new(struct probes *p, struct stacktab *t, struct sampler **ret)
 		return -ENOMEM;
 	s->probes = p;
 	s->stacks = t;
-	r = samples_new(SAMPLES_MAX, (uint64_t)time(NULL), &s->samples);
+	r = samples_new(SAMPLES_MAX, (uint64_t)time(NULL), let_go, s, &s->samples);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(s);
@@ -93,20 +102,25 @@ static void note(struct sampler *s, const struct sample *sample, bool died)
 		survival_add(&stack->survival, sample->next_age, 1, died);
 }
 
-static void add(struct sampler *s, const struct sample *sample)
+static void add(struct sampler *s, struct sample *sample)
 {
 	struct sample replaced;
 	struct stack *stack;
-	int r = samples_add(s->samples, sample, &replaced);
+	int r;
 
+	/* Full, and the row is not there: then only looks can tell that it died. */
+	sample->is_followed =
+		sample->stack && probes_follow(s->probes, sample->slot, sample->block) == 0;
+	r = samples_add(s->samples, sample, &replaced);
 	if (r < 0) {
 		log_debug(r, "take a sample on, skipping");
 		return;
 	}
-	if (r > 0)
+	if (r > 0) {
 		note(s, &replaced, true);
-	if (sample->stack)
-		probes_follow(s->probes, sample->slot, sample->block);
+		if (replaced.is_followed && !sample->is_followed)
+			probes_unfollow(s->probes, replaced.slot, replaced.block);
+	}
 	stack = stack_of(s, sample);
 	if (stack)
 		stack->n_caught++;
@@ -157,7 +171,7 @@ void sampler_add(struct sampler *s, const struct lens *l, const struct pgd_sampl
 static void bury(struct sampler *s, struct sample *sample)
 {
 	note(s, sample, true);
-	if (sample->stack)
+	if (sample->is_followed)
 		probes_unfollow(s->probes, sample->slot, sample->block);
 	samples_del(s->samples, sample);
 }
@@ -187,7 +201,7 @@ static void keep(struct sampler *s, struct lens *l, struct sample *sample, doubl
 /* The kernel has taken the row away: it saw the block change hands. */
 static bool is_seen_dead(const struct sampler *s, const struct sample *sample)
 {
-	return sample->stack && !probes_is_followed(s->probes, sample->slot, sample->block);
+	return sample->is_followed && !probes_is_followed(s->probes, sample->slot, sample->block);
 }
 
 static size_t look_some(struct sampler *s, struct lens *l, double now_sec)

@@ -56,6 +56,8 @@ void windows_beat(struct windows *w);
 
 /* Estimates into the stack table: between stacktab_begin() and stacktab_end(). */
 void windows_estimate(struct windows *w);
+/* Does some stack of it grow, beyond its error? Who does not gets a part of the budget. */
+void windows_set_growing(struct windows *w, const struct watch *watch, bool is_growing);
 void windows_status(const struct windows *w, const struct watch *watch, struct windows_status *ret);
 /* Every site of every target off, at once. */
 void windows_stop(struct windows *w);

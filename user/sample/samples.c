@@ -52,9 +52,12 @@ struct samples {
 	struct row *spare; /* rows below n_touched that are not in use */
 	struct row *leaves;
 	uint64_t seed;
+	samples_let_go_t let_go; /* NULL: nobody asks */
+	void *userdata; /* of let_go */
 };
 
-int samples_new(size_t max, uint64_t seed, struct samples **ret)
+int samples_new(size_t max, uint64_t seed, samples_let_go_t let_go, void *userdata,
+		struct samples **ret)
 {
 	_cleanup_(samples_freep) struct samples *s = calloc(1, sizeof(*s));
 
@@ -67,6 +70,8 @@ int samples_new(size_t max, uint64_t seed, struct samples **ret)
 		return -ENOMEM;
 	s->max = max;
 	s->seed = seed;
+	s->let_go = let_go;
+	s->userdata = userdata;
 	*ret = TAKE_PTR(s);
 	return 0;
 }
@@ -292,6 +297,12 @@ static struct slot *slot_fullest(struct samples *s)
 	return fullest;
 }
 
+static void tell(const struct samples *s, const struct sample *goes)
+{
+	if (s->let_go)
+		s->let_go(s->userdata, goes);
+}
+
 /* Of each two neighbours one goes, and the other stands for both. It stays with a probability in
  * proportion to its weight, which keeps the expected sum of weight × anything, and the sum of
  * weights exactly: to double all weights would do the first, but after a few times old samples
@@ -316,6 +327,7 @@ static int thin(struct samples *s)
 				stays = slot->heap[i + 1];
 			}
 			stays->sample.weight = both;
+			tell(s, &goes->sample);
 			HASH_DELETE(hh, slot->by_block, goes);
 			row_free(s, goes);
 		}
@@ -325,7 +337,6 @@ static int thin(struct samples *s)
 	slot->n = n_kept;
 	for (size_t i = n_kept / 2; i-- > 0;)
 		heap_sift_down(slot, slot->heap[i]);
-	heap_shrink(slot);
 	return 0;
 }
 
@@ -339,6 +350,7 @@ static int make_room(struct samples *s, const struct sample *sample)
 
 		if (!oldest->sample.stack) {
 			slot_of(s, oldest->sample.slot)->lost.leaves++;
+			tell(s, &oldest->sample);
 			row_del(s, oldest);
 			return 0;
 		}
@@ -346,6 +358,7 @@ static int make_room(struct samples *s, const struct sample *sample)
 	}
 	if (!sample->stack) {
 		slot_of(s, sample->slot)->lost.leaves++;
+		tell(s, sample);
 		return 1;
 	}
 	return thin(s);

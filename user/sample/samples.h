@@ -32,6 +32,7 @@ struct sample {
 	uint32_t slot;
 	uint32_t bytes;
 	uint8_t lane; /* enum pgd_lane */
+	bool is_followed; /* the kernel has a row for it, which goes when it sees the block die */
 	uint8_t next_age; /* index into survival_age_sec of the next look that counts there */
 	struct fingerprint print;
 };
@@ -43,8 +44,15 @@ struct samples_lost {
 	uint64_t thinned; /* samples that were let go at random, their weight given to others */
 };
 
-/* max > 0. seed: of the random choice, so that a test can repeat it. 0 or -ENOMEM. */
-int samples_new(size_t max, uint64_t seed, struct samples **ret);
+/* Told of each sample that the table lets go by itself, as counted in samples_lost; also of a
+ * newcomer that goes at once. Not of those that are replaced, deleted or forgotten: their owner
+ * knows. The sample is gone when it returns, and it must not call the table. */
+typedef void (*samples_let_go_t)(void *userdata, const struct sample *sample);
+
+/* max > 0. seed: of the random choice, so that a test can repeat it. let_go may be NULL. 0 or
+ * -ENOMEM. */
+int samples_new(size_t max, uint64_t seed, samples_let_go_t let_go, void *userdata,
+		struct samples **ret);
 void samples_free(struct samples *s);
 DEFINE_CLEANUP(struct samples *, samples_free)
 

@@ -29,8 +29,8 @@
 enum guard_task {
 	TASK_NONE = 0,
 	TASK_ATTACH, /* order, allowed_ns ─► result, fd, due_ns */
+	TASK_DROP, /* an attach that nobody waits for any more */
 	TASK_CLOSE, /* fds */
-	TASK_END,
 };
 
 /* One per link, shared with its guard. The daemon writes what is asked, then the task; the guard
@@ -39,7 +39,8 @@ struct guarded {
 	_Atomic uint32_t changes; /* futex: the guard sleeps on it */
 	_Atomic uint32_t answers; /* futex: whoever waits for the guard sleeps on it */
 	_Atomic uint32_t task;
-	_Atomic int fd; /* the link that is to be closed at due_ns; -1: none */
+	_Atomic uint32_t is_ending; /* the guard is to end, when its task is done */
+	_Atomic int fd; /* the link that is to be closed at due_ns; -1: it is closed, or none */
 	_Atomic uint64_t due_ns;
 	_Atomic uint32_t is_late; /* it was closed by time, not because somebody asked */
 	_Atomic uint64_t cpu_ns;
@@ -102,7 +103,7 @@ static void note_cpu(struct guarded *page)
 
 static void close_link(struct guarded *page, bool is_late)
 {
-	int fd = atomic_exchange(&page->fd, -1);
+	int fd = atomic_load(&page->fd);
 
 	atomic_store(&page->due_ns, NOT_DUE);
 	if (fd < 0)
@@ -110,6 +111,7 @@ static void close_link(struct guarded *page, bool is_late)
 	atomic_store(&page->is_late, is_late);
 	close(fd);
 	note_cpu(page);
+	atomic_store(&page->fd, -1); /* last: guard_wait() returns by it */
 	wake(&page->answers);
 }
 
@@ -128,9 +130,22 @@ static void attach(struct guarded *page)
 	page->result = fd;
 }
 
+/* Whoever ordered it has gone away meanwhile. */
+static void drop(struct guarded *page)
+{
+	if (atomic_load(&page->fd) >= 0)
+		close_link(page, true);
+	else if (page->result >= 0)
+		close(page->result);
+}
+
 static void do_task(struct guarded *page)
 {
-	switch (atomic_load(&page->task)) {
+	uint32_t task = atomic_load(&page->task);
+
+	switch (task) {
+	case TASK_NONE:
+		return;
 	case TASK_ATTACH:
 		attach(page);
 		break;
@@ -138,14 +153,14 @@ static void do_task(struct guarded *page)
 		for (size_t i = 0; i < page->n_fds; i++)
 			close(page->fds[i]);
 		break;
-	case TASK_END:
-		close_link(page, false);
-		_exit(0);
 	default:
-		return;
+		break;
 	}
 	note_cpu(page);
-	atomic_store(&page->task, TASK_NONE);
+	if (!atomic_compare_exchange_strong(&page->task, &task, TASK_NONE)) {
+		drop(page);
+		atomic_store(&page->task, TASK_NONE);
+	}
 	wake(&page->answers);
 }
 
@@ -160,7 +175,7 @@ static _Noreturn void guard_run(struct guarded *page, pid_t parent, const struct
 		do_task(page);
 		due = atomic_load(&page->due_ns);
 		now = now_ns();
-		if (getppid() != parent) {
+		if (getppid() != parent || atomic_load(&page->is_ending)) {
 			close_link(page, true);
 			_exit(0);
 		}
@@ -184,8 +199,8 @@ static _Noreturn void guard_main(struct guarded *page, pid_t parent, const struc
 	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGQUIT, SIGPIPE };
 	struct sched_param rt = { .sched_priority = 1 };
 
-	/* Not SIGKILL: the kernel closes descriptors one by one, with a grace period for each, so that
-	 * a window which happens to have a high number would stay open for seconds. */
+	/* Not SIGKILL: the kernel closes descriptors one by one, with a grace period for each, so
+	 * that a window which happens to have a high number would stay open for seconds. */
 	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = on_parent_end }, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGUSR1);
 	if (getppid() != parent)
@@ -205,20 +220,34 @@ static void ask(struct guarded *page, enum guard_task task)
 	wake(&page->changes);
 }
 
-/* A guard that was killed answers nobody. */
-static int wait_answer(struct guarded *page)
+/* A guard that was killed answers nobody. What it was asked is not done; its link, if any, is
+ * the caller's to close. */
+static bool is_gone(struct guard *g, enum guard_link link)
 {
+	if (g->pid[link] > 0 && waitpid(g->pid[link], NULL, WNOHANG) == 0)
+		return false;
+	g->pid[link] = 0;
+	atomic_store(&g->page[link]->task, TASK_NONE);
+	return true;
+}
+
+static int wait_attach(struct guard *g, enum guard_link link)
+{
+	struct guarded *page = g->page[link];
 	uint64_t end_ns = now_ns() + ANSWER_NS;
 
-	while (atomic_load(&page->task) != TASK_NONE) {
-		uint32_t answers = atomic_load(&page->answers);
+	for (;;) {
+		uint32_t answers = atomic_load(&page->answers), task = atomic_load(&page->task);
 
-		if (now_ns() > end_ns)
-			return -ETIMEDOUT;
-		if (atomic_load(&page->task) != TASK_NONE)
+		if (task == TASK_NONE)
+			return page->result;
+		if (is_gone(g, link))
+			return -ECHILD;
+		if (now_ns() < end_ns)
 			sleep_on(&page->answers, answers, POLL_NS);
+		else if (atomic_compare_exchange_strong(&page->task, &task, TASK_DROP))
+			return -ETIMEDOUT;
 	}
-	return 0;
 }
 
 int guard_new(const struct probes *p, struct guard **ret)
@@ -240,7 +269,8 @@ int guard_new(const struct probes *p, struct guard **ret)
 		atomic_store(&page->fd, -1);
 		atomic_store(&page->due_ns, NOT_DUE);
 		/* fork(), but the descriptors are shared and not copied */
-		g->pid[i] = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+		g->pid[i] =
+			(pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
 		if (g->pid[i] < 0)
 			return -errno;
 		if (!g->pid[i])
@@ -257,9 +287,10 @@ void guard_free(struct guard *g)
 	for (unsigned i = 0; i < GUARD_LINKS; i++) {
 		if (g->pid[i] > 0) {
 			/* Not killed: it may be taking sites off. */
-			wait_answer(g->page[i]);
-			ask(g->page[i], TASK_END);
-			waitpid(g->pid[i], NULL, 0);
+			atomic_store(&g->page[i]->is_ending, true);
+			wake(&g->page[i]->changes);
+			while (waitpid(g->pid[i], NULL, 0) < 0 && errno == EINTR)
+				;
 		}
 		if (g->page[i])
 			munmap(g->page[i], sizeof(*g->page[i]));
@@ -280,14 +311,12 @@ bool guard_is_busy(const struct guard *g, enum guard_link link)
 int guard_attach(struct guard *g, enum guard_link link, uint64_t allowed_ns)
 {
 	struct guarded *page = g->page[link];
-	int r;
 
 	if (guard_is_busy(g, link) || atomic_load(&page->fd) >= 0)
 		return -EBUSY;
 	page->allowed_ns = allowed_ns;
 	ask(page, TASK_ATTACH);
-	r = wait_answer(page);
-	return r < 0 ? r : page->result;
+	return wait_attach(g, link);
 }
 
 void guard_detach(struct guard *g, enum guard_link link)
@@ -307,8 +336,12 @@ bool guard_wait(struct guard *g, enum guard_link link)
 	while (atomic_load(&page->fd) >= 0) {
 		uint32_t answers = atomic_load(&page->answers);
 
-		if (atomic_load(&page->fd) >= 0)
+		if (is_gone(g, link)) {
+			atomic_store(&page->is_late, true);
+			close(atomic_exchange(&page->fd, -1));
+		} else if (atomic_load(&page->fd) >= 0) {
 			sleep_on(&page->answers, answers, POLL_NS);
+		}
 	}
 	return atomic_load(&page->is_late);
 }
@@ -321,6 +354,11 @@ int guard_close(struct guard *g, enum guard_link link, const int *fds, size_t n)
 		return -EBUSY;
 	if (n > GUARD_CLOSE_MAX)
 		return -E2BIG;
+	if (is_gone(g, link)) {
+		for (size_t i = 0; i < n; i++)
+			close(fds[i]);
+		return 0;
+	}
 	for (size_t i = 0; i < n; i++)
 		page->fds[i] = fds[i];
 	page->n_fds = n;

@@ -48,11 +48,12 @@ struct guard_order {
 };
 struct guard_order *guard_order(struct guard *g, enum guard_link link);
 /* Have it attached, and wait until it is. Its descriptor, or -errno; -EBUSY: the guard has not done
- * what it was asked before. allowed_ns: from then on it may be open for so long, then the guard
- * closes it; UINT64_MAX: it is not the guard's to close. */
+ * what it was asked before; -ETIMEDOUT: it does not come to it, and drops what it attaches yet;
+ * -ECHILD: somebody has killed the guard. allowed_ns: from then on it may be open for so long, then
+ * the guard closes it; UINT64_MAX: it is not the guard's to close. */
 int guard_attach(struct guard *g, enum guard_link link, uint64_t allowed_ns);
-/* Have the guard close it now: does not wait for it; guard_wait() does. True: it was late, the guard
- * has closed it before it was asked. */
+/* Have the guard close it now: does not wait for it; guard_wait() does, its sites are off then.
+ * True: it was late, the guard has closed it before it was asked. */
 void guard_detach(struct guard *g, enum guard_link link);
 bool guard_wait(struct guard *g, enum guard_link link);
 /* Have these closed, does not wait. -EBUSY, -E2BIG. */

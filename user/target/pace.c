@@ -10,21 +10,39 @@
 #define FORGET_BAD    0.01 /* of the hits whose shares have made the choice of refs a bad one */
 #define BY_TIME_BELOW 0.4 /* share of traps: below, by time alone; */
 #define BY_RATE_ABOVE 0.6 /* above, by rate alone; between, from one to the other */
-#define REF_HITS_MIN  20.0
+#define REF_HITS_MIN  5.0
+#define CHOOSE_ALLOCS 4500.0 /* in the sums, before a choice makes sense */
 #define DRIFT_ALLOCS  100000.0 /* fewer in the sums: a bad choice was want of data, not a change */
+#define BETTER	      1.5 /* times nearer to the share that is wanted: worth to start anew for */
 #define WIDE_SHARES   5 /* times the thin set's share, at least, is the wide one's */
-#define WIDE_EVERY    3 /* counting windows: one of them is the wide set's */
-#define COUNTS_WANTED 9 /* counting windows until the rate is believed; they alternate then */
-#define COUNTS_FIRST  3 /* before anything can be said by rate; they come in a row */
+#define THIN_MAX      0.7 /* of the wide set's hits: with more the two equations are one */
+#define COUNTS_WANTED 10 /* counting windows, every other one, until the rate is believed */
 #define COUNT_EVERY   10 /* windows; later */
-#define COUNT_MIN_NS 300000.0 /* of CPU time in a counting window: it has its full weight */
-#define COST_MIN     0.8 /* times what a hit costs in a loop of nothing else; */
-#define COST_MAX     5.0
-#define COST_GUESS   1.8 /* until both sets have been counted */
-#define CLUSTERING   4 /* hits come in bursts: their variance is so many times Poisson's */
+#define ERROR_MAX     0.2 /* with more nothing is said by rate before COUNTS_WANTED */
+#define COUNT_MIN_NS  300000.0 /* of CPU time in a counting window: it has its full weight */
+#define COST_MIN      0.8 /* times what a hit costs in a loop of nothing else; */
+#define COST_MAX      5.0
+#define COST_GUESS    1.8 /* if the two equations are one */
+#define COST_ERROR    0.6 /* of that */
+#define COST_DIFFERS  0.1 /* of the cost, between the sets: standard error */
+#define CPU_ERROR     0.03 /* of the CPU time of a counting window: standard error */
+#define SCATTER_GUESS 10.0 /* hits come in bursts: their variance is so many times Poisson's; */
+#define SCATTER_WORTH 4.0 /* counts that guess is worth */
+#define SCATTER_HITS  5.0 /* fewer that were expected say nothing of it */
+#define SCATTER_MAX   100.0 /* of one count: more is no scatter but a change */
 
 /* Of all allocations, by the sites of each set. */
-static const double ref_share[PACE_SETS] = { 0.006, 0.06 };
+static const double ref_share[PACE_SETS] = { 0.012, 0.1 };
+
+/* What is known. */
+struct estimate {
+	double inverse_share; /* of the thin set */
+	double hit_ns,
+		cost_ns; /* CPU time for a hit at the thin set, and what of it is the hit's */
+	/* Relative variances of the rate: of the sampled share, of the thin set in the wide one,
+	 * and of the times of each set. */
+	double of_share, of_thin, of_ns[PACE_SETS];
+};
 
 void pace_init(struct pace *p, const uint8_t *is_alloc, size_t n_sites)
 {
@@ -33,73 +51,156 @@ void pace_init(struct pace *p, const uint8_t *is_alloc, size_t n_sites)
 	memcpy(p->is_alloc, is_alloc, p->n_sites);
 }
 
-static double hits_of(const struct pace *p, const uint8_t *is_ref)
+static double square(double x)
 {
-	double hits = 0;
-
-	for (size_t i = 0; i < p->n_sites; i++)
-		if (is_ref[i])
-			hits += (double)p->hits[i];
-	return hits;
+	return x * x;
 }
 
-static double share_of(const struct pace *p, const uint8_t *is_ref)
+/* The variance of counts of hits, in terms of Poisson's. */
+static double scatter_of(const struct pace *p)
 {
-	return p->allocs > 0 ? hits_of(p, is_ref) / p->allocs : 0;
+	return fmax((SCATTER_GUESS * SCATTER_WORTH + p->scatter) / (SCATTER_WORTH + p->n_scatter),
+		    1);
 }
 
-/* Hits in heavy sampling windows at the sites of a set. */
-static double ref_share_hits(const struct pace *p, unsigned set)
+/* As many were expected, by a share or rate that was learned from `known` hits. */
+static void learn_scatter(struct pace *p, double seen, double expected, double known)
 {
-	return hits_of(p, p->is_ref[set]);
+	if (!(expected >= SCATTER_HITS) || !(known >= expected))
+		return;
+	p->scatter +=
+		fmin(square(seen - expected) / (expected * (1 + expected / known)), SCATTER_MAX);
+	p->n_scatter++;
 }
 
-static bool is_counted(const struct pace *p, unsigned set)
+/* Thin set's hits, and wide set's hits, wherever both could be seen. */
+static double hits_seen(const struct pace *p, enum pace_set set)
 {
-	return p->ref_hits[set] > 0 && p->ref_ns[set] > 0 && ref_share_hits(p, set) > 0;
+	return p->share_hits[set] + p->wide_hits[set];
+}
+
+/* Is the thin set so much less than the wide one that there are two equations? */
+static bool has_two(const struct pace *p)
+{
+	return hits_seen(p, PACE_THIN) < THIN_MAX * hits_seen(p, PACE_WIDE);
+}
+
+static bool is_counted(const struct pace *p, enum pace_set set)
+{
+	return p->ref_hits[set] > 0 && p->ref_ns[set] > 0;
+}
+
+/* False: nothing is known. */
+static bool estimate(const struct pace *p, struct estimate *e)
+{
+	double scatter = scatter_of(p), wide_ns, thin, from, work_ns;
+	bool is_two = has_two(p);
+
+	if (!is_counted(p, PACE_THIN) || (is_two && !is_counted(p, PACE_WIDE)) ||
+	    !(p->share_hits[PACE_WIDE] > 0) || !(hits_seen(p, PACE_THIN) > 0))
+		return false;
+	thin = hits_seen(p, PACE_THIN) / hits_seen(p, PACE_WIDE);
+	from = 1 / p->share_hits[PACE_WIDE] - 1 / fmax(p->share_allocs, p->share_hits[PACE_WIDE]);
+	e->of_share = scatter * from;
+	e->of_thin = scatter * (1 / hits_seen(p, PACE_THIN) - 1 / hits_seen(p, PACE_WIDE));
+	/* The inverse of what scatters is too much on average. */
+	e->inverse_share = p->share_allocs / (p->share_hits[PACE_WIDE] * thin) /
+			   (1 + e->of_share + e->of_thin);
+	e->hit_ns = p->ref_ns[PACE_THIN] / p->ref_hits[PACE_THIN];
+	e->cost_ns = COST_GUESS * p->count_ns;
+	wide_ns = is_two ? p->ref_ns[PACE_WIDE] / p->ref_hits[PACE_WIDE] : 0;
+	if (is_two)
+		e->cost_ns = wide_ns - thin / (1 - thin) * (e->hit_ns - wide_ns);
+	e->cost_ns = fmin(fmax(e->cost_ns, COST_MIN * p->count_ns), COST_MAX * p->count_ns);
+	e->cost_ns = fmin(e->cost_ns, e->hit_ns / 2); /* it is mostly work, or it is none */
+
+	work_ns = is_two ? fmax(e->hit_ns - wide_ns, e->hit_ns / 20) : e->hit_ns - e->cost_ns;
+	e->of_ns[PACE_THIN] =
+		scatter / p->ref_seen[PACE_THIN] * square((e->hit_ns - e->cost_ns) / work_ns) +
+		square(CPU_ERROR * e->hit_ns / work_ns) / p->ref_windows[PACE_THIN];
+	if (is_two) {
+		e->of_thin /= square(1 - thin);
+		e->of_ns[PACE_WIDE] =
+			(scatter / p->ref_seen[PACE_WIDE] * square(fmax(wide_ns - e->cost_ns, 0)) +
+			 square(CPU_ERROR * wide_ns) / p->ref_windows[PACE_WIDE] +
+			 square(COST_DIFFERS * e->cost_ns)) /
+			square(work_ns);
+	} else {
+		e->of_ns[PACE_WIDE] = square(COST_ERROR * e->cost_ns / work_ns);
+	}
+	return true;
+}
+
+static double error_of(const struct estimate *e)
+{
+	return sqrt(e->of_share + e->of_thin + e->of_ns[PACE_THIN] + e->of_ns[PACE_WIDE]);
 }
 
 double pace_rate(const struct pace *p)
 {
-	double inverse_share[PACE_SETS], t[PACE_SETS], c = COST_GUESS * p->count_ns;
+	struct estimate e;
 
-	if (!is_counted(p, 0))
+	if (!estimate(p, &e) || (error_of(&e) > ERROR_MAX && p->n_counts < COUNTS_WANTED))
 		return NAN;
-	for (unsigned k = 0; k < PACE_SETS; k++) {
-		inverse_share[k] = p->allocs / ref_share_hits(p, k);
-		t[k] = p->ref_ns[k] / p->ref_hits[k];
-	}
-	if (is_counted(p, 1) && inverse_share[0] > 2 * inverse_share[1])
-		c = t[1] - inverse_share[1] * (t[0] - t[1]) / (inverse_share[0] - inverse_share[1]);
-	c = fmin(fmax(c, COST_MIN * p->count_ns), COST_MAX * p->count_ns);
-	c = fmin(c, t[0] / 2); /* the thin set's windows are mostly work, or it is none */
-	return NS_PER_SEC * inverse_share[0] / (t[0] - c);
+	return NS_PER_SEC * e.inverse_share / (e.hit_ns - e.cost_ns);
 }
 
 double pace_error(const struct pace *p)
 {
+	struct estimate e;
+
 	if (p->heaviness < BY_TIME_BELOW)
 		return 0;
-	if (isnan(pace_rate(p)))
-		return 1;
-	return sqrt(CLUSTERING / p->ref_seen[0] + CLUSTERING / ref_share_hits(p, 0));
+	return estimate(p, &e) ? fmin(error_of(&e), 1) : 1;
+}
+
+static double hits_in(const struct pace *p, const struct pace_window *w, enum pace_set set)
+{
+	double hits = 0;
+
+	for (size_t i = 0; i < p->n_sites; i++)
+		if (p->is_ref[set][i])
+			hits += w->site_hits[i];
+	return hits;
 }
 
 /* All sums forget together: of two memories of different lengths the quotient would be wrong for as
  * long as the longer one lasts, whenever the target changes. */
-static void remember(struct pace *p, const struct pace_window *w)
+static void forget(struct pace *p)
 {
 	for (unsigned k = 0; k < PACE_SETS; k++) {
 		p->ref_hits[k] *= FORGET;
 		p->ref_ns[k] *= FORGET;
 		p->ref_seen[k] *= FORGET;
+		p->ref_windows[k] *= FORGET;
+		p->share_hits[k] *= FORGET;
+		p->wide_hits[k] *= FORGET;
 	}
-	for (size_t i = 0; i < p->n_sites; i++) {
+	for (size_t i = 0; i < p->n_sites; i++)
 		p->hits[i] *= (float)FORGET;
+	p->allocs *= FORGET;
+	p->share_allocs *= FORGET;
+	p->scatter *= FORGET;
+	p->n_scatter *= FORGET;
+}
+
+static void remember(struct pace *p, const struct pace_window *w)
+{
+	double allocs = (double)w->allocs, wide = hits_in(p, w, PACE_WIDE);
+
+	forget(p);
+	for (size_t i = 0; i < p->n_sites; i++)
 		if (p->is_alloc[i])
 			p->hits[i] += (float)w->site_hits[i];
-	}
-	p->allocs = p->allocs * FORGET + (double)w->allocs;
+	p->allocs += allocs;
+	if (!p->has_refs)
+		return;
+	if (p->share_allocs > 0)
+		learn_scatter(p, wide, allocs * p->share_hits[PACE_WIDE] / p->share_allocs,
+			      p->share_hits[PACE_WIDE]);
+	p->share_allocs += allocs;
+	p->share_hits[PACE_WIDE] += wide;
+	p->share_hits[PACE_THIN] += hits_in(p, w, PACE_THIN);
 }
 
 double pace_sample(struct pace *p, const struct pace_window *w, const struct pace_cost *cost)
@@ -119,10 +220,30 @@ double pace_sample(struct pace *p, const struct pace_window *w, const struct pac
 	part = fmin(fmax((share - BY_TIME_BELOW) / (BY_RATE_ABOVE - BY_TIME_BELOW), 0), 1);
 	if (part == 0)
 		return by_time;
-	if (isnan(rate) || p->n_counts < COUNTS_FIRST)
+	if (isnan(rate))
 		return NAN;
 	by_rate = fmin((double)w->allocs / rate * NS_PER_SEC, cpu_ns);
 	return part * by_rate + (1 - part) * by_time;
+}
+
+static void learn_from_count(struct pace *p, const struct pace_window *w)
+{
+	double allocs = (double)w->allocs, thin;
+
+	if (p->turn == PACE_THIN) {
+		if (is_counted(p, PACE_THIN))
+			learn_scatter(p, allocs,
+				      (double)w->cpu_ns * p->ref_hits[PACE_THIN] /
+					      p->ref_ns[PACE_THIN],
+				      p->ref_seen[PACE_THIN]);
+		return;
+	}
+	thin = hits_in(p, w, PACE_THIN);
+	if (hits_seen(p, PACE_WIDE) > 0)
+		learn_scatter(p, thin, allocs * hits_seen(p, PACE_THIN) / hits_seen(p, PACE_WIDE),
+			      hits_seen(p, PACE_THIN));
+	p->wide_hits[PACE_THIN] += thin;
+	p->wide_hits[PACE_WIDE] += hits_in(p, w, PACE_WIDE);
 }
 
 void pace_count(struct pace *p, const struct pace_window *w, const struct pace_cost *cost)
@@ -132,6 +253,7 @@ void pace_count(struct pace *p, const struct pace_window *w, const struct pace_c
 	p->count_ns = cost->count_ns;
 	if (cpu_ns <= (double)w->allocs * cost->count_ns * COST_MIN)
 		return; /* a burst of nothing but these sites: says nothing of the rest */
+	learn_from_count(p, w);
 	/* As sampling windows have it, every window the same weight, however long it took to have
 	 * its hits: while shares change, both averages are then of the same mixture of old and new.
 	 */
@@ -139,12 +261,13 @@ void pace_count(struct pace *p, const struct pace_window *w, const struct pace_c
 	p->ref_seen[p->turn] += (double)w->allocs;
 	p->ref_hits[p->turn] += (double)w->allocs * scale;
 	p->ref_ns[p->turn] += cpu_ns * scale;
+	p->ref_windows[p->turn]++;
 	p->n_counts++;
 }
 
-/* The rarest of the sites that are hit, until together they make that share. Not those with a few
- * hits so far: they were picked for being few, and their share is more. */
-static void find_refs(const struct pace *p, const uint8_t *on, double share, uint8_t *is_ref)
+/* The rarest of the sites that are hit, until together they make that share. Returns what they do
+ * make. */
+static double find_refs(const struct pace *p, const uint8_t *on, double share, uint8_t *is_ref)
 {
 	double sum = 0;
 
@@ -158,59 +281,100 @@ static void find_refs(const struct pace *p, const uint8_t *on, double share, uin
 			    (best == SIZE_MAX || p->hits[i] < p->hits[best]))
 				best = i;
 		if (best == SIZE_MAX)
-			return;
+			break;
 		is_ref[best] = 1;
 		sum += (double)p->hits[best];
 	}
+	return sum / p->allocs;
 }
 
-/* Other sites than before start anew, with shares that are mostly of what comes; the same ones, if
- * there are no better, keep what they have. */
-static void choose_refs(struct pace *p, const uint8_t *on)
+/* The thin set's, of all allocations. */
+static double thin_share(const struct pace *p)
 {
-	uint8_t is_ref[PACE_SETS][PGD_SITES_MAX];
+	double wide = hits_seen(p, PACE_WIDE);
 
-	find_refs(p, on, ref_share[0], is_ref[0]);
-	find_refs(p, on, fmax(ref_share[1], WIDE_SHARES * share_of(p, is_ref[0])), is_ref[1]);
-	if (memcmp(is_ref, p->is_ref, sizeof(is_ref)) == 0)
-		return;
-	memcpy(p->is_ref, is_ref, sizeof(is_ref));
-	memset(p->ref_hits, 0, sizeof(p->ref_hits));
-	memset(p->ref_ns, 0, sizeof(p->ref_ns));
-	memset(p->ref_seen, 0, sizeof(p->ref_seen));
-	if (p->n_counts && p->allocs > DRIFT_ALLOCS) {
-		for (size_t i = 0; i < p->n_sites; i++)
-			p->hits[i] *= (float)FORGET_BAD;
-		p->allocs *= FORGET_BAD;
-	}
-	p->n_counts = 0;
+	return wide > 0 && p->share_allocs > 0 ? p->share_hits[PACE_WIDE] / p->share_allocs *
+							 (hits_seen(p, PACE_THIN) / wide)
+					       : 0;
 }
 
-/* Do they still make a share that can be counted, without slowing the target by much? */
+static double times_off(double share)
+{
+	return fmax(share / ref_share[PACE_THIN], ref_share[PACE_THIN] / fmax(share, 1e-9));
+}
+
+/* Does it make a share that can be counted, without slowing the target by much? */
 static bool are_refs_good(const struct pace *p)
 {
-	double share = ref_share_hits(p, 0) / p->allocs;
-
-	return share > ref_share[0] / 3 && share < ref_share[0] * 4;
+	return times_off(thin_share(p)) < 4;
 }
 
 /* A site that is not on in sampling windows has no share there. */
 static bool are_refs_on(const struct pace *p, const uint8_t *on)
 {
 	for (size_t i = 0; i < p->n_sites; i++)
-		if ((p->is_ref[0][i] || p->is_ref[1][i]) && !on[i])
+		if ((p->is_ref[PACE_THIN][i] || p->is_ref[PACE_WIDE][i]) && !on[i])
 			return false;
 	return true;
 }
 
+/* Other sites than before start anew, with shares of what comes; if they are hardly better, the old
+ * ones stay. */
+static void choose_refs(struct pace *p, const uint8_t *on)
+{
+	uint8_t is_ref[PACE_SETS][PGD_SITES_MAX];
+	double thin = find_refs(p, on, ref_share[PACE_THIN], is_ref[PACE_THIN]);
+	bool had_refs = p->has_refs;
+
+	find_refs(p, on, fmax(ref_share[PACE_WIDE], fmin(WIDE_SHARES * thin, 1)),
+		  is_ref[PACE_WIDE]);
+	if (had_refs && are_refs_on(p, on) &&
+	    (memcmp(is_ref, p->is_ref, sizeof(is_ref)) == 0 ||
+	     times_off(thin) * BETTER > times_off(thin_share(p))))
+		return;
+	memcpy(p->is_ref, is_ref, sizeof(is_ref));
+	p->has_refs = thin > 0;
+	memset(p->ref_hits, 0, sizeof(p->ref_hits));
+	memset(p->ref_ns, 0, sizeof(p->ref_ns));
+	memset(p->ref_seen, 0, sizeof(p->ref_seen));
+	memset(p->ref_windows, 0, sizeof(p->ref_windows));
+	memset(p->share_hits, 0, sizeof(p->share_hits));
+	memset(p->wide_hits, 0, sizeof(p->wide_hits));
+	p->share_allocs = 0;
+	p->scatter = p->n_scatter = 0;
+	p->n_counts = 0;
+	if (had_refs && p->allocs > DRIFT_ALLOCS) {
+		for (size_t i = 0; i < p->n_sites; i++)
+			p->hits[i] *= (float)FORGET_BAD;
+		p->allocs *= FORGET_BAD;
+	}
+}
+
+/* Whose windows would make the rate known better. */
+static enum pace_set next_set(const struct pace *p)
+{
+	struct estimate e;
+
+	if (!p->ref_windows[PACE_THIN])
+		return PACE_THIN;
+	if (!has_two(p))
+		return PACE_THIN;
+	if (!p->ref_windows[PACE_WIDE] || !estimate(p, &e))
+		return PACE_WIDE;
+	return e.of_thin + e.of_ns[PACE_WIDE] > e.of_ns[PACE_THIN] ? PACE_WIDE : PACE_THIN;
+}
+
 bool pace_wants_count(struct pace *p, const uint8_t *on, uint64_t n_windows)
 {
+	bool is_new = p->n_counts < COUNTS_WANTED;
+
 	if (p->heaviness < BY_TIME_BELOW || !(p->allocs > 0))
 		return false;
-	if (!are_refs_on(p, on) ||
-	    (!are_refs_good(p) && (!p->n_counts || p->n_counts >= COUNTS_WANTED)))
+	if (p->has_refs ? !are_refs_on(p, on) || (!are_refs_good(p) && !is_new)
+			: p->allocs >= CHOOSE_ALLOCS)
 		choose_refs(p, on);
-	p->turn = p->n_counts % WIDE_EVERY == WIDE_EVERY - 1;
-	return p->n_counts < COUNTS_FIRST ||
-	       n_windows % (p->n_counts < COUNTS_WANTED ? 2 : COUNT_EVERY) == 1;
+	if (!p->has_refs)
+		return false;
+	p->turn = next_set(p);
+	return n_windows % (p->n_counts < COUNTS_WANTED ? 2 : COUNT_EVERY) == 1;
 }

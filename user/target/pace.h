@@ -8,15 +8,19 @@
  *   by time   CPU time less the traps in it            good while traps are a small part
  *   by rate   allocations / (allocations a second)     good when traps are nearly all
  *
- * The true rate A cannot be had with all sites on, but with a few sites on that make a small share f
- * of the allocations: such a counting window slows the target by little. Per hit it takes
+ * The true rate A cannot be had with all sites on, but with a few sites on that make a small share
+ * f of the allocations: such a counting window slows the target by little. Per hit it takes
  *
  *   t = 1 / (A f) + c         c: what a hit costs in this target
  *
- * of CPU time; f is known from sampling windows. c is not what it is in a loop that does nothing but
- * trap: caches and branch predictors of a real program suffer, it is twice that here. So there are
- * two sets of sites, a thin and a wide one, and two equations for A and c.
- * Pure: no clock, no I/O.
+ * of CPU time. c is not what it is in a loop that does nothing but trap: caches and branch
+ * predictors of a real program suffer, it is twice that here. So there are two sets of sites, a
+ * wide one and a thin one, which is part of it, and two equations for A and c. Sampling windows
+ * tell the wide set's share of all; the thin one has too few hits there, but its share of the wide
+ * one's hits is seen in the wide one's counting windows as well. All this counts from when the sets
+ * were chosen: they were chosen for having had few hits, which says that they will have more. How
+ * much hits come in bursts, and so what the counts are worth, shows in how they scatter. Pure: no
+ * clock, no I/O.
  */
 #ifndef USER_TARGET_PACE_H
 #define USER_TARGET_PACE_H
@@ -39,18 +43,29 @@ struct pace_window {
 	const uint32_t *site_hits; /* by site */
 };
 
-#define PACE_SETS 2
+enum pace_set {
+	PACE_THIN = 0,
+	PACE_WIDE,
+	PACE_SETS
+};
 
 struct pace {
 	size_t n_sites;
 	uint8_t is_alloc[PGD_SITES_MAX]; /* hands blocks out: the others do not count */
-	uint8_t is_ref[PACE_SETS][PGD_SITES_MAX]; /* on in counting windows: the thin set, the wide one */
+	uint8_t is_ref[PACE_SETS][PGD_SITES_MAX]; /* on in counting windows: PACE_THIN, _WIDE */
 	unsigned turn; /* whose turn it is in the counting window that was asked for */
+	bool has_refs;
 	/* Sums over windows, slowly forgotten. */
 	float hits[PGD_SITES_MAX]; /* in sampling windows that were nearly all trap */
 	double allocs; /* of all sites, in these */
-	/* In counting windows of each set, weighted: hits, and CPU time; hits, not weighted. */
-	double ref_hits[PACE_SETS], ref_ns[PACE_SETS], ref_seen[PACE_SETS];
+	/* The same since the sets were chosen: of all sites, and of each set. */
+	double share_allocs, share_hits[PACE_SETS];
+	double wide_hits[PACE_SETS]; /* of each set, in the wide one's counting windows */
+	/* In counting windows of each set, weighted: hits, and CPU time; not weighted: hits,
+	 * windows. */
+	double ref_hits[PACE_SETS], ref_ns[PACE_SETS], ref_seen[PACE_SETS], ref_windows[PACE_SETS];
+	double scatter,
+		n_scatter; /* of counts, squared, over what Poisson's would be; and how many */
 	unsigned n_counts; /* counting windows with these sets */
 	double count_ns; /* what a hit costs at least */
 	double heaviness; /* share of traps in the CPU time of late sampling windows */
@@ -59,15 +74,16 @@ struct pace {
 void pace_init(struct pace *p, const uint8_t *is_alloc, size_t n_sites);
 
 /* CPU time, in ns, that the work in this sampling window would have taken without us; at most
- * cpu_ns. NAN: not known before some counting windows. */
+ * cpu_ns. NAN: not known well enough before some counting windows. */
 double pace_sample(struct pace *p, const struct pace_window *w, const struct pace_cost *cost);
-/* A counting window with the sites of is_ref[turn] on. cost->count_ns: what a hit costs at least. */
+/* A counting window with the sites of is_ref[turn] on. cost->count_ns: what a hit costs at least.
+ */
 void pace_count(struct pace *p, const struct pace_window *w, const struct pace_cost *cost);
 
 /* Would a counting window help now? `on`: sites that are hit, by index. Chooses p->turn, and
  * p->is_ref anew when that is due. */
 bool pace_wants_count(struct pace *p, const uint8_t *on, uint64_t n_windows);
-/* Allocations a second of CPU time; NAN: not known yet. */
+/* Allocations a second of CPU time; NAN: not known well enough yet. */
 double pace_rate(const struct pace *p);
 /* Relative standard error of what pace_sample() says by rate; 0 while it goes by time. */
 double pace_error(const struct pace *p);

@@ -151,6 +151,11 @@ static void run(struct shutter *s)
 	bool is_count = p->kind == PGD_GATE_COUNT;
 	int frees, allocs;
 
+	/* It reads its order still, for a window that gave up waiting for it. */
+	if (guard_is_busy(s->guard, GUARD_ALLOC) || guard_is_busy(s->guard, GUARD_FREE)) {
+		s->result.error = -EBUSY;
+		return;
+	}
 	write_order(s, GUARD_ALLOC, is_count ? WINDOW_ON_COUNT : WINDOW_ON_ALLOC);
 	if (!is_count)
 		write_order(s, GUARD_FREE, WINDOW_ON_FREE);

@@ -39,8 +39,8 @@ struct shutter_plan {
 	uint32_t walk_of;
 	pid_t tids[CPUCLOCK_THREADS_MAX]; /* the target's threads */
 	unsigned n_tids;
-	/* Called in the shutter's thread when no block is sampled any more but frees are still seen.
-	 * May be NULL. */
+	/* Called in the shutter's thread when no block is sampled any more but frees are still
+	 * seen. May be NULL. */
 	void (*capture)(void *userdata, struct pgd_sample *samples, size_t n_max);
 	void *userdata;
 };

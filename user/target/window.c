@@ -21,7 +21,7 @@
 #include "target/window.h"
 
 #define ATTACH_PERF_EVENT 41 /* enum bpf_attach_type: BPF_PERF_EVENT */
-#define UPROBE_TYPE_FILE    "/sys/bus/event_source/devices/uprobe/type"
+#define UPROBE_TYPE_FILE  "/sys/bus/event_source/devices/uprobe/type"
 
 struct link_create_head {
 	uint32_t prog_fd;

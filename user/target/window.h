@@ -33,7 +33,7 @@ enum window_prog {
 	WINDOW_ON_COUNT, /* any site */
 	WINDOW_PROG_MAX
 };
-#define WINDOW_ALL_PROGS \
+#define WINDOW_ALL_PROGS                                                           \
 	(1u << WINDOW_ON_ALLOC | 1u << WINDOW_ON_FREE | 1u << WINDOW_ON_GC_START | \
 	 1u << WINDOW_ON_GC_DONE)
 
@@ -74,8 +74,8 @@ void window_close(struct window *w);
 /* Add a link that somebody else has made. On -ENOMEM it stays the caller's. */
 int window_keep(struct window *w, int fd);
 
-/* What window_open() does, in parts, for who attaches elsewhere (guard.h): the sites that are picked
- * for this program, at most PGD_SITES_MAX; how many. */
+/* What window_open() does, in parts, for who attaches elsewhere (guard.h): the sites that are
+ * picked for this program, at most PGD_SITES_MAX; how many. */
 size_t window_list(const struct window_target *t, const struct sites *s,
 		   const struct window_pick *pick, enum window_prog prog, uint64_t *ret_offsets,
 		   uint64_t *ret_cookies);

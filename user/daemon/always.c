@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/daemon/always.c — sites that are always on: the rare ones of a target in windows, all of one
+ * that allocates little. See windows_internal.h.
+ *
+ * Their bucket fills by the budget and is emptied by hits; the kernel counts down what is in it and
+ * says when nothing is left, since a target that wakes up would else be slowed 40 times until the
+ * next beat.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/windows_internal.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define BURST_NS      20e6 /* that sites which are always on may cost at once, at any budget, */
+#define BURST_SEC     0.2 /* or so many seconds' worth of the budget */
+#define RARE_BURST_NS 5e6
+#define RARE_BATCH    512 /* rare sites that go on at a time: attaching is not free */
+
+/* The guard closes what is waiting for that: each link waits for a grace period there. */
+void always_close_some(struct windows *w)
+{
+	struct window *from = &w->closing;
+	size_t n = from->n_fds < GUARD_CLOSE_MAX ? from->n_fds : GUARD_CLOSE_MAX;
+
+	if (n && guard_close(shutter_guard(w->shutter), GUARD_ALWAYS, from->fds + from->n_fds - n,
+			     n) == 0)
+		from->n_fds -= n;
+}
+
+void always_take_off(struct windows *w, struct window *from)
+{
+	for (size_t i = 0; i < from->n_fds; i++)
+		if (window_keep(&w->closing, from->fds[i]) < 0)
+			close(from->fds[i]);
+	free(from->fds);
+	*from = (struct window)WINDOW_INIT;
+	always_close_some(w);
+}
+
+struct window_target always_target(const struct windows *w, const struct lens *l)
+{
+	struct window_target t = { .path = l->watch->path,
+				   .pid = l->watch->pid,
+				   .slot = l->watch->slot };
+
+	probes_prog_fds(w->probes, t.prog_fds);
+	return t;
+}
+
+static int put_on(struct windows *w, struct lens *l, const uint8_t *only, bool is_rare)
+{
+	const struct window_pick pick = { .progs = 1u << WINDOW_ON_ALLOC | 1u << WINDOW_ON_FREE,
+					  .skip_chunks = !l->watch->has_glibc,
+					  .is_rare = is_rare,
+					  .only = only };
+	static const enum window_prog order[] = { WINDOW_ON_FREE, WINDOW_ON_ALLOC };
+	struct guard *guard = shutter_guard(w->shutter);
+	struct guard_order *o = guard_order(guard, GUARD_ALWAYS);
+	struct window_target t = always_target(w, l);
+	int fd;
+
+	if (guard_is_busy(guard, GUARD_ALWAYS))
+		return -EBUSY;
+	o->pid = t.pid;
+	snprintf(o->path, sizeof(o->path), "%s", t.path);
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
+		o->prog_fd = t.prog_fds[order[i]];
+		o->n = window_list(&t, &l->watch->sites, &pick, order[i], o->offsets, o->cookies);
+		fd = o->n ? guard_attach(guard, GUARD_ALWAYS, UINT64_MAX) : 0;
+		if (fd < 0)
+			return fd;
+		if (o->n && window_keep(&l->always, fd) < 0)
+			return close(fd), -ENOMEM;
+	}
+	return 0;
+}
+
+int always_put_on_gc(struct windows *w, struct lens *l)
+{
+	const struct window_pick pick = { .progs = 1u << WINDOW_ON_GC_START |
+						   1u << WINDOW_ON_GC_DONE };
+	struct window_target t = always_target(w, l);
+
+	return l->watch->has_gc ? window_open(&l->watch->window, probes_method(w->probes), &t,
+					      &l->watch->sites, &pick)
+				: 0;
+}
+
+/* Rare sites go on a batch at a time. */
+void always_put_on_rare(struct windows *w, struct lens *l)
+{
+	uint8_t only[PGD_SITES_MAX] = { 0 };
+	size_t from = l->n_rare_on;
+	size_t n = l->watch->sites.n < PGD_SITES_MAX ? l->watch->sites.n : PGD_SITES_MAX;
+	size_t n_on = 0;
+	int r;
+
+	for (; l->n_rare_on < n && n_on < RARE_BATCH; l->n_rare_on++)
+		if (l->sites[l->n_rare_on] == LENS_SITE_RARE)
+			n_on += only[l->n_rare_on] = 1;
+	r = n_on ? put_on(w, l, only, true) : 0;
+	if (r == -EBUSY)
+		l->n_rare_on = from;
+	else if (r < 0)
+		log_debug(r, "attach rare sites of pid %d, skipping", l->watch->pid);
+}
+
+int always_put_on_all(struct windows *w, struct lens *l)
+{
+	return put_on(w, l, NULL, false);
+}
+
+static double bucket_max(const struct windows *w, const struct lens *l)
+{
+	return l->state == LENS_ALWAYS ? fmax(BURST_NS, BURST_SEC * WINDOWS_NS_PER_SEC * w->share)
+				       : RARE_BURST_NS;
+}
+
+/* The kernel may count down what is in the bucket. */
+void always_set_trip(struct windows *w, const struct lens *l)
+{
+	struct pgd_trip *trip = &w->shared.trips[l->watch->slot];
+	double hit_ns = probes_trap_ns(w->probes) + WINDOWS_EXACT_ALLOC_NS +
+			(l->state == LENS_ALWAYS ? 0 : WINDOWS_BIRTH_OWN_NS);
+
+	__atomic_store_n(&trip->left, (int64_t)(fmax(l->bucket_ns, 0) / hit_ns), __ATOMIC_RELAXED);
+	__atomic_store_n(&trip->told, 0, __ATOMIC_RELEASE);
+}
+
+uint32_t *always_rare_hits(const struct windows *w, const struct lens *l)
+{
+	return w->shared.rare_hits + l->watch->slot * PGD_SITES_MAX;
+}
+
+/* Sites that are always on begin with a full bucket. */
+void always_fill(struct windows *w, struct lens *l)
+{
+	l->bucket_ns = bucket_max(w, l);
+	l->beat_ns = clock_monotonic_ns();
+	l->beat_cpu_ns = lens_cpu_ns(l);
+	l->n_births = l->n_births_seen = 0;
+	memset(always_rare_hits(w, l), 0, PGD_SITES_MAX * sizeof(uint32_t));
+	always_set_trip(w, l);
+}
+
+/* What it has earned since the last time, less what it has cost. False: it is empty. */
+bool always_tend(struct windows *w, struct lens *l, double cost_ns)
+{
+	uint64_t now = clock_monotonic_ns(), cpu_ns = lens_cpu_ns(l);
+	bool is_coming_off = (double)now / WINDOWS_NS_PER_SEC < l->coming_off_sec;
+	double share = l->state == LENS_ALWAYS ? w->share : WINDOWS_RARE_SHARE * w->share;
+	double earned = fmax(share * (double)(cpu_ns - l->beat_cpu_ns),
+			     (l->state == LENS_ALWAYS ? 1 : WINDOWS_RARE_SHARE) *
+				     WINDOWS_FLOOR_SHARE * (double)(now - l->beat_ns));
+
+	l->beat_ns = now;
+	l->beat_cpu_ns = cpu_ns;
+	l->bucket_ns =
+		fmin(l->bucket_ns + earned - (is_coming_off ? 0 : cost_ns), bucket_max(w, l));
+	always_set_trip(w, l);
+	return l->bucket_ns > 0;
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/daemon/regime.c — from one state of a lens to another, and why; lens.h draws them. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/windows_internal.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define IMPORT_MAX     8192 /* blocks followed exactly that are kept as samples, the rest by weight */
+#define COMING_OFF_SEC 0.4 /* until the last site of many is off, on a busy machine */
+
+static void regime_windows(struct windows *w, struct lens *l)
+{
+	log_debug(0, "pid %d: observed through windows", l->watch->pid);
+	lens_set_odds(l);
+	budget_set_pace(w->budget, l->watch->slot, BUDGET_PACE_FULL);
+	l->calm_wait_sec = LENS_CALM_FIRST_SEC;
+	l->calm_due_sec = l->began_sec + l->calm_wait_sec;
+	l->state = LENS_WINDOWS;
+	l->n_rare_on = 0;
+	l->n_samplings = 0;
+	l->began_sec = clock_monotonic_sec();
+	l->backlog_ns += (double)(lens_cpu_ns(l) - l->cpu_ns) - l->traps_ns;
+	l->cpu_ns = lens_cpu_ns(l);
+	l->traps_ns = 0;
+	probes_set_mode(w->probes, l->watch->slot, PGD_MODE_WINDOWS);
+	probes_remember_codes(w->probes, l->watch->slot, false);
+	always_fill(w, l);
+}
+
+void regime_go_on(struct windows *w, struct lens *l)
+{
+	int r = always_put_on_all(w, l);
+
+	if (r == -EBUSY)
+		return; /* the next beat tries again */
+	l->is_going_on = false;
+	if (r == 0)
+		return;
+	if (r != -ESRCH)
+		log_err(r, "attach %zu sites of pid %d, skipping", l->watch->sites.n,
+			l->watch->pid);
+	always_take_off(w, &l->always);
+	lens_scout_again(l);
+}
+
+void regime_always(struct windows *w, struct lens *l)
+{
+	log_debug(0, "pid %d: every block is followed", l->watch->pid);
+	always_take_off(w, &l->always);
+	l->state = LENS_ALWAYS;
+	budget_set_pace(w->budget, l->watch->slot, BUDGET_PACE_ALWAYS);
+	probes_set_mode(w->probes, l->watch->slot, PGD_MODE_EXACT);
+	probes_remember_codes(w->probes, l->watch->slot, true);
+	always_fill(w, l);
+	l->is_going_on = true;
+	regime_go_on(w, l);
+}
+
+struct import {
+	struct windows *w;
+	struct lens *l;
+	double weight, now_sec;
+	uint32_t n_left;
+};
+
+static int import_block(void *userdata, uint64_t block, const struct pgd_live *live)
+{
+	struct import *i = userdata;
+	struct pgd_sample sample = { .block = block,
+				     .stack = live->stack,
+				     .bytes = live->bytes,
+				     .lane = (uint8_t)live->lane };
+
+	if (live->lane & PGD_LANE_SAMPLED)
+		return 0;
+	if (i->weight > 1 && drand48() * i->weight >= 1)
+		return 1;
+	sampler_add(i->w->sampler, i->l, &sample, i->weight, i->now_sec);
+	return 0;
+}
+
+static void import_blocks(struct windows *w, struct lens *l)
+{
+	struct import i = { .w = w, .l = l, .now_sec = clock_monotonic_sec() };
+	size_t n = probes_live_count(w->probes, l->watch->slot);
+
+	i.weight = n > IMPORT_MAX ? (double)n / IMPORT_MAX : 1;
+	probes_live_each(w->probes, l->watch->slot, import_block, &i);
+	probes_stacks_reset(w->probes, l->watch->slot);
+}
+
+/* From following every block back to finding out which sites are busy. */
+static void regime_leave_always(struct windows *w, struct lens *l)
+{
+	log_debug(0, "pid %d: too busy to follow every block", l->watch->pid);
+	probes_set_mode(w->probes, l->watch->slot, PGD_MODE_WINDOWS);
+	probes_remember_codes(w->probes, l->watch->slot, false);
+	always_take_off(w, &l->always);
+	import_blocks(w, l);
+	l->cpu_ns = lens_cpu_ns(l);
+	l->traps_ns = l->backlog_ns = 0;
+	if (l->is_scouted)
+		regime_windows(w, l);
+	else
+		lens_scout_again(l);
+}
+
+/* Is it idle? Then all its sites go on at once, and a trip would tell if that was wrong. */
+void regime_look_at_new(struct windows *w, struct lens *l)
+{
+	double sec = clock_monotonic_sec() - l->began_sec;
+
+	if (sec < LENS_NEW_SEC)
+		return;
+	if ((double)(lens_cpu_ns(l) - l->cpu_ns) / WINDOWS_NS_PER_SEC < LENS_IDLE_SHARE * sec)
+		regime_always(w, l);
+	else
+		lens_scout_again(l);
+}
+
+/* All of its sites are known. */
+void regime_settle(struct windows *w, struct lens *l)
+{
+	double trap_ns = probes_trap_ns(w->probes);
+	const struct pace_cost always = { trap_ns + WINDOWS_EXACT_ALLOC_NS,
+					  trap_ns + WINDOWS_EXACT_FREE_NS, 0 };
+	const struct pace_cost rare = { always.alloc_ns + WINDOWS_BIRTH_OWN_NS, always.free_ns, 0 };
+	double share = lens_always_share(l, &always);
+
+	l->is_scouted = true;
+	log_debug(0, "pid %d: all sites always on would cost %.1f %% of its CPU time",
+		  l->watch->pid, share * 100);
+	if (share < w->share / 2) {
+		regime_always(w, l);
+		return;
+	}
+	lens_limit_rare(l, WINDOWS_RARE_SHARE * w->share / 2, &rare);
+	regime_windows(w, l);
+}
+
+void regime_calm_done(struct windows *w, struct lens *l, const struct shutter_result *r)
+{
+	double trap_ns = probes_trap_ns(w->probes);
+	double cost_ns = trap_ns + (WINDOWS_EXACT_ALLOC_NS + WINDOWS_EXACT_FREE_NS) / 2;
+	double cpu_ns = (double)r->cpu_ns - (double)r->gate.allocs * w->cost.count_ns;
+	double may_ns = fmax(w->share * cpu_ns, WINDOWS_FLOOR_SHARE * (double)r->gate_ns);
+
+	if (r->gate.allocs < LENS_CALM_HITS && (double)r->gate.allocs * cost_ns < may_ns / 2)
+		regime_always(w, l);
+}
+
+void regime_trip(struct windows *w, struct lens *l)
+{
+	struct pgd_hits hits = windows_take_hits(w, l);
+
+	budget_spend(w->budget, l->watch->slot, clock_monotonic_ns(),
+		     (uint64_t)windows_hit_cost(w, l, &hits));
+	if (clock_monotonic_sec() < l->coming_off_sec) {
+		always_set_trip(w, l);
+		return;
+	}
+	if (l->state == LENS_ALWAYS) {
+		regime_leave_always(w, l);
+	} else if (l->state == LENS_WINDOWS) {
+		always_take_off(w, &l->always);
+		l->n_rare_on = 0;
+		log_debug(0, "pid %d: rare sites are not, %u births", l->watch->pid, l->n_births);
+		if (lens_promote_rare(l, always_rare_hits(w, l)))
+			lens_set_odds(l);
+		else
+			lens_scout_again(l);
+	}
+	l->coming_off_sec = clock_monotonic_sec() + COMING_OFF_SEC;
+	always_fill(w, l);
+}

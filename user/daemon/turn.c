@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/daemon/turn.c — whose turn is it: a window is planned and opened, and its result taken. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/windows_internal.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define WALK_OF	       4 /* leaves that are not suspect: one whole stack in this many */
+#define COUNT_HITS     1200
+#define COUNT_WALL_NS  40000000
+#define WORK_MIN_NS    20000.0 /* less of the target's work in a window says nothing: carried on */
+#define BACKLOG_PART   0.1 /* of the time before windows, that each window stands for */
+#define CALM_HEAVY     0.3 /* share of traps in the CPU time of windows: not calm at all */
+#define MEASURE_EVERY  8 /* windows; in one of them the kernel takes the time of our programs */
+#define COST_NEWS      0.3 /* weight of a measurement */
+#define COST_SCALE_MAX 4.0
+#define MEASURE_HITS   500 /* hits that such a measurement must have */
+#define FAILED_SEC     1.0 /* until a window is tried again that could not be opened */
+
+/* ── a window: planning ───────────────────────────────────────────────────────────────────── */
+
+static void start(struct windows *w, struct lens *l, struct shutter_plan *plan)
+{
+	int r = lens_prepare(l);
+
+	if (r < 0) {
+		log_debug(r, "open a window of pid %d, skipping", l->watch->pid);
+		if (w->purpose == WINDOWS_SAMPLE || w->purpose == WINDOWS_RATE)
+			budget_window_done(w->budget, l->watch->slot, clock_monotonic_ns(), 0, 0);
+		return;
+	}
+	plan->target = always_target(w, l);
+	plan->sites = &l->watch->sites;
+	plan->skip_chunks = !l->watch->has_glibc;
+	plan->n_tids = cpuclock_threads(l->watch->pid, plan->tids);
+	plan->walk_of = WALK_OF;
+	plan->capture = plan->kind == PGD_GATE_SAMPLE ? capture_run : NULL;
+	plan->userdata = w->capture;
+	w->capture->liveness = l->capture_liveness;
+	w->open = l;
+	w->is_measuring = plan->kind == PGD_GATE_SAMPLE && ++w->n_windows % MEASURE_EVERY == 1;
+	if (w->is_measuring) {
+		probes_measure_runs(w->probes, true);
+		for (int i = 0; i < WINDOW_PROG_MAX; i++)
+			probes_runs(w->probes, i, &w->runs[i]);
+	}
+	windows_take_hits(w, l);
+	shutter_start(w->shutter);
+}
+
+static void plan_count(struct shutter_plan *plan, uint64_t hits_max, uint64_t wall_max_ns)
+{
+	plan->kind = PGD_GATE_COUNT;
+	plan->hits_max = hits_max;
+	plan->wall_max_ns = wall_max_ns;
+}
+
+static void plan_sample(struct windows *w, struct lens *l, struct shutter_plan *plan,
+			const struct budget_window *limits)
+{
+	uint16_t minute = (uint16_t)(clock_monotonic_sec() / 60);
+	struct pace_cost cost = windows_cost(w, l);
+
+	plan->kind = PGD_GATE_SAMPLE;
+	plan->hits_max =
+		(uint64_t)((double)limits->loss_max_ns * 2 / (cost.alloc_ns + cost.free_ns));
+	plan->wall_max_ns = limits->wall_max_ns;
+	lens_draw_sites(l, false, plan->on);
+	for (size_t i = 0; i < PGD_SUSPECTS_MAX; i++)
+		w->shared.suspects[i] = l->suspects[i] > minute;
+}
+
+/* Whoever is not understood yet goes first: nothing can be said of it, or at what cost. */
+static bool scout_somebody(struct windows *w, struct shutter_plan *plan)
+{
+	for (size_t i = 0; i < w->n_lenses; i++) {
+		struct lens *l = w->lenses[i];
+
+		if (l->state != LENS_SCOUTING || windows_is_gone(l) ||
+		    clock_monotonic_sec() < l->scout_after_sec)
+			continue;
+		if (!lens_scout_plan(l, plan->on)) {
+			regime_settle(w, l);
+			continue;
+		}
+		plan_count(plan, LENS_SCOUT_HITS, LENS_SCOUT_WALL_NS);
+		w->purpose = WINDOWS_SCOUT;
+		start(w, l, plan);
+		return true;
+	}
+	return false;
+}
+
+/* Has somebody calmed down, so that all its sites could be on? Asked less and less often. */
+static bool calm_somebody(struct windows *w, struct shutter_plan *plan)
+{
+	double now_sec = clock_monotonic_sec();
+
+	for (size_t i = 0; i < w->n_lenses; i++) {
+		struct lens *l = w->lenses[i];
+
+		if (l->state != LENS_WINDOWS || windows_is_gone(l) || now_sec < l->calm_due_sec)
+			continue;
+		l->calm_wait_sec = fmin(2 * l->calm_wait_sec, LENS_CALM_MAX_SEC);
+		l->calm_due_sec = now_sec + l->calm_wait_sec;
+		if (l->pace.heaviness > CALM_HEAVY && lens_is_running(l, now_sec))
+			continue; /* its windows have just said that it has not */
+		lens_busy_sites(l, plan->on);
+		plan_count(plan, LENS_CALM_HITS, LENS_SCOUT_WALL_NS);
+		w->purpose = WINDOWS_CALM;
+		start(w, l, plan);
+		return true;
+	}
+	return false;
+}
+
+void turn_next(struct windows *w)
+{
+	struct shutter_plan *plan = shutter_plan(w->shutter);
+	struct budget_window limits;
+	struct lens *l;
+	uint32_t slot;
+
+	if (!plan || w->open || scout_somebody(w, plan) || calm_somebody(w, plan) ||
+	    !budget_next(w->budget, clock_monotonic_ns(), &slot, &limits))
+		return;
+	l = windows_lens_of_slot(w, slot);
+	if (!l || l->state != LENS_WINDOWS || windows_is_gone(l)) {
+		budget_window_done(w->budget, slot, clock_monotonic_ns(), 0, 0);
+		return;
+	}
+	lens_draw_sites(l, true, plan->on);
+	if (pace_wants_count(&l->pace, plan->on, l->watch->n_windows)) {
+		memcpy(plan->on, l->pace.is_ref[l->pace.turn], sizeof(plan->on));
+		plan_count(plan, COUNT_HITS, COUNT_WALL_NS);
+		w->purpose = WINDOWS_RATE;
+	} else {
+		plan_sample(w, l, plan, &limits);
+		w->purpose = WINDOWS_SAMPLE;
+	}
+	start(w, l, plan);
+}
+
+/* ── a window: its result ─────────────────────────────────────────────────────────────────── */
+
+/* What our programs take a hit, if the window's hits are most of what was measured. */
+static void turn_measure_done(struct windows *w, const struct shutter_result *r)
+{
+	double trap_ns = probes_trap_ns(w->probes), loss_ns, scale;
+	struct probes_runs alloc, frees;
+	struct pace_cost cost = w->cost;
+
+	if (!w->is_measuring)
+		return;
+	w->is_measuring = false;
+	probes_measure_runs(w->probes, false);
+	if (probes_runs(w->probes, WINDOW_ON_ALLOC, &alloc) < 0 ||
+	    probes_runs(w->probes, WINDOW_ON_FREE, &frees) < 0)
+		return;
+	alloc.n -= w->runs[WINDOW_ON_ALLOC].n;
+	frees.n -= w->runs[WINDOW_ON_FREE].n;
+	alloc.ns -= w->runs[WINDOW_ON_ALLOC].ns;
+	frees.ns -= w->runs[WINDOW_ON_FREE].ns;
+	if (r->gate.allocs > MEASURE_HITS && r->gate.allocs > alloc.n / 2)
+		cost.alloc_ns = trap_ns + (double)alloc.ns / (double)alloc.n;
+	if (r->gate.frees > MEASURE_HITS && r->gate.frees > frees.n / 2)
+		cost.free_ns = trap_ns + (double)frees.ns / (double)frees.n;
+	/* What a program takes is measured by the clock on the wall, which also runs while somebody
+	 * else has the CPU: all hits together cannot have cost more CPU time than was used. */
+	loss_ns = (double)r->gate.allocs * cost.alloc_ns + (double)r->gate.frees * cost.free_ns;
+	scale = fmin(1, (double)r->cpu_ns / loss_ns);
+	if (!(loss_ns > 0) || r->is_late)
+		return;
+	w->cost.alloc_ns += COST_NEWS * (cost.alloc_ns * scale - w->cost.alloc_ns);
+	w->cost.free_ns += COST_NEWS * (cost.free_ns * scale - w->cost.free_ns);
+}
+
+/* A window that is nearly all trap says what the traps cost: all that is not work. */
+static void learn_cost(const struct windows *w, struct lens *l, const struct shutter_result *r,
+		       double work_ns)
+{
+	double model_ns =
+		(double)r->gate.allocs * w->cost.alloc_ns + (double)r->gate.frees * w->cost.free_ns;
+	double scale = ((double)r->cpu_ns - work_ns) / model_ns;
+
+	if (l->pace.heaviness < 0.5 || !(model_ns > 0) || !isfinite(scale))
+		return;
+	scale = fmin(fmax(scale, 1), COST_SCALE_MAX);
+	l->cost_scale += COST_NEWS * (scale - l->cost_scale);
+}
+
+static void take_samples(struct windows *w, struct lens *l, const struct shutter_result *r)
+{
+	struct pace_window pw = { r->gate.allocs, r->gate.frees, r->cpu_ns, r->site_hits };
+	struct pace_cost cost = windows_cost(w, l);
+	double work_ns = pace_sample(&l->pace, &pw, &cost);
+	uint64_t cpu_ns = lens_cpu_ns(l);
+	double stands_for_ns = (double)(cpu_ns - l->cpu_ns) - l->traps_ns, weight;
+
+	log_debug(
+		0,
+		"pid %d: %.3f ms of work, standing for %.1f ms; %.0f allocations a second ±%.1f %%",
+		l->watch->pid, work_ns / 1e6, stands_for_ns / 1e6, pace_rate(&l->pace),
+		pace_error(&l->pace) * 100);
+	learn_cost(w, l, r, work_ns);
+	l->n_samplings++;
+	l->samples += r->gate.sampled;
+	l->gate_sec += (double)r->gate_ns / WINDOWS_NS_PER_SEC;
+	if (w->capture->error)
+		log_debug(w->capture->error, "look at the blocks of a window of pid %d, skipping",
+			  l->watch->pid);
+	if (!(work_ns >= WORK_MIN_NS) || !r->gate.sampled || w->capture->error)
+		return; /* the next window stands for this time too */
+	stands_for_ns += l->backlog_ns * BACKLOG_PART;
+	l->backlog_ns -= l->backlog_ns * BACKLOG_PART;
+	weight = stands_for_ns / work_ns * (double)r->gate.allocs / (double)r->gate.sampled;
+	sampler_window(w->sampler, l, w->capture, r->window, fmax(weight, 1), WALK_OF,
+		       clock_monotonic_sec());
+	l->cpu_ns = cpu_ns;
+	l->sampled_sec = clock_monotonic_sec();
+	l->traps_ns = 0;
+}
+
+void turn_result(struct windows *w)
+{
+	const struct shutter_result *r = shutter_take(w->shutter);
+	struct lens *l = w->open;
+	struct pace_window pw;
+	struct pgd_hits hits;
+	struct pace_cost cost;
+	double loss_ns, all_ns;
+
+	if (!r)
+		return;
+	turn_measure_done(w, r);
+	if (!l)
+		return;
+	hits = windows_take_hits(w, l);
+	all_ns = windows_hit_cost(w, l, &hits);
+	w->open = NULL;
+	l->traps_ns += all_ns;
+	l->watch->n_windows++;
+	if (r->error && r->error != -ESRCH) {
+		l->watch->lost_here[PGD_COUNTER_WINDOW_FAILED]++;
+		log_err(r->error, "open a window of pid %d, skipping", l->watch->pid);
+	}
+	l->watch->lost_here[PGD_COUNTER_WINDOW_CROWDED] += r->gate.crowded;
+	if (r->error || r->is_late)
+		l->scout_after_sec = clock_monotonic_sec() + FAILED_SEC;
+	if (r->is_late)
+		l->watch->lost_here[PGD_COUNTER_WINDOW_LATE]++;
+	if (w->purpose == WINDOWS_SCOUT || w->purpose == WINDOWS_CALM) {
+		budget_spend(w->budget, l->watch->slot, clock_monotonic_ns(),
+			     (uint64_t)all_ns + r->own_ns);
+		if (!r->error && !r->is_late && w->purpose == WINDOWS_SCOUT)
+			lens_scout_done(l, shutter_plan(w->shutter)->on, r, &w->cost);
+		else if (!r->error && !r->is_late)
+			regime_calm_done(w, l, r);
+		turn_next(w);
+		return;
+	}
+	cost = windows_cost(w, l);
+	loss_ns = r->kind == PGD_GATE_COUNT ? (double)r->gate.allocs * cost.count_ns
+					    : (double)r->gate.allocs * cost.alloc_ns +
+						      (double)r->gate.frees * cost.free_ns;
+	loss_ns = fmin(loss_ns, all_ns);
+	log_debug(
+		0,
+		"pid %d: window %llu, %s: %llu allocs, %llu frees, %llu sampled, %llu walked, cpu "
+		"%.2f ms, gate %.2f ms, loss %.2f ms, all %.2f ms, own %.2f ms",
+		l->watch->pid, (unsigned long long)r->window,
+		r->kind == PGD_GATE_COUNT ? "count" : "sample", (unsigned long long)r->gate.allocs,
+		(unsigned long long)r->gate.frees, (unsigned long long)r->gate.sampled,
+		(unsigned long long)r->gate.walked, (double)r->cpu_ns / 1e6,
+		(double)r->gate_ns / 1e6, loss_ns / 1e6, all_ns / 1e6, (double)r->own_ns / 1e6);
+	budget_window_done(w->budget, l->watch->slot, clock_monotonic_ns(), (uint64_t)loss_ns,
+			   (uint64_t)(all_ns - loss_ns) + r->own_ns);
+	pw = (struct pace_window){ r->gate.allocs, r->gate.frees, r->cpu_ns, r->site_hits };
+	if (r->error || r->is_late)
+		return;
+	if (r->kind == PGD_GATE_COUNT)
+		pace_count(&l->pace, &pw, &w->cost);
+	else
+		take_samples(w, l, r);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/daemon/windows_internal.h — what the files behind windows.h share.
+ *
+ *   windows.c  targets come and go, the beat, what is said of them
+ *   turn.c     whose turn is it: a window is planned, opened, and its result taken
+ *   regime.c   from one state of a lens to another, and why
+ *   always.c   sites that are always on, and what they may cost
+ */
+#ifndef USER_DAEMON_WINDOWS_INTERNAL_H
+#define USER_DAEMON_WINDOWS_INTERNAL_H
+
+#include <bpf/libbpf.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/lens.h"
+#include "daemon/windows.h"
+#include "target/shutter.h"
+
+#define WINDOWS_NS_PER_SEC     1e9
+/* Nanoseconds of our programs where every block is followed, with its whole stack and the live map;
+ * docs/OVERHEAD.md measures them. */
+#define WINDOWS_EXACT_ALLOC_NS 1600.0
+#define WINDOWS_EXACT_FREE_NS  600.0
+#define WINDOWS_BIRTH_OWN_NS \
+	6000.0 /* of our own CPU: a block of a rare site, from ring to sample */
+#define WINDOWS_RARE_SHARE  0.1 /* of the budget, for rare sites that are always on */
+#define WINDOWS_FLOOR_SHARE 0.001 /* of a core: who allocates so little is followed, however idle \
+				   */
+
+/* What a window is for. */
+enum windows_purpose {
+	WINDOWS_SAMPLE = 0,
+	WINDOWS_RATE, /* how fast is the target really? */
+	WINDOWS_SCOUT, /* which sites are busy? */
+	WINDOWS_CALM, /* are they still? */
+};
+
+struct windows {
+	struct probes *probes;
+	struct probes_shared shared;
+	struct sampler *sampler;
+	struct budget *budget;
+	struct shutter *shutter;
+	struct capture *capture;
+	struct window closing; /* links that the guard has still to close */
+	struct ring_buffer *births;
+	struct lens **lenses;
+	size_t n_lenses;
+	struct pace_cost cost;
+	struct lens *open; /* whose window is open; NULL: nobody's, or it was given up meanwhile */
+	enum windows_purpose purpose; /* of that window */
+	bool is_measuring;
+	struct probes_runs runs[WINDOW_PROG_MAX]; /* when it was opened */
+	uint64_t n_windows;
+	double share;
+};
+
+static inline bool windows_is_gone(const struct lens *l)
+{
+	return l->watch->regime == WATCH_GONE;
+}
+
+/* What hits in windows of this target cost, each; and all of these. */
+struct pace_cost windows_cost(const struct windows *w, const struct lens *l);
+double windows_hit_cost(const struct windows *w, const struct lens *l, const struct pgd_hits *hits);
+/* Hits since the last call. */
+struct pgd_hits windows_take_hits(struct windows *w, struct lens *l);
+struct lens *windows_lens_of_slot(const struct windows *w, uint32_t slot);
+
+/* ── always.c ─── */
+/* Links of `from` come off: the guard closes them, a part at each always_close_some(). */
+void always_take_off(struct windows *w, struct window *from);
+void always_close_some(struct windows *w);
+struct window_target always_target(const struct windows *w, const struct lens *l);
+int always_put_on_gc(struct windows *w, struct lens *l);
+/* Rare sites, a batch at a time; all sites: 0, -EBUSY: the guard is; -errno. */
+void always_put_on_rare(struct windows *w, struct lens *l);
+int always_put_on_all(struct windows *w, struct lens *l);
+/* The bucket: full; and what it has earned since the last time, less what was spent. False: empty.
+ */
+void always_fill(struct windows *w, struct lens *l);
+bool always_tend(struct windows *w, struct lens *l, double cost_ns);
+/* What is in it now, for the kernel to count down. */
+void always_set_trip(struct windows *w, const struct lens *l);
+uint32_t *always_rare_hits(const struct windows *w, const struct lens *l);
+
+/* ── regime.c ─── */
+void regime_look_at_new(struct windows *w, struct lens *l);
+void regime_always(struct windows *w, struct lens *l);
+/* ALWAYS: its sites go on, now that the guard has time. */
+void regime_go_on(struct windows *w, struct lens *l);
+void regime_settle(struct windows *w, struct lens *l);
+void regime_trip(struct windows *w, struct lens *l);
+/* A counting window with all busy sites on: could they be on always? */
+void regime_calm_done(struct windows *w, struct lens *l, const struct shutter_result *r);
+
+/* ── turn.c ─── */
+void turn_next(struct windows *w);
+/* The window that is over, if one is. */
+void turn_result(struct windows *w);
+
+#endif
