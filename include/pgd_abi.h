@@ -173,7 +173,7 @@ struct pgd_gate {
 	__u32 told; /* that hits_max is reached */
 	__u64 allocs, frees; /* hits while it was not shut */
 	__u64 sampled, walked;
-	__u64 crowded; /* not sampled because the row was taken */
+	__u64 crowded; /* not sampled because the row was taken: the others weigh more */
 };
 
 /* A block taken in the window. */

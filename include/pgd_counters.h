@@ -30,8 +30,6 @@
 	  "table of samples full: one without a stack was let go")                                 \
 	X(SAMPLES_THINNED, "samples_thinned",                                                      \
 	  "table of samples full: one was let go at random, its weight given to others")           \
-	X(WINDOW_CROWDED, "window_crowded",                                                        \
-	  "no room for a block among those of its window: the others weigh more")                  \
 	X(WINDOW_FAILED, "window_failed", "a window could not be opened")                          \
 	X(WINDOW_LATE, "window_late",                                                              \
 	  "a window was closed late, by the guard: its blocks were dropped")                       \

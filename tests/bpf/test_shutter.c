@@ -579,6 +579,31 @@ static void rare__births_are_told_with_their_stack(void **state)
 	window_close(&w);
 }
 
+static void rare__hits_are_counted_by_slot_and_site(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t *hits = &f->shared.rare_hits[f->slot * PGD_SITES_MAX];
+	struct window w = WINDOW_INIT;
+
+	put_on(f, &w, false);
+	child_do(&f->c, CHILD_BOTH, block(f, 0), 5);
+	window_close(&w);
+	assert_int_equal(hits[ALLOC] + hits[FREE], 0);
+
+	put_on(f, &w, true);
+	child_pass(&f->c, false, block(f, 0), 7);
+	child_pass(&f->c, true, block(f, 0), 3);
+	assert_int_equal(hits[ALLOC], 7);
+	assert_int_equal(hits[FREE], 3);
+	hits[ALLOC] = 0;
+	child_pass(&f->c, false, block(f, 0), 2);
+	assert_int_equal(hits[ALLOC], 2);
+	hits[ALLOC] = hits[FREE] = 0;
+	for (size_t i = 0; i < PGD_TARGETS_MAX * PGD_SITES_MAX; i++)
+		assert_int_equal(f->shared.rare_hits[i], 0); /* nobody else's */
+	window_close(&w);
+}
+
 /* In its own target's window a rare site is counted, and tells births still. */
 static void rare__births_are_told_in_a_window_too(void **state)
 {
@@ -938,6 +963,7 @@ int main(int argc, char **argv)
 		T(shutter__followed_block_that_changes_hands_is_let_go),
 		T(rare__followed_block_that_changes_hands_is_let_go),
 		T(rare__births_are_told_with_their_stack),
+		T(rare__hits_are_counted_by_slot_and_site),
 		T(rare__births_are_told_in_a_window_too),
 		T(rare__trip_is_told_once_and_again_after_a_refill),
 		T(exact__trip_is_told_once_and_again_after_a_refill),

@@ -146,7 +146,7 @@ static uint64_t child_offset(const char *site)
 	return f.offset;
 }
 
-static uint64_t child_start_ticks(pid_t pid)
+static inline uint64_t child_start_ticks(pid_t pid)
 {
 	const struct procfs fs = { .root = "/proc" };
 	struct procfs_stat stat;

@@ -248,7 +248,6 @@ void turn_result(struct windows *w)
 		l->watch->lost_here[PGD_COUNTER_WINDOW_FAILED]++;
 		log_err(r->error, "open a window of pid %d, skipping", l->watch->pid);
 	}
-	l->watch->lost_here[PGD_COUNTER_WINDOW_CROWDED] += r->gate.crowded;
 	if (r->error || r->is_late)
 		l->scout_after_sec = clock_monotonic_sec() + FAILED_SEC;
 	if (r->is_late)
