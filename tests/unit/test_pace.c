@@ -12,6 +12,7 @@
 #define COUNT_NS   25e6
 #define HITS_MAX   4000
 #define WALL_NS	   50e6
+#define DRIFT_RUNS 6
 
 static const struct pace_cost cost = { 800, 550, 450 };
 
@@ -105,18 +106,22 @@ static double sim_window(const uint8_t *only, double alloc_ns, double free_ns, d
 static void sim_step(void)
 {
 	struct pace_window w;
-	double work_ns;
+	double work_ns, said_ns;
 
 	if (pace_wants_count(&sim.pace, sim.on, sim.n_windows++)) {
-		sim_window(sim.pace.is_ref[sim.pace.turn], cost.count_ns, 0, COUNT_HITS, COUNT_NS, &w);
+		sim_window(sim.pace.is_ref[sim.pace.turn], cost.count_ns, 0, COUNT_HITS, COUNT_NS,
+			   &w);
 		pace_count(&sim.pace, &w, &cost);
 		sim.n_counts++;
 		return;
 	}
 	work_ns = sim_window(sim.on, cost.alloc_ns, cost.free_ns, HITS_MAX, WALL_NS, &w);
-	sim.work_ns += work_ns;
-	sim.said_ns += pace_sample(&sim.pace, &w, &cost);
+	said_ns = pace_sample(&sim.pace, &w, &cost);
 	sim.n_unknown += isnan(pace_rate(&sim.pace));
+	if (isnan(said_ns))
+		return;
+	sim.work_ns += work_ns;
+	sim.said_ns += said_ns;
 }
 
 /* What pace said of the next n windows, over the truth, less 1. */
@@ -152,7 +157,7 @@ static void pace__work_is_told_without_bias(void **state)
 		{ "next to nothing", 2e3, 0.8, 1, 0.03 },
 		{ "all sites alike", 12.5e6, 1, 1, 0.03 },
 		{ "two sites make nearly all", 12.5e6, 0.3, 1, 0.03 },
-		{ "one site makes all", 3e6, 0, 1, 0.03 },
+		{ "one site makes all: a guess", 3e6, 0, 1, 0.3 },
 		{ "traps dearer than believed", 12.5e6, 0.8, 1.3, 0.1 },
 		{ "traps cheaper than believed", 12.5e6, 0.8, 0.7, 0.1 },
 	};
@@ -185,13 +190,13 @@ static void pace__light_windows_need_no_counting(void **state)
 
 static void pace__counting_is_rare_once_the_rate_is_known(void **state)
 {
-	static const double factors[] = { 0.8, 1, 0.3, 0 };
+	static const double factors[] = { 0.8, 1, 0.3 };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(factors); i++) {
 		sim_start(12.5e6, factors[i]);
 		sim_bias(30);
-		assert_true(pace_error(&sim.pace) < 0.1);
+		assert_true(pace_error(&sim.pace) < 0.12);
 		sim_bias(200);
 		if (sim.n_counts < 15 || sim.n_counts > 25)
 			fail_msg("factor %g: %d of 200", factors[i], (int)sim.n_counts);
@@ -212,7 +217,7 @@ static void pace__refs_are_some_per_cent_of_all(void **state)
 {
 	static const struct {
 		double factor, min, max;
-	} rows[] = { { 0.8, 0.02, 0.06 }, { 0.9, 0.02, 0.06 }, { 1, 0.025, 0.07 } };
+	} rows[] = { { 0.8, 0.008, 0.03 }, { 0.9, 0.008, 0.03 }, { 1, 0.02, 0.04 } };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -263,16 +268,21 @@ static void pace__refs_that_drift_a_little_are_followed(void **state)
 
 	(void)state;
 	for (int up = 0; up <= 1; up++) {
-		double was, now;
+		bias = 0;
+		for (uint64_t seed = 1; seed <= DRIFT_RUNS; seed++) {
+			double was, now;
 
-		sim_start(12.5e6, 0.9);
-		sim_bias(300);
-		was = refs_share();
-		now = up ? 2 * was : was / 2;
-		for (size_t i = 0; i < SITES; i++)
-			sim.target.share[i] *=
-				sim.pace.is_ref[PACE_THIN][i] ? now / was : (1 - now) / (1 - was);
-		bias = sim_bias(150);
+			sim_start(12.5e6, 0.9);
+			sim.target.random ^= seed << 32;
+			sim_bias(300);
+			was = refs_share();
+			now = up ? 2 * was : was / 2;
+			for (size_t i = 0; i < SITES; i++)
+				sim.target.share[i] *= sim.pace.is_ref[PACE_THIN][i]
+							       ? now / was
+							       : (1 - now) / (1 - was);
+			bias += sim_bias(150) / DRIFT_RUNS;
+		}
 		if (!(fabs(bias) < 0.05))
 			fail_msg("%s: %.1f %%", up ? "up" : "down", bias * 100);
 	}
@@ -319,6 +329,8 @@ static void pace__windows_without_sense_do_no_harm(void **state)
 			if (known)
 				sim_bias(40);
 			said = pace_sample(&sim.pace, &rows[i].w, &cost);
+			if (!known && isnan(said))
+				continue;
 			if (!(said >= 0 && said <= rows[i].max) ||
 			    (!known && !(said >= rows[i].min)))
 				fail_msg("%s: %g", rows[i].name, said);
@@ -345,7 +357,7 @@ static void pace__all_sites_rare_is_no_case_for_counting(void **state)
 	w.allocs = 1000;
 	for (uint64_t i = 0; i < 50; i++) {
 		pace_wants_count(&sim.pace, sim.on, i);
-		assert_true(pace_sample(&sim.pace, &w, &cost) > 0);
+		assert_true(isnan(pace_sample(&sim.pace, &w, &cost)));
 	}
 	assert_true(isnan(pace_rate(&sim.pace)));
 }
@@ -357,6 +369,184 @@ static void pace__too_many_sites_are_cut(void **state)
 	(void)state;
 	pace_init(&sim.pace, is_alloc, PGD_SITES_MAX + 1);
 	assert_int_equal(sim.pace.n_sites, PGD_SITES_MAX);
+}
+
+/* ── a busy interpreter: few sites make nearly all, hits come in bursts, and each costs twice what
+ * it costs in a loop of nothing else ── */
+
+#define BUSY_SITES 120
+#define BUSY_RATE  17.8e6
+#define BURST_MIN  5
+#define BURST_MAX  20
+#define COUNT_MAX  1200
+#define COUNT_WALL 40e6
+#define SAMPLE_HIT 1.9e3 /* ns, alloc and its free */
+#define BUSY_COST  0.9e3
+#define BUSY_CLOCK 0.03
+#define BUSY_STOPS 4
+#define RUNS	   200
+
+struct busy {
+	struct pace pace;
+	struct target target;
+	double share[BUSY_SITES];
+	uint8_t on[PGD_SITES_MAX];
+	uint32_t site_hits[PGD_SITES_MAX];
+	bool has_bursts;
+};
+
+struct busy_stats {
+	unsigned n, n_within;
+	double sum, sum_squares, sum_errors;
+};
+
+static struct busy busy;
+static const unsigned busy_stops[BUSY_STOPS] = { 5, 10, 20, 60 };
+
+static void busy_start(uint64_t seed, bool has_bursts)
+{
+	uint8_t is_alloc[PGD_SITES_MAX];
+	double sum = 0;
+
+	memset(&busy, 0, sizeof(busy));
+	memset(is_alloc, 1, sizeof(is_alloc));
+	busy.has_bursts = has_bursts;
+	busy.target.random = (seed + 1) * 0x9e3779b97f4a7c15ull;
+	for (int i = 0; i < 20; i++)
+		rand01(&busy.target);
+	memset(busy.on, 1, BUSY_SITES);
+	for (size_t i = 20; i < BUSY_SITES; i++)
+		sum += busy.share[i] = pow(10, -2.0 * (double)(i - 20) / 100);
+	for (size_t i = 20; i < BUSY_SITES; i++)
+		busy.share[i] *= 0.03 / sum;
+	for (size_t i = 2; i < 20; i++)
+		busy.share[i] = 0.22 / 18 * (0.4 + 1.2 * (double)(i - 2) / 17);
+	busy.share[0] = 0.45;
+	busy.share[1] = 0.30;
+	pace_init(&busy.pace, is_alloc, BUSY_SITES);
+}
+
+/* Bursts of the sites that are on, at random times, until there are enough or it is time. */
+static void busy_window(const uint8_t *on, double hit_ns, double hits_max, double wall_ns,
+			struct pace_window *w)
+{
+	double share = 0, cpu_ns = 0, size, clock;
+
+	memset(busy.site_hits, 0, sizeof(busy.site_hits));
+	*w = (struct pace_window){ .site_hits = busy.site_hits };
+	for (size_t i = 0; i < BUSY_SITES; i++)
+		share += on[i] ? busy.share[i] : 0;
+	size = busy.has_bursts ? (BURST_MIN + BURST_MAX) / 2.0 : 1;
+	while (share > 0) {
+		double at = rand01(&busy.target) * share;
+		double n = busy.has_bursts ? floor(BURST_MIN + rand01(&busy.target) *
+								       (BURST_MAX - BURST_MIN + 1))
+					   : 1;
+		size_t i = 0, last = 0;
+
+		cpu_ns -= log(1 - rand01(&busy.target)) * size / (BUSY_RATE * share) * 1e9;
+		if (cpu_ns > wall_ns)
+			break;
+		for (; i < BUSY_SITES; i++) {
+			if (!on[i])
+				continue;
+			last = i;
+			if (at < busy.share[i])
+				break;
+			at -= busy.share[i];
+		}
+		n = fmin(n, hits_max - (double)w->allocs);
+		w->allocs += (uint64_t)n;
+		busy.site_hits[last] += (uint32_t)n;
+		cpu_ns += n * hit_ns;
+		if ((double)w->allocs >= hits_max)
+			break;
+	}
+	cpu_ns = fmin(cpu_ns, wall_ns);
+	clock = 0; /* about normal */
+	for (int i = 0; i < 12; i++)
+		clock += rand01(&busy.target);
+	w->cpu_ns = (uint64_t)(cpu_ns * (1 + BUSY_CLOCK * (clock - 6)));
+}
+
+/* One run: after so many sampling windows, is the rate known, and how wrong is it? Returns in which
+ * window it was known first. */
+static unsigned busy_run(double from, double to, struct busy_stats *first, struct busy_stats *stats)
+{
+	unsigned n_samplings = 0, known = 0, stop = 0;
+
+	for (unsigned n = 0; stop < BUSY_STOPS; n++) {
+		struct pace_window w;
+		double said, wrong, error;
+		struct busy_stats *at[2] = { NULL, NULL };
+
+		if (pace_wants_count(&busy.pace, busy.on, n)) {
+			busy_window(busy.pace.is_ref[busy.pace.turn], BUSY_COST, COUNT_MAX,
+				    COUNT_WALL, &w);
+			pace_count(&busy.pace, &w, &cost);
+			continue;
+		}
+		busy_window(busy.on, SAMPLE_HIT, floor(from + rand01(&busy.target) * (to - from)),
+			    1e9, &w);
+		w.frees = w.allocs;
+		said = pace_sample(&busy.pace, &w, &cost);
+		n_samplings++;
+		error = pace_error(&busy.pace);
+		wrong = pace_rate(&busy.pace) / BUSY_RATE - 1;
+		if (!isnan(said) && !known) {
+			known = n + 1;
+			at[0] = first;
+		}
+		if (n_samplings == busy_stops[stop])
+			at[1] = &stats[stop++];
+		for (int i = 0; i < 2 && !isnan(said); i++) {
+			if (!at[i])
+				continue;
+			at[i]->n++;
+			at[i]->n_within += fabs(wrong) <= 2 * error;
+			at[i]->sum += wrong;
+			at[i]->sum_squares += wrong * wrong;
+			at[i]->sum_errors += error;
+		}
+	}
+	return known;
+}
+
+static void pace__error_is_honest_from_the_first(void **state)
+{
+	static const struct {
+		double from, to;
+		bool has_bursts;
+		double known_by, bias_max;
+	} rows[] = {
+		{ 1300, 2700, false, 12, 0.03 },
+		{ 5000, 12000, false, 10, 0.03 },
+		{ 1300, 2700, true, 18, 0.05 },
+		{ 5000, 12000, true, 12, 0.05 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct busy_stats all[BUSY_STOPS + 1] = { 0 };
+		double known = 0;
+
+		for (uint64_t seed = 0; seed < RUNS; seed++) {
+			busy_start(seed, rows[i].has_bursts);
+			known += busy_run(rows[i].from, rows[i].to, &all[0], all + 1);
+		}
+		if (known / RUNS > rows[i].known_by)
+			fail_msg("row %zu: known in window %.1f", i, known / RUNS);
+		for (size_t k = 0; k <= BUSY_STOPS; k++) {
+			double bias = all[k].n ? all[k].sum / all[k].n : 0;
+
+			if (all[k].n_within < 0.87 * all[k].n)
+				fail_msg("row %zu, stop %zu: %u of %u within two errors", i, k,
+					 all[k].n_within, all[k].n);
+			if (k >= 3 && !(fabs(bias) < rows[i].bias_max && all[k].n > RUNS * 0.9))
+				fail_msg("row %zu, stop %zu: %.1f %%, %u known", i, k, bias * 100,
+					 all[k].n);
+		}
+	}
 }
 
 int main(void)
@@ -373,6 +563,7 @@ int main(void)
 		cmocka_unit_test(pace__changing_rate_is_followed),
 		cmocka_unit_test(pace__windows_without_sense_do_no_harm),
 		cmocka_unit_test(pace__all_sites_rare_is_no_case_for_counting),
+		cmocka_unit_test(pace__error_is_honest_from_the_first),
 		cmocka_unit_test(pace__too_many_sites_are_cut),
 	};
 

@@ -13,8 +13,7 @@
 #define BEAT_NS	     100000000ULL
 #define ALLOC_RUN_NS 300.0 /* of our programs, until it was measured */
 #define FREE_RUN_NS  120.0
-#define QUIET_SEC    120.0 /* in windows until a target that does not grow gets a part of the budget \
-			    */
+#define QUIET_SEC    120.0 /* in windows; then who does not grow gets a part of the budget */
 
 static struct lens *lens_of(const struct windows *w, const struct watch *watch)
 {

@@ -22,11 +22,9 @@
  * docs/OVERHEAD.md measures them. */
 #define WINDOWS_EXACT_ALLOC_NS 1600.0
 #define WINDOWS_EXACT_FREE_NS  600.0
-#define WINDOWS_BIRTH_OWN_NS \
-	6000.0 /* of our own CPU: a block of a rare site, from ring to sample */
-#define WINDOWS_RARE_SHARE  0.1 /* of the budget, for rare sites that are always on */
-#define WINDOWS_FLOOR_SHARE 0.001 /* of a core: who allocates so little is followed, however idle \
-				   */
+#define WINDOWS_BIRTH_OWN_NS   6000.0 /* of our own CPU: a rare site's block, from ring to sample */
+#define WINDOWS_RARE_SHARE     0.1 /* of the budget, for rare sites that are always on */
+#define WINDOWS_FLOOR_SHARE    0.001 /* of a core: who allocates so little is followed */
 
 /* What a window is for. */
 enum windows_purpose {

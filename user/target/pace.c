@@ -18,7 +18,7 @@
 #define THIN_MAX      0.7 /* of the wide set's hits: with more the two equations are one */
 #define COUNTS_WANTED 10 /* counting windows, every other one, until the rate is believed */
 #define COUNT_EVERY   10 /* windows; later */
-#define ERROR_MAX     0.2 /* with more nothing is said by rate before COUNTS_WANTED */
+#define ERROR_MAX     0.25 /* with more nothing is said by rate before COUNTS_WANTED */
 #define COUNT_MIN_NS  300000.0 /* of CPU time in a counting window: it has its full weight */
 #define COST_MIN      0.8 /* times what a hit costs in a loop of nothing else; */
 #define COST_MAX      5.0
@@ -212,7 +212,7 @@ double pace_sample(struct pace *p, const struct pace_window *w, const struct pac
 	traps_ns = (double)w->allocs * cost->alloc_ns + (double)w->frees * cost->free_ns;
 	share = fmin(traps_ns / cpu_ns, 1);
 	p->heaviness = p->heaviness ? 0.9 * p->heaviness + 0.1 * share : share;
-	if (share > (BY_TIME_BELOW + BY_RATE_ABOVE) / 2)
+	if (share > BY_TIME_BELOW)
 		remember(p, w);
 
 	by_time = fmax(cpu_ns - traps_ns, 0);
@@ -350,28 +350,28 @@ static void choose_refs(struct pace *p, const uint8_t *on)
 	}
 }
 
-/* Whose windows would make the rate known better. */
+/* Each in turn, and then at first whose windows would make the rate known better, later the thin
+ * one, which tells how fast the target is now. */
 static enum pace_set next_set(const struct pace *p)
 {
 	struct estimate e;
 
-	if (!p->ref_windows[PACE_THIN])
+	if (!has_two(p) || p->n_counts % 3 == 0)
 		return PACE_THIN;
-	if (!has_two(p))
-		return PACE_THIN;
-	if (!p->ref_windows[PACE_WIDE] || !estimate(p, &e))
+	if (p->n_counts % 3 == 1)
 		return PACE_WIDE;
+	if (p->n_counts >= COUNTS_WANTED || !estimate(p, &e))
+		return PACE_THIN;
 	return e.of_thin + e.of_ns[PACE_WIDE] > e.of_ns[PACE_THIN] ? PACE_WIDE : PACE_THIN;
 }
 
 bool pace_wants_count(struct pace *p, const uint8_t *on, uint64_t n_windows)
 {
-	bool is_new = p->n_counts < COUNTS_WANTED;
-
 	if (p->heaviness < BY_TIME_BELOW || !(p->allocs > 0))
 		return false;
-	if (p->has_refs ? !are_refs_on(p, on) || (!are_refs_good(p) && !is_new)
-			: p->allocs >= CHOOSE_ALLOCS)
+	if (p->has_refs
+		    ? !are_refs_on(p, on) || (!are_refs_good(p) && p->share_allocs >= CHOOSE_ALLOCS)
+		    : p->allocs >= CHOOSE_ALLOCS)
 		choose_refs(p, on);
 	if (!p->has_refs)
 		return false;
