@@ -111,7 +111,7 @@ $(B)/fuzz/%: tests/fuzz/%.c $(wildcard user/target/*.[ch] user/lib/*.[ch]) | dep
 	$(call say,FUZZ,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) -std=gnu11 -O1 -g -D_GNU_SOURCE -Iinclude -Iuser -fsanitize=fuzzer,address,undefined $< \
-		user/target/elf*.c user/target/site*.c user/target/insn.c user/lib/strbuf.c user/lib/fsutil.c user/lib/log.c \
+		user/target/elf*.c user/target/site*.c user/target/insn.c user/lib/strbuf.c user/lib/fsutil.c user/lib/log.c user/lib/clock.c user/lib/units.c \
 		-o $@ -lelf -lcapstone -lm
 
 fuzz: $(FUZZERS) ## libFuzzer on the ELF reader and the site finder, FUZZ_SECONDS each
