@@ -44,17 +44,10 @@ static __always_inline struct pgd_target *hit_target(__u32 slot)
 __noinline int hit_walk(struct scratch *s, __u32 slot)
 {
 	const struct pgd_target *t = bpf_map_lookup_elem(&pgd_targets, &slot);
-	struct task_struct *task = bpf_get_current_task_btf();
-	__u64 fs_base = task->thread.fsbase, tstate = 0;
 
 	if (!s || !t)
 		return 0;
-	s->event.key.slot = slot;
-	s->event.thread_id = fs_base;
-	if (pywalk_top(&t->py, t->runtime, t->tss_key, fs_base, &s->walk, &tstate))
-		tstate = 0;
-	pywalk_frames(&t->py, tstate, &s->walk, &s->event);
-
+	pywalk_frames(&t->py, scratch_thread(s, t, slot), &s->walk, &s->event);
 	scratch_note(s, slot);
 	return 0;
 }

@@ -24,6 +24,20 @@ static __always_inline void scratch_release(struct scratch *s)
 	__sync_lock_test_and_set(&s->claimed, 0);
 }
 
+/* The running thread: who is walked, into s->event. Its thread state; 0: it runs no Python. */
+static __always_inline __u64 scratch_thread(struct scratch *s, const struct pgd_target *t,
+					    __u32 slot)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 fs_base = task->thread.fsbase, tstate = 0;
+
+	s->event.key.slot = slot;
+	s->event.thread_id = fs_base;
+	if (pywalk_top(&t->py, t->runtime, t->tss_key, fs_base, &s->walk, &tstate))
+		return 0;
+	return tstate;
+}
+
 /* Count what a whole walk could not see. */
 static __always_inline void scratch_note(const struct scratch *s, __u32 slot)
 {

@@ -92,17 +92,12 @@ static __always_inline void window_rare(__u64 cookie)
 __noinline int window_walk(struct scratch *s, __u32 slot, __u32 always)
 {
 	const struct pgd_target *t = bpf_map_lookup_elem(&pgd_targets, &slot);
-	struct task_struct *task = bpf_get_current_task_btf();
-	__u64 fs_base = task->thread.fsbase, tstate = 0, leaf = 0;
+	__u64 leaf = 0;
 	__u32 walk = PGD_WALK_LEAF;
 
 	if (!s || !t)
 		return 0;
-	s->event.key.slot = slot;
-	s->event.thread_id = fs_base;
-	if (pywalk_top(&t->py, t->runtime, t->tss_key, fs_base, &s->walk, &tstate))
-		tstate = 0;
-	pywalk_begin(&t->py, tstate, &s->walk, &s->event);
+	pywalk_begin(&t->py, scratch_thread(s, t, slot), &s->walk, &s->event);
 	pywalk_leaf(&t->py, &s->walk, &s->event);
 	if (s->event.n_frames)
 		leaf = pywalk_leaf_hash(&s->event.frames[0]);

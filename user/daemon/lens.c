@@ -80,10 +80,7 @@ int lens_prepare(struct lens *l)
 
 uint64_t lens_cpu_ns(const struct lens *l)
 {
-	struct timespec t = { 0 };
-
-	clock_gettime(l->cpu_clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
+	return clock_ns(l->cpu_clock);
 }
 
 /* ── scouting ─────────────────────────────────────────────────────────────────────────────── */

@@ -118,10 +118,10 @@ void lens_scout_again(struct lens *l);
 
 /* Share of the target's CPU time that it would cost to have all sites on, every block followed. */
 double lens_always_share(const struct lens *l, const struct pace_cost *cost);
-/* Of the rare sites, those that are hit most become busy ones, until the rest costs this share. */
 /* Rare sites have cost too much: those with most of these hits become busy ones. False: none has.
  */
 bool lens_promote_rare(struct lens *l, const uint32_t hits[PGD_SITES_MAX]);
+/* Of the rare sites, those that are hit most become busy ones, until the rest costs this share. */
 void lens_limit_rare(struct lens *l, double share, const struct pace_cost *cost);
 /* What the odds of busy sites are from now on. Every site that goes on costs a window some 0.08 ms
  * of our CPU, and most of them make next to no allocations: those go on now and then, and their

@@ -64,7 +64,6 @@ struct import {
 	struct windows *w;
 	struct lens *l;
 	double weight, now_sec;
-	uint32_t n_left;
 };
 
 static int import_block(void *userdata, uint64_t block, const struct pgd_live *live)

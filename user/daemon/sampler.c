@@ -10,6 +10,7 @@
 
 #include "daemon/sampler.h"
 #include "growth/survival.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "sample/pyobject.h"
 
@@ -237,14 +238,11 @@ static size_t look_some(struct sampler *s, struct lens *l, double now_sec)
 
 uint64_t sampler_look(struct sampler *s, struct lens *l, double now_sec)
 {
-	struct timespec before, after;
+	uint64_t before_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
 	while (look_some(s, l, now_sec) == LOOKS_MAX)
 		;
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
-	return (uint64_t)(after.tv_sec - before.tv_sec) * 1000000000ULL +
-	       (uint64_t)(after.tv_nsec - before.tv_nsec);
+	return clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
 }
 
 /* ── adding up ────────────────────────────────────────────────────────────────────────────── */

@@ -193,11 +193,11 @@ static void learn_cost(const struct windows *w, struct lens *l, const struct shu
 	l->cost_scale += COST_NEWS * (scale - l->cost_scale);
 }
 
-static void take_samples(struct windows *w, struct lens *l, const struct shutter_result *r)
+static void take_samples(struct windows *w, struct lens *l, const struct shutter_result *r,
+			 const struct pace_window *pw)
 {
-	struct pace_window pw = { r->gate.allocs, r->gate.frees, r->cpu_ns, r->site_hits };
 	struct pace_cost cost = windows_cost(w, l);
-	double work_ns = pace_sample(&l->pace, &pw, &cost);
+	double work_ns = pace_sample(&l->pace, pw, &cost);
 	uint64_t cpu_ns = lens_cpu_ns(l);
 	double stands_for_ns = (double)(cpu_ns - l->cpu_ns) - l->traps_ns, weight;
 
@@ -284,5 +284,5 @@ void turn_result(struct windows *w)
 	if (r->kind == PGD_GATE_COUNT)
 		pace_count(&l->pace, &pw, &w->cost);
 	else
-		take_samples(w, l, r);
+		take_samples(w, l, r, &pw);
 }

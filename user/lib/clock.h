@@ -4,9 +4,12 @@
 #define USER_LIB_CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
 
 #define CLOCK_TEXT_MAX 40
 
+/* 0: there is no such clock, or no more (the CPU clock of a process that has gone). */
+uint64_t clock_ns(clockid_t clock);
 uint64_t clock_monotonic_ns(void);
 double clock_monotonic_sec(void);
 double clock_realtime_sec(void); /* Unix time */

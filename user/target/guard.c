@@ -56,14 +56,6 @@ struct guard {
 	pid_t pid[GUARD_LINKS];
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec;
-}
-
 /* Until *word is not `value` any more, or somebody wakes us, but no longer than that. */
 static void sleep_on(_Atomic uint32_t *word, uint32_t value, uint64_t ns)
 {
@@ -95,10 +87,7 @@ static bool is_deaf(const struct pgd_trip *trips, uint64_t *since_ns, uint64_t n
 
 static void note_cpu(struct guarded *page)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	atomic_store(&page->cpu_ns, (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec);
+	atomic_store(&page->cpu_ns, clock_ns(CLOCK_PROCESS_CPUTIME_ID));
 }
 
 static void close_link(struct guarded *page, bool is_late)
@@ -124,7 +113,7 @@ static void attach(struct guarded *page)
 	 * be open counts from its end. */
 	if (fd >= 0 && page->allowed_ns != NOT_DUE) {
 		atomic_store(&page->is_late, false);
-		atomic_store(&page->due_ns, now_ns() + page->allowed_ns);
+		atomic_store(&page->due_ns, clock_monotonic_ns() + page->allowed_ns);
 		atomic_store(&page->fd, fd);
 	}
 	page->result = fd;
@@ -174,7 +163,7 @@ static _Noreturn void guard_run(struct guarded *page, pid_t parent, const struct
 
 		do_task(page);
 		due = atomic_load(&page->due_ns);
-		now = now_ns();
+		now = clock_monotonic_ns();
 		if (getppid() != parent || atomic_load(&page->is_ending)) {
 			close_link(page, true);
 			_exit(0);
@@ -234,7 +223,7 @@ static bool is_gone(struct guard *g, enum guard_link link)
 static int wait_attach(struct guard *g, enum guard_link link)
 {
 	struct guarded *page = g->page[link];
-	uint64_t end_ns = now_ns() + ANSWER_NS;
+	uint64_t end_ns = clock_monotonic_ns() + ANSWER_NS;
 
 	for (;;) {
 		uint32_t answers = atomic_load(&page->answers), task = atomic_load(&page->task);
@@ -243,7 +232,7 @@ static int wait_attach(struct guard *g, enum guard_link link)
 			return page->result;
 		if (is_gone(g, link))
 			return -ECHILD;
-		if (now_ns() < end_ns)
+		if (clock_monotonic_ns() < end_ns)
 			sleep_on(&page->answers, answers, POLL_NS);
 		else if (atomic_compare_exchange_strong(&page->task, &task, TASK_DROP))
 			return -ETIMEDOUT;

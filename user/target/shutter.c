@@ -40,14 +40,6 @@ struct shutter {
 	struct shutter_result result;
 };
 
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec t = { 0 };
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec;
-}
-
 /* ── opening and closing ──────────────────────────────────────────────────────────────────── */
 
 /* What is to be attached, before any site is on: nothing is looked up or allocated later. */
