@@ -157,6 +157,8 @@ static void gather_windows(const struct pipeline *p, const struct watch *w,
 	ret->windows = status.windows;
 	ret->samples += status.samples;
 	ret->samples_alive = status.samples_alive;
+	ret->lost[PGD_COUNTER_SAMPLES_LEAVES] += status.lost.leaves;
+	ret->lost[PGD_COUNTER_SAMPLES_THINNED] += status.lost.thinned;
 }
 
 static void gather_process(const struct pipeline *p, const struct watch *w,
@@ -196,11 +198,11 @@ static void gather_process(const struct pipeline *p, const struct watch *w,
 		ret->samples = hits.followed;
 		ret->hits = hits.alloc + hits.free;
 	}
-	if (p->windows)
-		gather_windows(p, w, ret);
 	probes_counters(p->probes, w->slot, ret->lost);
 	for (int c = 0; c < PGD_COUNTER_MAX; c++)
 		ret->lost[c] += w->lost_here[c];
+	if (p->windows)
+		gather_windows(p, w, ret);
 	gather_gc(p, w, &ret->gc);
 }
 

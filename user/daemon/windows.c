@@ -238,6 +238,7 @@ void windows_status(const struct windows *w, const struct watch *watch, struct w
 	ret->samples = l->samples;
 	ret->samples_alive = sampler_count(w->sampler, watch->slot);
 	ret->windows = watch->n_windows;
+	sampler_lost(w->sampler, watch->slot, &ret->lost);
 	ret->overhead = isnan(l->overhead) ? budget_overhead(w->budget, watch->slot) : l->overhead;
 	if (windows_is_gone(l))
 		return;

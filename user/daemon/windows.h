@@ -30,6 +30,7 @@ struct windows_status {
 	const char *regime; /* "exact", "windows", "waiting" */
 	double duty, overhead, budget;
 	uint64_t windows, samples, samples_alive;
+	struct samples_lost lost; /* samples let go for want of room */
 };
 
 /* Before any thread is started. 0, or -errno with one clear sentence in `why`. */
