@@ -138,7 +138,7 @@ static __always_inline int hit_free(struct pt_regs *regs, __u64 cookie)
 }
 
 /* Only how often: what a site's real rate is, at the price of the bare trap. */
-static __always_inline int hit_count(__u64 cookie)
+static __always_inline int hit_count(struct pt_regs *regs, __u64 cookie)
 {
 	__u32 slot = PGD_COOKIE_SLOT(cookie);
 	struct pgd_hits *hits = bpf_map_lookup_elem(&pgd_hits, &slot);
@@ -146,7 +146,7 @@ static __always_inline int hit_count(__u64 cookie)
 	if (!hits || !hit_target(slot))
 		return 0;
 	__sync_fetch_and_add(&hits->counted, 1);
-	if (window_is_counting(slot))
+	if (window_is_counting(slot) && sample_block(regs, cookie))
 		window_count(&pgd_gate.allocs, PGD_COOKIE_SITE(cookie));
 	return 0;
 }

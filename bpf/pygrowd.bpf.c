@@ -41,7 +41,7 @@ int on_free(struct pt_regs *regs)
 SEC("uprobe")
 int on_count(struct pt_regs *regs)
 {
-	return hit_count(bpf_get_attach_cookie(regs));
+	return hit_count(regs, bpf_get_attach_cookie(regs));
 }
 
 /* The collector starts. */

@@ -20,11 +20,14 @@
 #include "sample.bpf.h"
 #include "scratch.bpf.h"
 
+/* The row of this block, if it has one; else a free one; else somebody else's. */
 static __always_inline struct pgd_sample *window_row(__u64 block)
 {
-	__u64 hash = (block >> 4) * 0x9e3779b97f4a7c15ULL;
+	__u64 at = ((block >> 4) * 0x9e3779b97f4a7c15ULL) >> 32;
+	struct pgd_sample *row = &pgd_samples[at & (PGD_SAMPLES_MAX - 1)];
+	struct pgd_sample *other = &pgd_samples[(at ^ 1) & (PGD_SAMPLES_MAX - 1)];
 
-	return &pgd_samples[hash >> 51 & (PGD_SAMPLES_MAX - 1)];
+	return row->block == block || (!row->block && other->block != block) ? row : other;
 }
 
 /* This block changes hands: whoever was sampled there is dead. */
@@ -193,6 +196,7 @@ static __always_inline int window_alloc(const struct pgd_target *t, __u64 cookie
 
 	if (is_sampling)
 		window_count(&pgd_gate.allocs, PGD_COOKIE_SITE(cookie));
+	code_forget(slot, block);
 	window_bury(slot, block); /* taken again: whoever was sampled here is dead */
 	if (!is_sampling && !is_rare)
 		return 0;

@@ -150,7 +150,8 @@ struct pgd_live {
  * One window is open at a time, of one target, and these belong to it. They are global variables of
  * the BPF object, which the daemon has mapped: opening the gate is a store, not a system call.
  */
-#define PGD_SAMPLES_MAX	 8192 /* rows; a row that is taken: the newcomer is not sampled, counted */
+/* Rows. A block has two to choose from; both are taken: it is not sampled, and counted. */
+#define PGD_SAMPLES_MAX	 16384
 #define PGD_SUSPECTS_MAX 4096 /* bytes, by leaf; leaves that meet in one are both suspect */
 #define PGD_SLOT_NONE	 0xffffffffu
 #define PGD_EPOCH_NONE	 0xffffffffu /* remember no code object: its death would not be seen */

@@ -15,7 +15,7 @@ ROOM = 2000000
 KEPT = [None] * ROOM
 CHURNED = tuple(range(33, 433, 16))
 PART_BYTES = tuple(range(30, 270, 20))
-ALONE, CLUSTER, LARGE = 0.05, 0.005, 0.004  # of the steps
+ALONE, CLUSTER, LARGE = 0.05, 0.01, 0.02  # of the steps
 STEPS_A_BATCH = 100
 
 

@@ -6,7 +6,7 @@
 #include "target/procmem.h"
 #include "test.h"
 
-#define IMAGE_BYTES (256 * 1024)
+#define IMAGE_BYTES (512 * 1024)
 
 struct image {
 	uint64_t base;

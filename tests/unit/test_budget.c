@@ -5,7 +5,7 @@
 
 #define ENTRY_MS  (BUDGET_ENTRY_NS / MS) /* free of charge */
 #define DAY	  (86400 * SEC)
-#define WINDOW_NS 6600000 /* what one is expected to cost before any was measured */
+#define WINDOW_NS 7800000 /* what one is expected to cost before any was measured */
 
 /* `sec` seconds in which slot 0 uses `cpus` cores; windows, if asked for, of that cost. Returns how
  * many there were. */
@@ -356,8 +356,8 @@ static void budget__limits_of_a_window(void **state)
 		uint64_t extra_ns, min, max;
 	} rows[] = {
 		{ 0.02, MS / 10, 2 * MS, 2 * MS },
-		{ 0.02, 3 * MS, 3500000, 3700000 },
-		{ 0.05, 3 * MS, 8750000, 9250000 }, /* a larger budget: longer ones, */
+		{ 0.02, 3 * MS, 4700000, 4900000 },
+		{ 0.05, 3 * MS, 11750000, 12250000 }, /* a larger budget: longer ones, */
 		{ 0.02, 10 * MS, BUDGET_LOSS_MAX_NS, BUDGET_LOSS_MAX_NS },
 		{ 0.01, 10 * MS, BUDGET_LOSS_MAX_NS, BUDGET_LOSS_MAX_NS },
 		{ 1, 10 * MS, BUDGET_LOSS_SCALE_MAX * BUDGET_LOSS_MAX_NS,

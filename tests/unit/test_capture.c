@@ -6,7 +6,7 @@
 
 #define BASE	   0x7f0000000000ull
 #define POOL_BYTES 16384u
-#define N_POOLS	   9u
+#define N_POOLS	   17u
 #define BYTES	   16u /* of a block: there are enough of them for a full table */
 #define PER_POOL   ((POOL_BYTES - 48) / BYTES)
 #define POOL(i)	   (BASE + (uint64_t)(i)*POOL_BYTES)

@@ -124,7 +124,7 @@ static void lens__sites_of_the_collector_are_not_scouted(void **state)
 	for (size_t i = 0; i < SITES; i++)
 		result.site_hits[i] = 100;
 	scouted(100);
-	lens_draw_sites(l, false, on);
+	lens_draw_sites(l, on);
 	assert_int_equal(count_kind_on(SITE_GC_START) + count_kind_on(SITE_GC_DONE), 0);
 }
 
@@ -139,7 +139,7 @@ static void lens__whole_window_tells_rare_from_busy(void **state)
 	} rows[] = {
 		{ SITE_POP, 0, LENS_SITE_RARE },       { SITE_POP, 2, LENS_SITE_RARE },
 		{ SITE_POP, 3, LENS_SITE_BUSY },       { SITE_POP, 7000, LENS_SITE_BUSY },
-		{ SITE_PUSH, 2, LENS_SITE_RARE },      { SITE_PUSH, 300, LENS_SITE_BUSY },
+		{ SITE_PUSH, 2, LENS_SITE_OFF },       { SITE_PUSH, 300, LENS_SITE_OFF },
 		{ SITE_RESIZED, 1, LENS_SITE_RARE },   { SITE_RESIZED, 300, LENS_SITE_OFF },
 		{ SITE_REALLOC, 300, LENS_SITE_BUSY },
 	};
@@ -357,10 +357,10 @@ static void lens__odds_follow_the_share_of_hits(void **state)
 		float rate;
 		double want;
 	} rows[] = {
-		{ SITE_POP, 100000, 1 }, { SITE_POP, 250, 1 }, /* 0.25 % */
-		{ SITE_POP, 50, 0.5 }, /* a quarter of what is certain */
-		{ SITE_POP, 1, 0.25 },	 { SITE_POP, 0, 0.25 },
-		{ SITE_PUSH, 1, 1 }, /* where blocks go: always */
+		{ SITE_POP, 98000, 1 },	  { SITE_POP, 1250, 1 }, /* 1.25 % */
+		{ SITE_MALLOC, 250, 0.5 }, /* a quarter of what is certain */
+		{ SITE_POP, 1, 0.2 },	  { SITE_POP, 0, 0.2 },
+		{ SITE_FREE, 1, 1 }, /* where libc's blocks go: always */
 	};
 
 	(void)state;
@@ -375,6 +375,39 @@ static void lens__odds_follow_the_share_of_hits(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		if (!(fabs((double)l->odds[i] - rows[i].want) < 0.01))
 			fail_msg("row %zu: %g", i, (double)l->odds[i]);
+}
+
+/* Their share in sampling windows is what pace_rate() is made from. */
+static void lens__sites_that_pace_counts_by_are_certain(void **state)
+{
+	(void)state;
+	add_sites(SITE_POP, 3);
+	start();
+	memset(l->sites, LENS_SITE_BUSY, 3);
+	l->rates[0] = 1e6F;
+	l->pace.is_ref[PACE_WIDE][1] = 1;
+	lens_set_odds(l);
+	assert_true(l->odds[0] >= 1 && l->odds[1] >= 1 && l->odds[2] < 1);
+}
+
+static void lens__rare_sites_with_most_hits_are_promoted(void **state)
+{
+	static const uint32_t hits[PGD_SITES_MAX] = { 1000, 7, 10, 30, 500, 0 };
+	static const uint32_t none[PGD_SITES_MAX];
+
+	(void)state;
+	add_sites(SITE_POP, 6);
+	start();
+	memset(l->sites, LENS_SITE_RARE, 6);
+	l->sites[4] = LENS_SITE_BUSY; /* is one already */
+	assert_true(lens_promote_rare(l, hits, 0.5));
+	assert_int_equal(l->sites[0], LENS_SITE_BUSY);
+	assert_true(fabs((double)l->rates[0] - 2000) < 1);
+	assert_int_equal(l->sites[1], LENS_SITE_RARE); /* too few to say */
+	assert_int_equal(l->sites[2], LENS_SITE_RARE); /* too little of all */
+	assert_int_equal(l->sites[3], LENS_SITE_RARE);
+	assert_true(l->rates[4] == 0);
+	assert_false(lens_promote_rare(l, none, 0));
 }
 
 static void lens__odds_without_any_hits_are_odds(void **state)
@@ -401,7 +434,7 @@ static void lens__sites_are_drawn_by_their_odds(void **state)
 	memcpy(l->odds, odds, sizeof(odds));
 	srand48(7);
 	for (int round = 0; round < 4000; round++) {
-		lens_draw_sites(l, false, on);
+		lens_draw_sites(l, on);
 		for (size_t i = 0; i < ARRAY_SIZE(odds); i++)
 			n[i] += on[i];
 	}
@@ -409,9 +442,6 @@ static void lens__sites_are_drawn_by_their_odds(void **state)
 	assert_in_range(n[1], 1850, 2150);
 	assert_in_range(n[2], 870, 1130);
 	assert_int_equal(n[3] + n[4] + n[5], 0);
-	lens_draw_sites(l, true, on);
-	assert_int_equal(count_on(), 1);
-	assert_true(on[0]);
 	lens_busy_sites(l, on);
 	assert_int_equal(count_on(), 3);
 }
@@ -442,7 +472,7 @@ static void lens__new_one_knows_nothing_yet(void **state)
 	assert_int_equal(l->state, LENS_NEW);
 	assert_true(isnan(l->overhead));
 	assert_true(lens_cpu_ns(l) > 0);
-	lens_draw_sites(l, false, on);
+	lens_draw_sites(l, on);
 	assert_int_equal(count_on(), 0);
 }
 
@@ -482,6 +512,8 @@ int main(void)
 		TEST(lens__share_of_all_sites_always_on),
 		TEST(lens__rare_sites_that_cost_most_become_busy),
 		TEST(lens__odds_follow_the_share_of_hits),
+		TEST(lens__sites_that_pace_counts_by_are_certain),
+		TEST(lens__rare_sites_with_most_hits_are_promoted),
 		TEST(lens__odds_without_any_hits_are_odds),
 		TEST(lens__sites_are_drawn_by_their_odds),
 		TEST(lens__more_sites_than_there_is_room_for_are_left_out),

@@ -8,8 +8,7 @@
 #include "test.h"
 
 #define SITES	   32
-#define COUNT_HITS 1500 /* as windows.c asks for */
-#define COUNT_NS   25e6
+#define COUNT_HITS 4000 /* as turn.c asks for */
 #define HITS_MAX   4000
 #define WALL_NS	   50e6
 #define DRIFT_RUNS 6
@@ -109,8 +108,8 @@ static void sim_step(void)
 	double work_ns, said_ns;
 
 	if (pace_wants_count(&sim.pace, sim.on, sim.n_windows++)) {
-		sim_window(sim.pace.is_ref[sim.pace.turn], cost.count_ns, 0, COUNT_HITS, COUNT_NS,
-			   &w);
+		sim_window(sim.pace.is_ref[sim.pace.turn], cost.count_ns, 0, COUNT_HITS,
+			   pace_count_ns(&sim.pace), &w);
 		pace_count(&sim.pace, &w, &cost);
 		sim.n_counts++;
 		return;
@@ -150,13 +149,13 @@ static void pace__work_is_told_without_bias(void **state)
 		const char *name;
 		double per_sec, factor, cost_factor, bias_max;
 	} rows[] = {
-		{ "40 times slower", 12.5e6, 0.8, 1, 0.03 },
-		{ "heavy", 3e6, 0.8, 1, 0.03 },
-		{ "between heavy and light", 7e5, 0.8, 1, 0.03 },
+		{ "40 times slower", 12.5e6, 0.8, 1, 0.05 },
+		{ "heavy", 3e6, 0.8, 1, 0.06 },
+		{ "between heavy and light", 7e5, 0.8, 1, 0.05 },
 		{ "light", 1e5, 0.8, 1, 0.03 },
 		{ "next to nothing", 2e3, 0.8, 1, 0.03 },
-		{ "all sites alike", 12.5e6, 1, 1, 0.03 },
-		{ "two sites make nearly all", 12.5e6, 0.3, 1, 0.03 },
+		{ "all sites alike", 12.5e6, 1, 1, 0.05 },
+		{ "two sites make nearly all", 12.5e6, 0.3, 1, 0.06 },
 		{ "one site makes all: a guess", 3e6, 0, 1, 0.3 },
 		{ "traps dearer than believed", 12.5e6, 0.8, 1.3, 0.1 },
 		{ "traps cheaper than believed", 12.5e6, 0.8, 0.7, 0.1 },
@@ -178,6 +177,30 @@ static void pace__work_is_told_without_bias(void **state)
 	}
 }
 
+/* What scouting has seen is enough to choose by: counting windows come first. */
+static void pace__primed_counts_at_once(void **state)
+{
+	float rates[PGD_SITES_MAX] = { 0 };
+	double bias;
+
+	(void)state;
+	sim_start(12.5e6, 0.8);
+	for (size_t i = 0; i < SITES; i++)
+		rates[i] = (float)(sim.target.share[i] * sim.target.per_sec * 0.6);
+	pace_prime(&sim.pace, sim.on, rates, &cost);
+	assert_true(pace_is_wanting(&sim.pace));
+	sim_bias(20);
+	assert_true(sim.n_counts >= 8 && sim.n_unknown <= 5);
+	assert_false(pace_is_wanting(&sim.pace));
+	bias = sim_bias(200);
+	if (!(fabs(bias) < 0.05))
+		fail_msg("%.1f %%", bias * 100);
+	pace_prime(&sim.pace, sim.on, rates, &cost); /* again, and of nothing */
+	memset(rates, 0, sizeof(rates));
+	pace_prime(&sim.pace, sim.on, rates, &cost);
+	assert_false(pace_wants_count(&sim.pace, sim.on, 1));
+}
+
 static void pace__light_windows_need_no_counting(void **state)
 {
 	(void)state;
@@ -196,11 +219,11 @@ static void pace__counting_is_rare_once_the_rate_is_known(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(factors); i++) {
 		sim_start(12.5e6, factors[i]);
 		sim_bias(30);
-		assert_true(pace_error(&sim.pace) < 0.12);
+		assert_true(pace_error(&sim.pace) < 0.15);
 		sim_bias(200);
 		if (sim.n_counts < 15 || sim.n_counts > 25)
 			fail_msg("factor %g: %d of 200", factors[i], (int)sim.n_counts);
-		assert_true(pace_error(&sim.pace) < 0.04);
+		assert_true(pace_error(&sim.pace) < 0.06);
 	}
 }
 
@@ -213,11 +236,11 @@ static void pace__rate_is_that_of_all_sites(void **state)
 	assert_true(fabs(pace_rate(&sim.pace) / 12.5e6 - 1) < 0.03);
 }
 
-static void pace__refs_are_some_per_cent_of_all(void **state)
+static void pace__refs_are_a_small_share_of_all(void **state)
 {
 	static const struct {
 		double factor, min, max;
-	} rows[] = { { 0.8, 0.008, 0.03 }, { 0.9, 0.008, 0.03 }, { 1, 0.02, 0.04 } };
+	} rows[] = { { 0.8, 0.003, 0.012 }, { 0.9, 0.003, 0.015 }, { 1, 0.02, 0.04 } };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -378,8 +401,6 @@ static void pace__too_many_sites_are_cut(void **state)
 #define BUSY_RATE  17.8e6
 #define BURST_MIN  5
 #define BURST_MAX  20
-#define COUNT_MAX  1200
-#define COUNT_WALL 40e6
 #define SAMPLE_HIT 1.9e3 /* ns, alloc and its free */
 #define BUSY_COST  0.9e3
 #define BUSY_CLOCK 0.03
@@ -481,8 +502,8 @@ static unsigned busy_run(double from, double to, struct busy_stats *first, struc
 		struct busy_stats *at[2] = { NULL, NULL };
 
 		if (pace_wants_count(&busy.pace, busy.on, n)) {
-			busy_window(busy.pace.is_ref[busy.pace.turn], BUSY_COST, COUNT_MAX,
-				    COUNT_WALL, &w);
+			busy_window(busy.pace.is_ref[busy.pace.turn], BUSY_COST, COUNT_HITS,
+				    pace_count_ns(&busy.pace), &w);
 			pace_count(&busy.pace, &w, &cost);
 			continue;
 		}
@@ -519,10 +540,10 @@ static void pace__error_is_honest_from_the_first(void **state)
 		bool has_bursts;
 		double known_by, bias_max;
 	} rows[] = {
-		{ 1300, 2700, false, 12, 0.03 },
-		{ 5000, 12000, false, 10, 0.03 },
-		{ 1300, 2700, true, 18, 0.05 },
-		{ 5000, 12000, true, 12, 0.05 },
+		{ 1300, 2700, false, 15, 0.03 },
+		{ 5000, 12000, false, 15, 0.03 },
+		{ 1300, 2700, true, 20, 0.05 },
+		{ 5000, 12000, true, 18, 0.05 },
 	};
 
 	(void)state;
@@ -553,10 +574,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pace__work_is_told_without_bias),
+		cmocka_unit_test(pace__primed_counts_at_once),
 		cmocka_unit_test(pace__light_windows_need_no_counting),
 		cmocka_unit_test(pace__counting_is_rare_once_the_rate_is_known),
 		cmocka_unit_test(pace__rate_is_that_of_all_sites),
-		cmocka_unit_test(pace__refs_are_some_per_cent_of_all),
+		cmocka_unit_test(pace__refs_are_a_small_share_of_all),
 		cmocka_unit_test(pace__refs_are_sites_that_are_on),
 		cmocka_unit_test(pace__drifting_shares_are_followed),
 		cmocka_unit_test(pace__refs_that_drift_a_little_are_followed),

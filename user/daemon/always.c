@@ -143,7 +143,7 @@ void always_fill(struct windows *w, struct lens *l)
 {
 	l->bucket_ns = bucket_max(w, l);
 	l->beat_ns = clock_monotonic_ns();
-	l->beat_cpu_ns = lens_cpu_ns(l);
+	l->filled_cpu_ns = l->beat_cpu_ns = lens_cpu_ns(l);
 	l->n_births = l->n_births_seen = 0;
 	memset(always_rare_hits(w, l), 0, PGD_SITES_MAX * sizeof(uint32_t));
 	always_set_trip(w, l);

@@ -10,9 +10,11 @@
 
 #define RARE_PER_SEC  20 /* hits a second of a site that may always be on */
 #define BUSY_HITS     8 /* in a scouting window that was cut short: certainly not rare */
-#define SHARE_CERTAIN 0.002 /* of the hits of its kind: such a site is on in every window */
-#define ODDS_MIN      0.25
+#define SHARE_CERTAIN 0.01 /* of the allocations: such a site is on in every window */
+#define ODDS_MIN      0.2
+#define COST_SCALE    2 /* a guess; 1.5 to 2.8 were seen */
 #define PROMOTE_PART  50 /* of the hits of rare sites: a site with one in so many is busy */
+#define PROMOTE_SEC_MIN 0.01
 #define NS_PER_SEC    1e9
 
 static void mark_allocs(const struct lens *l, uint8_t is_alloc[PGD_SITES_MAX])
@@ -48,7 +50,7 @@ int lens_new(struct watch *w, struct lens **ret)
 	if (clock_getcpuclockid(w->pid, &l->cpu_clock) != 0)
 		return -ESRCH;
 	l->state = LENS_NEW;
-	l->cost_scale = 1;
+	l->cost_scale = COST_SCALE;
 	mark_allocs(l, is_alloc);
 	pace_init(&l->pace, is_alloc, count_sites(l));
 	l->cpu_ns = lens_cpu_ns(l);
@@ -117,9 +119,13 @@ static enum lens_site judge(const struct lens *l, size_t i, uint32_t hits, doubl
 {
 	bool is_busy = was_cut ? hits >= BUSY_HITS : per_sec > RARE_PER_SEC;
 
-	if (is_busy)
-		return busy(l, i);
-	return was_cut ? LENS_SITE_UNKNOWN : LENS_SITE_RARE;
+	if (!is_busy && was_cut)
+		return LENS_SITE_UNKNOWN;
+	/* Of a pool's block its free list says that it is free, and an allocation that it has
+	 * another owner: half of all hits, for nothing that cannot be had otherwise. */
+	if (l->watch->sites.v[i].kind == SITE_PUSH)
+		return LENS_SITE_OFF;
+	return is_busy ? busy(l, i) : LENS_SITE_RARE;
 }
 
 void lens_scout_done(struct lens *l, const uint8_t on[PGD_SITES_MAX],
@@ -196,29 +202,34 @@ void lens_limit_rare(struct lens *l, double share, const struct pace_cost *cost)
 	}
 }
 
+/* Not where libc's blocks go: nothing else tells that one of them is free. */
+static bool is_drawn(const struct lens *l, size_t i)
+{
+	return l->sites[i] == LENS_SITE_BUSY && l->pace.is_alloc[i];
+}
+
 void lens_set_odds(struct lens *l)
 {
-	double sum[2] = { 0 };
+	double sum = 0;
 
 	for (size_t i = 0; i < count_sites(l); i++)
-		if (l->sites[i] == LENS_SITE_BUSY && isfinite(l->rates[i]))
-			sum[l->pace.is_alloc[i]] += (double)l->rates[i];
+		if (is_drawn(l, i))
+			sum += (double)l->rates[i];
 	for (size_t i = 0; i < count_sites(l); i++) {
-		double share = (double)l->rates[i] / sum[l->pace.is_alloc[i]];
+		double share = (double)l->rates[i] / sum;
 
 		l->odds[i] = 1;
-		if (l->sites[i] == LENS_SITE_BUSY && l->watch->sites.v[i].kind != SITE_PUSH &&
-		    isfinite(l->rates[i]))
+		if (is_drawn(l, i) && !l->pace.is_ref[PACE_WIDE][i])
 			l->odds[i] = (float)fmin(1, fmax(sqrt(share / SHARE_CERTAIN), ODDS_MIN));
 	}
 }
 
-void lens_draw_sites(const struct lens *l, bool only_certain, uint8_t on[PGD_SITES_MAX])
+void lens_draw_sites(const struct lens *l, uint8_t on[PGD_SITES_MAX])
 {
 	memset(on, 0, PGD_SITES_MAX);
 	for (size_t i = 0; i < count_sites(l); i++)
 		on[i] = l->sites[i] == LENS_SITE_BUSY &&
-			(l->odds[i] >= 1 || (!only_certain && drand48() < (double)l->odds[i]));
+			(l->odds[i] >= 1 || drand48() < (double)l->odds[i]);
 }
 
 void lens_busy_sites(const struct lens *l, uint8_t on[PGD_SITES_MAX])
@@ -233,7 +244,7 @@ bool lens_is_running(const struct lens *l, double now_sec)
 	return now_sec - l->sampled_sec < LENS_CALM_FIRST_SEC;
 }
 
-bool lens_promote_rare(struct lens *l, const uint32_t hits[PGD_SITES_MAX])
+bool lens_promote_rare(struct lens *l, const uint32_t hits[PGD_SITES_MAX], double work_sec)
 {
 	uint64_t sum = 0;
 	bool found = false;
@@ -245,7 +256,7 @@ bool lens_promote_rare(struct lens *l, const uint32_t hits[PGD_SITES_MAX])
 		    (uint64_t)hits[i] * PROMOTE_PART < sum)
 			continue;
 		l->sites[i] = (uint8_t)busy(l, i);
-		l->rates[i] = INFINITY; /* not known, and not to be left out */
+		l->rates[i] = (float)(hits[i] / fmax(work_sec, PROMOTE_SEC_MIN));
 		found = true;
 	}
 	return found;

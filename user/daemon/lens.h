@@ -5,7 +5,7 @@
  *             scouting                        are the busy sites few hits?
  *   UNKNOWN ────────────► RARE  always on ◄──────── yes: ALWAYS, every block followed, exact
  *                    ├──► BUSY  in windows ◄─────── no:  WINDOWS, blocks sampled
- *                    └──► OFF   never: hit often, says next to nothing
+ *                    └──► OFF   never: hits that say next to nothing
  *
  *   NEW ──► ALWAYS ◄──► WINDOWS ◄── SCOUTING ◄── NEW, or a trip (load jumps) the first time
  */
@@ -64,6 +64,7 @@ struct lens {
 	struct pace pace;
 	uint64_t n_samplings; /* windows that sampled, since WINDOWS began */
 	double began_sec; /* when WINDOWS began; monotonic */
+	uint64_t filled_cpu_ns; /* the target's CPU clock when the rare sites' hits were last 0 */
 	/* CPU time without windows before the first one (scouting, after a trip): windows to come
 	 * stand for it, a part each, so that no single one weighs too much. */
 	double backlog_ns;
@@ -118,17 +119,17 @@ void lens_scout_again(struct lens *l);
 
 /* Share of the target's CPU time that it would cost to have all sites on, every block followed. */
 double lens_always_share(const struct lens *l, const struct pace_cost *cost);
-/* Rare sites have cost too much: those with most of these hits become busy ones. False: none has.
- */
-bool lens_promote_rare(struct lens *l, const uint32_t hits[PGD_SITES_MAX]);
+/* Rare sites have cost too much: those with most of these hits, in so much of the target's CPU
+ * time, become busy ones. False: none has. */
+bool lens_promote_rare(struct lens *l, const uint32_t hits[PGD_SITES_MAX], double work_sec);
 /* Of the rare sites, those that are hit most become busy ones, until the rest costs this share. */
 void lens_limit_rare(struct lens *l, double share, const struct pace_cost *cost);
 /* What the odds of busy sites are from now on. Every site that goes on costs a window some 0.08 ms
- * of our CPU, and most of them make next to no allocations: those go on now and then, and their
- * samples weigh more. Sites where blocks go are always on: a death unseen would give the block's
- * next owner to the wrong stack. */
+ * of our CPU, as much as 40 hits, and most of them make next to no allocations: those go on now and
+ * then, and their samples weigh more. Sites where libc's blocks go are on in every window, and those
+ * that pace counts by. */
 void lens_set_odds(struct lens *l);
-/* Draw the sites of the next window; or only those that are in every window. */
-void lens_draw_sites(const struct lens *l, bool only_certain, uint8_t on[PGD_SITES_MAX]);
+/* Draw the sites of the next window. */
+void lens_draw_sites(const struct lens *l, uint8_t on[PGD_SITES_MAX]);
 
 #endif

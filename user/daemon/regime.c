@@ -14,15 +14,20 @@
 
 static void regime_windows(struct windows *w, struct lens *l)
 {
+	struct pace_cost cost = windows_cost(w, l);
+	uint8_t on[PGD_SITES_MAX];
+
 	log_debug(0, "pid %d: observed through windows", l->watch->pid);
 	lens_set_odds(l);
+	lens_busy_sites(l, on);
+	pace_prime(&l->pace, on, l->rates, &cost);
 	budget_set_pace(w->budget, l->watch->slot, BUDGET_PACE_FULL);
 	l->calm_wait_sec = LENS_CALM_FIRST_SEC;
-	l->calm_due_sec = l->began_sec + l->calm_wait_sec;
 	l->state = LENS_WINDOWS;
 	l->n_rare_on = 0;
 	l->n_samplings = 0;
 	l->began_sec = clock_monotonic_sec();
+	l->calm_due_sec = l->began_sec + l->calm_wait_sec;
 	l->backlog_ns += (double)(lens_cpu_ns(l) - l->cpu_ns) - l->traps_ns;
 	l->cpu_ns = lens_cpu_ns(l);
 	l->traps_ns = 0;
@@ -168,9 +173,9 @@ void regime_trip(struct windows *w, struct lens *l)
 		always_take_off(w, &l->always);
 		l->n_rare_on = 0;
 		log_debug(0, "pid %d: rare sites are not, %u births", l->watch->pid, l->n_births);
-		if (lens_promote_rare(l, always_rare_hits(w, l)))
-			lens_set_odds(l);
-		else
+		if (!lens_promote_rare(l, always_rare_hits(w, l),
+				      (double)(lens_cpu_ns(l) - l->filled_cpu_ns) /
+					      WINDOWS_NS_PER_SEC))
 			lens_scout_again(l);
 	}
 	l->coming_off_sec = clock_monotonic_sec() + COMING_OFF_SEC;

@@ -10,13 +10,13 @@
 #include "lib/log.h"
 
 #define WALK_OF	       4 /* leaves that are not suspect: one whole stack in this many */
-#define COUNT_HITS     1200
-#define COUNT_WALL_NS  40000000
+#define COUNT_HITS_MAX 4000
 #define WORK_MIN_NS    20000.0 /* less of the target's work in a window says nothing: carried on */
 #define BACKLOG_PART   0.1 /* of the time before windows, that each window stands for */
 #define CALM_HEAVY     0.3 /* share of traps in the CPU time of windows: not calm at all */
 #define MEASURE_EVERY  8 /* windows; in one of them the kernel takes the time of our programs */
 #define COST_NEWS      0.3 /* weight of a measurement */
+#define COST_SCALE_MIN 0.5
 #define COST_SCALE_MAX 4.0
 #define MEASURE_HITS   500 /* hits that such a measurement must have */
 #define FAILED_SEC     1.0 /* until a window is tried again that could not be opened */
@@ -29,8 +29,7 @@ static void start(struct windows *w, struct lens *l, struct shutter_plan *plan)
 
 	if (r < 0) {
 		log_debug(r, "open a window of pid %d, skipping", l->watch->pid);
-		if (w->purpose == WINDOWS_SAMPLE || w->purpose == WINDOWS_RATE)
-			budget_window_done(w->budget, l->watch->slot, clock_monotonic_ns(), 0, 0);
+		windows_pay(w, l, 0, 0);
 		return;
 	}
 	plan->target = always_target(w, l);
@@ -66,10 +65,10 @@ static void plan_sample(struct windows *w, struct lens *l, struct shutter_plan *
 	struct pace_cost cost = windows_cost(w, l);
 
 	plan->kind = PGD_GATE_SAMPLE;
-	plan->hits_max =
-		(uint64_t)((double)limits->loss_max_ns * 2 / (cost.alloc_ns + cost.free_ns));
+	plan->hits_max = (uint64_t)((double)limits->loss_max_ns / cost.alloc_ns);
 	plan->wall_max_ns = limits->wall_max_ns;
-	lens_draw_sites(l, false, plan->on);
+	lens_set_odds(l);
+	lens_draw_sites(l, plan->on);
 	for (size_t i = 0; i < PGD_SUSPECTS_MAX; i++)
 		w->shared.suspects[i] = l->suspects[i] > minute;
 }
@@ -118,25 +117,52 @@ static bool calm_somebody(struct windows *w, struct shutter_plan *plan)
 	return false;
 }
 
+/* Until it is known how fast a target is, nothing can be said of it: what a new one is let off with
+ * goes into that first. */
+static struct lens *new_lens(const struct windows *w)
+{
+	for (size_t i = 0; i < w->n_lenses; i++) {
+		struct lens *l = w->lenses[i];
+
+		if (l->state == LENS_WINDOWS && !windows_is_gone(l) &&
+		    clock_monotonic_sec() >= l->scout_after_sec && pace_is_wanting(&l->pace) &&
+		    budget_entry_ns(w->budget, l->watch->slot) > 0)
+			return l;
+	}
+	return NULL;
+}
+
+static struct lens *next_lens(struct windows *w, struct budget_window *ret)
+{
+	struct lens *l = new_lens(w);
+	uint32_t slot;
+
+	w->is_let_off = l;
+	*ret = (struct budget_window){ BUDGET_LOSS_MAX_NS, BUDGET_WALL_MAX_NS };
+	if (l || !budget_next(w->budget, clock_monotonic_ns(), &slot, ret))
+		return l;
+	l = windows_lens_of_slot(w, slot);
+	if (l && l->state == LENS_WINDOWS && !windows_is_gone(l))
+		return l;
+	budget_window_done(w->budget, slot, clock_monotonic_ns(), 0, 0);
+	return NULL;
+}
+
 void turn_next(struct windows *w)
 {
 	struct shutter_plan *plan = shutter_plan(w->shutter);
 	struct budget_window limits;
 	struct lens *l;
-	uint32_t slot;
 
-	if (!plan || w->open || scout_somebody(w, plan) || calm_somebody(w, plan) ||
-	    !budget_next(w->budget, clock_monotonic_ns(), &slot, &limits))
+	if (!plan || w->open || scout_somebody(w, plan) || calm_somebody(w, plan))
 		return;
-	l = windows_lens_of_slot(w, slot);
-	if (!l || l->state != LENS_WINDOWS || windows_is_gone(l)) {
-		budget_window_done(w->budget, slot, clock_monotonic_ns(), 0, 0);
+	l = next_lens(w, &limits);
+	if (!l)
 		return;
-	}
-	lens_draw_sites(l, true, plan->on);
+	lens_busy_sites(l, plan->on);
 	if (pace_wants_count(&l->pace, plan->on, l->watch->n_windows)) {
 		memcpy(plan->on, l->pace.is_ref[l->pace.turn], sizeof(plan->on));
-		plan_count(plan, COUNT_HITS, COUNT_WALL_NS);
+		plan_count(plan, COUNT_HITS_MAX, (uint64_t)pace_count_ns(&l->pace));
 		w->purpose = WINDOWS_RATE;
 	} else {
 		plan_sample(w, l, plan, &limits);
@@ -189,7 +215,7 @@ static void learn_cost(const struct windows *w, struct lens *l, const struct shu
 
 	if (l->pace.heaviness < 0.5 || !(model_ns > 0) || !isfinite(scale))
 		return;
-	scale = fmin(fmax(scale, 1), COST_SCALE_MAX);
+	scale = fmin(fmax(scale, COST_SCALE_MIN), COST_SCALE_MAX);
 	l->cost_scale += COST_NEWS * (scale - l->cost_scale);
 }
 
@@ -207,14 +233,20 @@ static void take_samples(struct windows *w, struct lens *l, const struct shutter
 		l->watch->pid, work_ns / 1e6, stands_for_ns / 1e6, pace_rate(&l->pace),
 		pace_error(&l->pace) * 100);
 	learn_cost(w, l, r, work_ns);
-	l->n_samplings++;
 	l->samples += r->gate.sampled;
 	l->gate_sec += (double)r->gate_ns / WINDOWS_NS_PER_SEC;
 	if (w->capture->error)
 		log_debug(w->capture->error, "look at the blocks of a window of pid %d, skipping",
 			  l->watch->pid);
+	if (isnan(work_ns)) { /* its weight is not known: many windows shall stand for this time */
+		l->backlog_ns += stands_for_ns;
+		l->cpu_ns = cpu_ns;
+		l->traps_ns = 0;
+		return;
+	}
 	if (!(work_ns >= WORK_MIN_NS) || !r->gate.sampled || w->capture->error)
 		return; /* the next window stands for this time too */
+	l->n_samplings++;
 	stands_for_ns += l->backlog_ns * BACKLOG_PART;
 	l->backlog_ns -= l->backlog_ns * BACKLOG_PART;
 	weight = stands_for_ns / work_ns * (double)r->gate.allocs / (double)r->gate.sampled;
@@ -225,14 +257,23 @@ static void take_samples(struct windows *w, struct lens *l, const struct shutter
 	l->traps_ns = 0;
 }
 
+/* What hits with the gate open have cost. */
+static double loss_of(const struct windows *w, const struct lens *l, const struct shutter_result *r)
+{
+	struct pace_cost cost = windows_cost(w, l);
+
+	if (r->kind == PGD_GATE_COUNT)
+		return (double)r->gate.allocs * cost.count_ns;
+	return (double)r->gate.allocs * cost.alloc_ns + (double)r->gate.frees * cost.free_ns;
+}
+
 void turn_result(struct windows *w)
 {
 	const struct shutter_result *r = shutter_take(w->shutter);
 	struct lens *l = w->open;
 	struct pace_window pw;
 	struct pgd_hits hits;
-	struct pace_cost cost;
-	double loss_ns, all_ns;
+	double loss_ns, all_ns, part;
 
 	if (!r)
 		return;
@@ -240,7 +281,13 @@ void turn_result(struct windows *w)
 	if (!l)
 		return;
 	hits = windows_take_hits(w, l);
-	all_ns = windows_hit_cost(w, l, &hits);
+	loss_ns = loss_of(w, l, r);
+	/* All hits together cannot have cost more CPU time than was used. */
+	part = fmin(1, (double)r->cpu_ns / loss_ns);
+	if (!(part > 0))
+		part = 1;
+	loss_ns *= part;
+	all_ns = fmax(windows_hit_cost(w, l, &hits) * part, loss_ns);
 	w->open = NULL;
 	l->traps_ns += all_ns;
 	l->watch->n_windows++;
@@ -253,8 +300,7 @@ void turn_result(struct windows *w)
 	if (r->is_late)
 		l->watch->lost_here[PGD_COUNTER_WINDOW_LATE]++;
 	if (w->purpose == WINDOWS_SCOUT || w->purpose == WINDOWS_CALM) {
-		budget_spend(w->budget, l->watch->slot, clock_monotonic_ns(),
-			     (uint64_t)all_ns + r->own_ns);
+		windows_pay(w, l, all_ns, (double)r->own_ns);
 		if (!r->error && !r->is_late && w->purpose == WINDOWS_SCOUT)
 			lens_scout_done(l, shutter_plan(w->shutter)->on, r, &w->cost);
 		else if (!r->error && !r->is_late)
@@ -262,11 +308,6 @@ void turn_result(struct windows *w)
 		turn_next(w);
 		return;
 	}
-	cost = windows_cost(w, l);
-	loss_ns = r->kind == PGD_GATE_COUNT ? (double)r->gate.allocs * cost.count_ns
-					    : (double)r->gate.allocs * cost.alloc_ns +
-						      (double)r->gate.frees * cost.free_ns;
-	loss_ns = fmin(loss_ns, all_ns);
 	log_debug(
 		0,
 		"pid %d: window %llu, %s: %llu allocs, %llu frees, %llu sampled, %llu walked, cpu "
@@ -276,8 +317,7 @@ void turn_result(struct windows *w)
 		(unsigned long long)r->gate.frees, (unsigned long long)r->gate.sampled,
 		(unsigned long long)r->gate.walked, (double)r->cpu_ns / 1e6,
 		(double)r->gate_ns / 1e6, loss_ns / 1e6, all_ns / 1e6, (double)r->own_ns / 1e6);
-	budget_window_done(w->budget, l->watch->slot, clock_monotonic_ns(), (uint64_t)loss_ns,
-			   (uint64_t)(all_ns - loss_ns) + r->own_ns);
+	windows_pay(w, l, loss_ns, all_ns - loss_ns + (double)r->own_ns);
 	pw = (struct pace_window){ r->gate.allocs, r->gate.frees, r->cpu_ns, r->site_hits };
 	if (r->error || r->is_late)
 		return;

@@ -11,7 +11,7 @@
 #include "lib/log.h"
 
 #define BEAT_NS	     100000000ULL
-#define ALLOC_RUN_NS 300.0 /* of our programs, until it was measured */
+#define ALLOC_RUN_NS 600.0 /* of our programs, until it was measured */
 #define FREE_RUN_NS  120.0
 #define QUIET_SEC    120.0 /* in windows; then who does not grow gets a part of the budget */
 
@@ -62,6 +62,17 @@ struct pgd_hits windows_take_hits(struct windows *w, struct lens *l)
 	return (struct pgd_hits){ .alloc = hits.alloc - was.alloc,
 				  .free = hits.free - was.free,
 				  .counted = hits.counted - was.counted };
+}
+
+void windows_pay(struct windows *w, const struct lens *l, double loss_ns, double extra_ns)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+
+	if ((w->purpose == WINDOWS_SAMPLE || w->purpose == WINDOWS_RATE) && !w->is_let_off)
+		budget_window_done(w->budget, l->watch->slot, now_ns, (uint64_t)loss_ns,
+				   (uint64_t)extra_ns);
+	else
+		budget_spend(w->budget, l->watch->slot, now_ns, (uint64_t)(loss_ns + extra_ns));
 }
 
 /* ── what the kernel tells ────────────────────────────────────────────────────────────────── */
@@ -182,8 +193,7 @@ static void let_go(struct windows *w, struct lens *l)
 		usleep(1000);
 	shutter_take(w->shutter);
 	w->open = NULL;
-	if (w->purpose == WINDOWS_SAMPLE || w->purpose == WINDOWS_RATE)
-		budget_window_done(w->budget, l->watch->slot, clock_monotonic_ns(), 0, 0);
+	windows_pay(w, l, 0, 0);
 }
 
 void windows_end(struct windows *w, const struct watch *watch)

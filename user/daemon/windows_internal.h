@@ -48,6 +48,7 @@ struct windows {
 	struct pace_cost cost;
 	struct lens *open; /* whose window is open; NULL: nobody's, or it was given up meanwhile */
 	enum windows_purpose purpose; /* of that window */
+	bool is_let_off; /* it is no turn of the budget's: a new target's */
 	bool is_measuring;
 	struct probes_runs runs[WINDOW_PROG_MAX]; /* when it was opened */
 	uint64_t n_windows;
@@ -64,6 +65,8 @@ struct pace_cost windows_cost(const struct windows *w, const struct lens *l);
 double windows_hit_cost(const struct windows *w, const struct lens *l, const struct pgd_hits *hits);
 /* Hits since the last call. */
 struct pgd_hits windows_take_hits(struct windows *w, struct lens *l);
+/* The open window is over: what its traps have cost, and all else. */
+void windows_pay(struct windows *w, const struct lens *l, double loss_ns, double extra_ns);
 struct lens *windows_lens_of_slot(const struct windows *w, uint32_t slot);
 
 /* ── always.c ─── */

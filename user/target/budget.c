@@ -24,6 +24,7 @@
 #define CPUS_MAX     1024 /* more CPU time than this many cores have is a measuring accident */
 #define EXTRA_NS     3e6 /* a guess, until a window was measured: 2 to 4 ms here */
 #define EXTRA_MAX_NS 1e9
+#define LOSS_TIMES   1.6 /* what a window costs beyond its loss, that may be */
 #define LOSS_MIN_NS  2e6
 #define WALL_MIN_NS  50e6
 #define HOST_CAP_NS  25e6 /* three windows */
@@ -108,7 +109,7 @@ static struct target *target_get(const struct budget *b, uint32_t slot)
 /* Not shorter than what comes with it, or most of the budget goes to attaching. */
 static double loss_max(const struct target *t)
 {
-	return clamp(1.2 * t->extra_ns, LOSS_MIN_NS, BUDGET_LOSS_MAX_NS) * t->loss_scale;
+	return clamp(LOSS_TIMES * t->extra_ns, LOSS_MIN_NS, BUDGET_LOSS_MAX_NS) * t->loss_scale;
 }
 
 static double window_cost(const struct target *t)
@@ -282,6 +283,13 @@ void budget_set_pace(struct budget *b, uint32_t slot, enum budget_pace pace)
 
 	if (t && pace < BUDGET_PACE_MAX)
 		t->pace = pace;
+}
+
+double budget_entry_ns(const struct budget *b, uint32_t slot)
+{
+	const struct target *t = target_get(b, slot);
+
+	return t ? t->entry_ns : 0;
 }
 
 void budget_earn(struct budget *b, uint32_t slot, uint64_t now_ns, uint64_t cpu_ns)

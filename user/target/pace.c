@@ -8,15 +8,19 @@
 #define NS_PER_SEC    1e9
 #define FORGET	      0.995 /* of the sums, a window: half of them is of the last 140 windows */
 #define FORGET_BAD    0.01 /* of the hits whose shares have made the choice of refs a bad one */
-#define BY_TIME_BELOW 0.4 /* share of traps: below, by time alone; */
-#define BY_RATE_ABOVE 0.6 /* above, by rate alone; between, from one to the other */
+#define BY_TIME_BELOW 0.25 /* share of traps: below, by time alone; */
+#define BY_RATE_ABOVE 0.4 /* above, by rate alone; between, from one to the other */
 #define REF_HITS_MIN  5.0
+#define REF_SITES     3 /* in each set, if there are such */
+#define REF_FROM      0.8 /* of the share that is wanted: enough; */
+#define REF_TO	      1.3 /* too much */
+#define PRIME_ALLOCS  20000.0 /* what scouting is worth */
 #define CHOOSE_ALLOCS 4500.0 /* in the sums, before a choice makes sense */
 #define DRIFT_ALLOCS  100000.0 /* fewer in the sums: a bad choice was want of data, not a change */
 #define BETTER	      1.5 /* times nearer to the share that is wanted: worth to start anew for */
 #define WIDE_SHARES   5 /* times the thin set's share, at least, is the wide one's */
 #define THIN_MAX      0.7 /* of the wide set's hits: with more the two equations are one */
-#define COUNTS_WANTED 10 /* counting windows, every other one, until the rate is believed */
+#define COUNTS_WANTED 10 /* counting windows, two of three, until the rate is believed */
 #define COUNT_EVERY   10 /* windows; later */
 #define ERROR_MAX     0.25 /* with more nothing is said by rate before COUNTS_WANTED */
 #define COUNT_MIN_NS  300000.0 /* of CPU time in a counting window: it has its full weight */
@@ -32,7 +36,12 @@
 #define SCATTER_MAX   100.0 /* of one count: more is no scatter but a change */
 
 /* Of all allocations, by the sites of each set. */
-static const double ref_share[PACE_SETS] = { 0.012, 0.1 };
+static const double ref_share[PACE_SETS] = { 0.004, 0.08 };
+
+/* A counting window of each set: hits that it should have, time until that is known, and limits. */
+static const struct {
+	double hits, first_ns, min_ns, max_ns;
+} counting[PACE_SETS] = { { 1000, 10e6, 3e6, 40e6 }, { 1000, 1.5e6, 1e6, 40e6 } };
 
 /* What is known. */
 struct estimate {
@@ -49,6 +58,25 @@ void pace_init(struct pace *p, const uint8_t *is_alloc, size_t n_sites)
 	memset(p, 0, sizeof(*p));
 	p->n_sites = n_sites < PGD_SITES_MAX ? n_sites : PGD_SITES_MAX;
 	memcpy(p->is_alloc, is_alloc, p->n_sites);
+}
+
+void pace_prime(struct pace *p, const uint8_t *on, const float *rates, const struct pace_cost *cost)
+{
+	double sum = 0, traps;
+
+	memset(p->hits, 0, sizeof(p->hits));
+	p->allocs = 0;
+	for (size_t i = 0; i < p->n_sites; i++)
+		if (on[i] && p->is_alloc[i])
+			sum += (double)rates[i];
+	if (!(sum > 0))
+		return;
+	for (size_t i = 0; i < p->n_sites; i++)
+		if (on[i] && p->is_alloc[i])
+			p->hits[i] = (float)((double)rates[i] / sum * PRIME_ALLOCS);
+	p->allocs = PRIME_ALLOCS;
+	traps = sum * cost->alloc_ns / NS_PER_SEC;
+	p->heaviness = traps / (1 + traps);
 }
 
 static double square(double x)
@@ -143,6 +171,20 @@ double pace_rate(const struct pace *p)
 	if (!estimate(p, &e) || (error_of(&e) > ERROR_MAX && p->n_counts < COUNTS_WANTED))
 		return NAN;
 	return NS_PER_SEC * e.inverse_share / (e.hit_ns - e.cost_ns);
+}
+
+double pace_count_ns(const struct pace *p)
+{
+	double ns = counting[p->turn].first_ns;
+
+	if (is_counted(p, p->turn))
+		ns = counting[p->turn].hits * p->ref_ns[p->turn] / p->ref_hits[p->turn];
+	return fmin(fmax(ns, counting[p->turn].min_ns), counting[p->turn].max_ns);
+}
+
+bool pace_is_wanting(const struct pace *p)
+{
+	return p->heaviness >= BY_TIME_BELOW && isnan(pace_rate(p));
 }
 
 double pace_error(const struct pace *p)
@@ -265,25 +307,51 @@ void pace_count(struct pace *p, const struct pace_window *w, const struct pace_c
 	p->n_counts++;
 }
 
-/* The rarest of the sites that are hit, until together they make that share. Returns what they do
- * make. */
+/* The site with most hits, but no more than that; or the one with fewest. SIZE_MAX: none. */
+static size_t find_site(const struct pace *p, const uint8_t *on, const uint8_t *is_ref, double max)
+{
+	size_t best = SIZE_MAX;
+
+	for (size_t i = 0; i < p->n_sites; i++) {
+		double hits = (double)p->hits[i];
+
+		if (!on[i] || !p->is_alloc[i] || is_ref[i] || hits < REF_HITS_MIN)
+			continue;
+		if (max > 0 ? hits <= max && (best == SIZE_MAX || hits > (double)p->hits[best])
+			    : best == SIZE_MAX || hits < (double)p->hits[best])
+			best = i;
+	}
+	return best;
+}
+
+/* Adds sites to is_ref[] until together they make that share: few, since every site that goes on
+ * costs, but not one alone, which one phase of a program may have all the hits of. Returns what
+ * they do make. */
 static double find_refs(const struct pace *p, const uint8_t *on, double share, uint8_t *is_ref)
 {
-	double sum = 0;
+	double sum = 0, want = share * p->allocs, max = want / REF_SITES;
 
-	memset(is_ref, 0, PGD_SITES_MAX);
-	while (sum < share * p->allocs) {
-		size_t best = SIZE_MAX;
+	for (size_t i = 0; i < p->n_sites; i++)
+		sum += is_ref[i] ? (double)p->hits[i] : 0;
+	while (sum < REF_FROM * want) {
+		size_t i = find_site(p, on, is_ref, fmin(max, REF_TO * want - sum));
 
-		for (size_t i = 0; i < p->n_sites; i++)
-			if (on[i] && p->is_alloc[i] && !is_ref[i] &&
-			    (double)p->hits[i] >= REF_HITS_MIN &&
-			    (best == SIZE_MAX || p->hits[i] < p->hits[best]))
-				best = i;
-		if (best == SIZE_MAX)
+		if (i == SIZE_MAX && max < want)
+			max = want;
+		else if (i == SIZE_MAX)
 			break;
-		is_ref[best] = 1;
-		sum += (double)p->hits[best];
+		if (i == SIZE_MAX)
+			continue;
+		is_ref[i] = 1;
+		sum += (double)p->hits[i];
+	}
+	while (sum < REF_FROM * want / 2) { /* of sites with few hits there is not enough */
+		size_t i = find_site(p, on, is_ref, 0);
+
+		if (i == SIZE_MAX)
+			break;
+		is_ref[i] = 1;
+		sum += (double)p->hits[i];
 	}
 	return sum / p->allocs;
 }
@@ -322,10 +390,11 @@ static bool are_refs_on(const struct pace *p, const uint8_t *on)
  * ones stay. */
 static void choose_refs(struct pace *p, const uint8_t *on)
 {
-	uint8_t is_ref[PACE_SETS][PGD_SITES_MAX];
+	uint8_t is_ref[PACE_SETS][PGD_SITES_MAX] = { 0 };
 	double thin = find_refs(p, on, ref_share[PACE_THIN], is_ref[PACE_THIN]);
 	bool had_refs = p->has_refs;
 
+	memcpy(is_ref[PACE_WIDE], is_ref[PACE_THIN], sizeof(is_ref[PACE_WIDE]));
 	find_refs(p, on, fmax(ref_share[PACE_WIDE], fmin(WIDE_SHARES * thin, 1)),
 		  is_ref[PACE_WIDE]);
 	if (had_refs && are_refs_on(p, on) &&
@@ -376,5 +445,7 @@ bool pace_wants_count(struct pace *p, const uint8_t *on, uint64_t n_windows)
 	if (!p->has_refs)
 		return false;
 	p->turn = next_set(p);
-	return n_windows % (p->n_counts < COUNTS_WANTED ? 2 : COUNT_EVERY) == 1;
+	if (p->n_counts < COUNTS_WANTED)
+		return n_windows % 3 != 0;
+	return n_windows % COUNT_EVERY == 1;
 }

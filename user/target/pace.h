@@ -73,6 +73,10 @@ struct pace {
 
 void pace_init(struct pace *p, const uint8_t *is_alloc, size_t n_sites);
 
+/* What scouting says of the sites, hits a second of CPU time by index, where `on`: enough to choose
+ * the sets by. */
+void pace_prime(struct pace *p, const uint8_t *on, const float *rates,
+		const struct pace_cost *cost);
 /* CPU time, in ns, that the work in this sampling window would have taken without us; at most
  * cpu_ns. NAN: not known well enough before some counting windows. */
 double pace_sample(struct pace *p, const struct pace_window *w, const struct pace_cost *cost);
@@ -83,6 +87,11 @@ void pace_count(struct pace *p, const struct pace_window *w, const struct pace_c
 /* Would a counting window help now? `on`: sites that are hit, by index. Chooses p->turn, and
  * p->is_ref anew when that is due. */
 bool pace_wants_count(struct pace *p, const uint8_t *on, uint64_t n_windows);
+/* How long the counting window that was asked for is to be. By the clock, and not until it has had
+ * so many hits: those end soon where hits are dense, and would make them seem denser still. */
+double pace_count_ns(const struct pace *p);
+/* Is the rate needed, and not known well enough yet? */
+bool pace_is_wanting(const struct pace *p);
 /* Allocations a second of CPU time; NAN: not known well enough yet. */
 double pace_rate(const struct pace *p);
 /* Relative standard error of what pace_sample() says by rate; 0 while it goes by time. */

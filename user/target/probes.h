@@ -57,8 +57,8 @@ void probes_slot_del(struct probes *p, uint32_t slot);
 /* How it is observed from now on. */
 int probes_set_mode(struct probes *p, uint32_t slot, enum pgd_mode mode);
 
-/* From now on the kernel side may remember the code objects that it reads, since it sees every free
- * of this target; or it may not. What it remembers is forgotten. */
+/* From now on the kernel side may remember the code objects that it reads, since it sees every
+ * block of this target change hands; or it may not. What it remembers is forgotten. */
 void probes_remember_codes(struct probes *p, uint32_t slot, bool yes);
 
 /* A sample of the daemon's: the row goes away when the kernel sees the block change hands. */

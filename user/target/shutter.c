@@ -154,19 +154,19 @@ static void run(struct shutter *s)
 	frees = cpuclock_open(&s->cpuclock, p->tids, p->n_tids);
 	if (frees == 0 && !is_count)
 		frees = open_link(s, GUARD_FREE);
-	if (frees > 0)
+	if (!is_count)
 		probes_remember_codes(s->probes, p->target.slot, true);
 	allocs = frees < 0 ? frees : open_link(s, GUARD_ALLOC);
 	if (allocs > 0) {
 		expose(s);
-		guard_detach(s->guard, GUARD_ALLOC);
 		if (p->capture)
 			p->capture(p->userdata, s->shared.samples, PGD_SAMPLES_MAX);
+		guard_detach(s->guard, GUARD_ALLOC);
 	}
-	if (frees > 0) {
+	if (!is_count)
 		probes_remember_codes(s->probes, p->target.slot, false);
+	if (frees > 0)
 		guard_detach(s->guard, GUARD_FREE);
-	}
 	cpuclock_close(&s->cpuclock);
 	s->result.is_late = allocs > 0 && guard_wait(s->guard, GUARD_ALLOC);
 	if (frees > 0)
