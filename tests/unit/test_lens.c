@@ -357,9 +357,9 @@ static void lens__odds_follow_the_share_of_hits(void **state)
 		float rate;
 		double want;
 	} rows[] = {
-		{ SITE_POP, 98000, 1 },	  { SITE_POP, 1250, 1 }, /* 1.25 % */
+		{ SITE_POP, 98000, 1 },	   { SITE_POP, 1250, 1 }, /* 1.25 % */
 		{ SITE_MALLOC, 250, 0.5 }, /* a quarter of what is certain */
-		{ SITE_POP, 1, 0.2 },	  { SITE_POP, 0, 0.2 },
+		{ SITE_POP, 1, 0.2 },	   { SITE_POP, 0, 0.2 },
 		{ SITE_FREE, 1, 1 }, /* where libc's blocks go: always */
 	};
 

@@ -193,15 +193,18 @@ static bool gc_figures_get(json_object *process, struct gc_figures *ret)
 	       field_numbers(gc, "pause_seconds", ret->pauses_sec, GENERATIONS_MAX) == ret->n;
 }
 
-/* "3.00 MiB in 1,200 followed blocks" */
-static void gc_freed_add(struct strbuf *b, json_object *process)
+/* "3.00 MiB in 1,200 followed blocks"; false: not known. */
+static bool gc_freed_add(struct strbuf *b, json_object *process)
 {
 	json_object *gc = field_object(process, "gc");
+	double freed = field_number(gc, "freed_bytes");
 	char bytes[UNITS_TEXT_MAX], count[UNITS_TEXT_MAX];
 
-	strbuf_printf(b, "%s in %s followed blocks",
-		      units_bytes_format(bytes, field_number(gc, "freed_bytes")),
+	if (isnan(freed))
+		return false;
+	strbuf_printf(b, "freed %s in %s followed blocks", units_bytes_format(bytes, freed),
 		      units_count_format(count, field_number(gc, "freed_blocks")));
+	return true;
 }
 
 static void gc_note(struct page *p, json_object *process)
@@ -218,7 +221,7 @@ static void gc_note(struct page *p, json_object *process)
 			      units_count_format(text, gc.collections[i]));
 		all_sec += gc.pauses_sec[i];
 	}
-	strbuf_printf(&b, " collections in %s freed ", units_duration_format(text, all_sec));
+	strbuf_printf(&b, " collections in %s ", units_duration_format(text, all_sec));
 	gc_freed_add(&b, process);
 	page_wrap(p, 2, "  collector: %s", b.buf);
 }
@@ -408,8 +411,8 @@ static void gc_lines(struct page *p, json_object *process)
 		page_line(p, "  generation %zu %12s collections in %s", i,
 			  units_count_format(count, gc.collections[i]),
 			  units_duration_format(text, gc.pauses_sec[i]));
-	gc_freed_add(&b, process);
-	page_line(p, "  freed %s", b.buf);
+	if (gc_freed_add(&b, process))
+		page_line(p, "  %s", b.buf);
 }
 
 void text_process_gc(struct page *p, json_object *doc)

@@ -20,10 +20,10 @@
 #define BURST_NS      20e6 /* that sites which are always on may cost at once, at any budget, */
 #define BURST_SEC     0.2 /* or so many seconds' worth of the budget */
 #define RARE_BURST_NS 5e6
-#define RARE_BATCH    512 /* rare sites that go on at a time: attaching is not free */
+#define RARE_BATCH    128 /* rare sites that go on at a time: attaching is not free */
 
 /* The guard closes what is waiting for that: each link waits for a grace period there. */
-void always_close_some(struct windows *w)
+static void close_some(struct windows *w)
 {
 	struct window *from = &w->closing;
 	size_t n = from->n_fds < GUARD_CLOSE_MAX ? from->n_fds : GUARD_CLOSE_MAX;
@@ -33,14 +33,27 @@ void always_close_some(struct windows *w)
 		from->n_fds -= n;
 }
 
-void always_take_off(struct windows *w, struct window *from)
+/* What the guard's work has cost is its target's, like all else that is done for it. */
+void always_beat(struct windows *w)
 {
+	uint64_t cpu_ns = guard_cpu_ns(shutter_guard(w->shutter), GUARD_ALWAYS);
+
+	budget_spend(w->budget, w->always_slot, clock_monotonic_ns(), cpu_ns - w->always_cpu_ns);
+	w->always_cpu_ns = cpu_ns;
+	close_some(w);
+}
+
+void always_take_off(struct windows *w, struct lens *l)
+{
+	struct window *from = &l->always;
+
+	w->always_slot = l->watch->slot;
 	for (size_t i = 0; i < from->n_fds; i++)
 		if (window_keep(&w->closing, from->fds[i]) < 0)
 			close(from->fds[i]);
 	free(from->fds);
 	*from = (struct window)WINDOW_INIT;
-	always_close_some(w);
+	close_some(w);
 }
 
 struct window_target always_target(const struct windows *w, const struct lens *l)
@@ -67,6 +80,7 @@ static int put_on(struct windows *w, struct lens *l, const uint8_t *only, bool i
 
 	if (guard_is_busy(guard, GUARD_ALWAYS))
 		return -EBUSY;
+	w->always_slot = l->watch->slot;
 	o->pid = t.pid;
 	snprintf(o->path, sizeof(o->path), "%s", t.path);
 	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
@@ -92,7 +106,7 @@ int always_put_on_gc(struct windows *w, struct lens *l)
 				: 0;
 }
 
-/* Rare sites go on a batch at a time. */
+/* Rare sites go on a batch at a time, while there is credit. */
 void always_put_on_rare(struct windows *w, struct lens *l)
 {
 	uint8_t only[PGD_SITES_MAX] = { 0 };
@@ -101,6 +115,8 @@ void always_put_on_rare(struct windows *w, struct lens *l)
 	size_t n_on = 0;
 	int r;
 
+	if (budget_is_in_debt(w->budget, l->watch->slot))
+		return;
 	for (; l->n_rare_on < n && n_on < RARE_BATCH; l->n_rare_on++)
 		if (l->sites[l->n_rare_on] == LENS_SITE_RARE)
 			n_on += only[l->n_rare_on] = 1;

@@ -23,12 +23,12 @@ static int by_growth(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-static pid_t pid_of_slot(const struct pipeline *p, uint32_t slot)
+static const struct watch *watch_of_slot(const struct pipeline *p, uint32_t slot)
 {
 	for (size_t i = 0; i < p->n_watches; i++)
 		if (p->watches[i]->slot == slot)
-			return p->watches[i]->pid;
-	return -1;
+			return p->watches[i];
+	return NULL;
 }
 
 /* Its blocks, from birth on: those that died in their window were never looked at. */
@@ -74,11 +74,12 @@ static void gather_stack(const struct pipeline *p, const struct stack *from, dou
 			 struct snapshot_stack *ret)
 {
 	const struct series *series = stacktab_series(p->stacks, from);
+	const struct watch *w = watch_of_slot(p, from->slot);
 	struct series_rate rate = series_rate(series, SERIES_RATE_POINTS);
 
 	*ret = (struct snapshot_stack){
 		.id = from->id,
-		.pid = pid_of_slot(p, from->slot),
+		.pid = w ? w->pid : -1,
 		.live_bytes = (double)from->live_bytes + from->sampled_bytes,
 		.live_bytes_error = from->sampled_error,
 		.live_blocks = from->live_blocks + llround(from->sampled_blocks),
@@ -86,7 +87,7 @@ static void gather_stack(const struct pipeline *p, const struct stack *from, dou
 		.growth_error = rate.error,
 		.since = from->since_sec,
 		.age_seconds = now_sec - from->since_sec,
-		.gc_freed_bytes = (double)from->gc_freed_bytes,
+		.gc_freed_bytes = w && w->n_windows ? NAN : (double)from->gc_freed_bytes,
 		.truncated = from->truncated,
 		.frames = from->frames,
 		.n_frames = from->n_frames,
@@ -129,15 +130,17 @@ static int gather_stacks(const struct pipeline *p, struct snapshot *s)
 	return 0;
 }
 
-static void gather_gc(const struct pipeline *p, const struct watch *w, struct snapshot_gc *ret)
+/* In windows most blocks are never seen, so neither is who ends them. */
+static void gather_gc(const struct pipeline *p, const struct watch *w, bool is_followed,
+		      struct snapshot_gc *ret)
 {
 	struct pgd_gc gc;
 
 	if (!w->has_gc || probes_gc(p->probes, w->slot, &gc) < 0)
 		return;
 	ret->known = true;
-	ret->freed_bytes = gc.freed_bytes;
-	ret->freed_blocks = gc.freed_blocks;
+	ret->freed_bytes = is_followed ? (int64_t)gc.freed_bytes : -1;
+	ret->freed_blocks = is_followed ? (int64_t)gc.freed_blocks : -1;
 	for (int i = 0; i < PGD_GENERATIONS; i++) {
 		ret->collections[i] = gc.collections[i];
 		ret->pause_seconds[i] = (double)gc.pause_ns[i] / 1e9;
@@ -203,7 +206,7 @@ static void gather_process(const struct pipeline *p, const struct watch *w,
 		ret->lost[c] += w->lost_here[c];
 	if (p->windows)
 		gather_windows(p, w, ret);
-	gather_gc(p, w, &ret->gc);
+	gather_gc(p, w, !ret->windows, &ret->gc);
 }
 
 int gather(const struct pipeline *p, struct snapshot *ret)

@@ -8,14 +8,14 @@
 #include "daemon/lens.h"
 #include "lib/clock.h"
 
-#define RARE_PER_SEC  20 /* hits a second of a site that may always be on */
-#define BUSY_HITS     8 /* in a scouting window that was cut short: certainly not rare */
-#define SHARE_CERTAIN 0.01 /* of the allocations: such a site is on in every window */
-#define ODDS_MIN      0.2
-#define COST_SCALE    2 /* a guess; 1.5 to 2.8 were seen */
-#define PROMOTE_PART  50 /* of the hits of rare sites: a site with one in so many is busy */
+#define RARE_PER_SEC	20 /* hits a second of a site that may always be on */
+#define BUSY_HITS	8 /* in a scouting window that was cut short: certainly not rare */
+#define SHARE_CERTAIN	0.01 /* of the allocations: such a site is on in every window */
+#define ODDS_MIN	0.2
+#define COST_SCALE	2 /* a guess; 1.5 to 2.8 were seen */
+#define PROMOTE_PART	50 /* of the hits of rare sites: a site with one in so many is busy */
 #define PROMOTE_SEC_MIN 0.01
-#define NS_PER_SEC    1e9
+#define NS_PER_SEC	1e9
 
 static void mark_allocs(const struct lens *l, uint8_t is_alloc[PGD_SITES_MAX])
 {

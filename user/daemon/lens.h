@@ -64,6 +64,7 @@ struct lens {
 	struct pace pace;
 	uint64_t n_samplings; /* windows that sampled, since WINDOWS began */
 	double began_sec; /* when WINDOWS began; monotonic */
+	uint64_t opened_cpu_ns; /* the target's CPU clock when its last window was opened */
 	uint64_t filled_cpu_ns; /* the target's CPU clock when the rare sites' hits were last 0 */
 	/* CPU time without windows before the first one (scouting, after a trip): windows to come
 	 * stand for it, a part each, so that no single one weighs too much. */
@@ -126,8 +127,8 @@ bool lens_promote_rare(struct lens *l, const uint32_t hits[PGD_SITES_MAX], doubl
 void lens_limit_rare(struct lens *l, double share, const struct pace_cost *cost);
 /* What the odds of busy sites are from now on. Every site that goes on costs a window some 0.08 ms
  * of our CPU, as much as 40 hits, and most of them make next to no allocations: those go on now and
- * then, and their samples weigh more. Sites where libc's blocks go are on in every window, and those
- * that pace counts by. */
+ * then, and their samples weigh more. Sites where libc's blocks go are on in every window, and
+ * those that pace counts by. */
 void lens_set_odds(struct lens *l);
 /* Draw the sites of the next window. */
 void lens_draw_sites(const struct lens *l, uint8_t on[PGD_SITES_MAX]);

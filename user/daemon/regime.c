@@ -48,14 +48,14 @@ void regime_go_on(struct windows *w, struct lens *l)
 	if (r != -ESRCH)
 		log_err(r, "attach %zu sites of pid %d, skipping", l->watch->sites.n,
 			l->watch->pid);
-	always_take_off(w, &l->always);
+	always_take_off(w, l);
 	lens_scout_again(l);
 }
 
 void regime_always(struct windows *w, struct lens *l)
 {
 	log_debug(0, "pid %d: every block is followed", l->watch->pid);
-	always_take_off(w, &l->always);
+	always_take_off(w, l);
 	l->state = LENS_ALWAYS;
 	budget_set_pace(w->budget, l->watch->slot, BUDGET_PACE_ALWAYS);
 	probes_set_mode(w->probes, l->watch->slot, PGD_MODE_EXACT);
@@ -103,7 +103,7 @@ static void regime_leave_always(struct windows *w, struct lens *l)
 	log_debug(0, "pid %d: too busy to follow every block", l->watch->pid);
 	probes_set_mode(w->probes, l->watch->slot, PGD_MODE_WINDOWS);
 	probes_remember_codes(w->probes, l->watch->slot, false);
-	always_take_off(w, &l->always);
+	always_take_off(w, l);
 	import_blocks(w, l);
 	l->cpu_ns = lens_cpu_ns(l);
 	l->traps_ns = l->backlog_ns = 0;
@@ -170,12 +170,12 @@ void regime_trip(struct windows *w, struct lens *l)
 	if (l->state == LENS_ALWAYS) {
 		regime_leave_always(w, l);
 	} else if (l->state == LENS_WINDOWS) {
-		always_take_off(w, &l->always);
+		always_take_off(w, l);
 		l->n_rare_on = 0;
 		log_debug(0, "pid %d: rare sites are not, %u births", l->watch->pid, l->n_births);
 		if (!lens_promote_rare(l, always_rare_hits(w, l),
-				      (double)(lens_cpu_ns(l) - l->filled_cpu_ns) /
-					      WINDOWS_NS_PER_SEC))
+				       (double)(lens_cpu_ns(l) - l->filled_cpu_ns) /
+					       WINDOWS_NS_PER_SEC))
 			lens_scout_again(l);
 	}
 	l->coming_off_sec = clock_monotonic_sec() + COMING_OFF_SEC;

@@ -11,6 +11,9 @@
 
 #define WALK_OF	       4 /* leaves that are not suspect: one whole stack in this many */
 #define COUNT_HITS_MAX 4000
+#define LET_OFF_EVERY_NS                                                        \
+	30000000 /* of the target's CPU time: it must be running to be measured \
+		  */
 #define WORK_MIN_NS    20000.0 /* less of the target's work in a window says nothing: carried on */
 #define BACKLOG_PART   0.1 /* of the time before windows, that each window stands for */
 #define CALM_HEAVY     0.3 /* share of traps in the CPU time of windows: not calm at all */
@@ -48,14 +51,17 @@ static void start(struct windows *w, struct lens *l, struct shutter_plan *plan)
 			probes_runs(w->probes, i, &w->runs[i]);
 	}
 	windows_take_hits(w, l);
+	l->opened_cpu_ns = lens_cpu_ns(l);
 	shutter_start(w->shutter);
 }
 
-static void plan_count(struct shutter_plan *plan, uint64_t hits_max, uint64_t wall_max_ns)
+static void plan_count(struct shutter_plan *plan, uint64_t hits_max, uint64_t wall_max_ns,
+		       uint64_t cpu_max_ns)
 {
 	plan->kind = PGD_GATE_COUNT;
 	plan->hits_max = hits_max;
 	plan->wall_max_ns = wall_max_ns;
+	plan->cpu_max_ns = cpu_max_ns;
 }
 
 static void plan_sample(struct windows *w, struct lens *l, struct shutter_plan *plan,
@@ -67,6 +73,7 @@ static void plan_sample(struct windows *w, struct lens *l, struct shutter_plan *
 	plan->kind = PGD_GATE_SAMPLE;
 	plan->hits_max = (uint64_t)((double)limits->loss_max_ns / cost.alloc_ns);
 	plan->wall_max_ns = limits->wall_max_ns;
+	plan->cpu_max_ns = UINT64_MAX;
 	lens_set_odds(l);
 	lens_draw_sites(l, plan->on);
 	for (size_t i = 0; i < PGD_SUSPECTS_MAX; i++)
@@ -86,7 +93,7 @@ static bool scout_somebody(struct windows *w, struct shutter_plan *plan)
 			regime_settle(w, l);
 			continue;
 		}
-		plan_count(plan, LENS_SCOUT_HITS, LENS_SCOUT_WALL_NS);
+		plan_count(plan, LENS_SCOUT_HITS, LENS_SCOUT_WALL_NS, UINT64_MAX);
 		w->purpose = WINDOWS_SCOUT;
 		start(w, l, plan);
 		return true;
@@ -109,7 +116,7 @@ static bool calm_somebody(struct windows *w, struct shutter_plan *plan)
 		if (l->pace.heaviness > CALM_HEAVY && lens_is_running(l, now_sec))
 			continue; /* its windows have just said that it has not */
 		lens_busy_sites(l, plan->on);
-		plan_count(plan, LENS_CALM_HITS, LENS_SCOUT_WALL_NS);
+		plan_count(plan, LENS_CALM_HITS, LENS_SCOUT_WALL_NS, UINT64_MAX);
 		w->purpose = WINDOWS_CALM;
 		start(w, l, plan);
 		return true;
@@ -126,6 +133,7 @@ static struct lens *new_lens(const struct windows *w)
 
 		if (l->state == LENS_WINDOWS && !windows_is_gone(l) &&
 		    clock_monotonic_sec() >= l->scout_after_sec && pace_is_wanting(&l->pace) &&
+		    lens_cpu_ns(l) - l->opened_cpu_ns > LET_OFF_EVERY_NS &&
 		    budget_entry_ns(w->budget, l->watch->slot) > 0)
 			return l;
 	}
@@ -138,7 +146,7 @@ static struct lens *next_lens(struct windows *w, struct budget_window *ret)
 	uint32_t slot;
 
 	w->is_let_off = l;
-	*ret = (struct budget_window){ BUDGET_LOSS_MAX_NS, BUDGET_WALL_MAX_NS };
+	*ret = (struct budget_window){ BUDGET_LOSS_MAX_NS / 2, BUDGET_WALL_MAX_NS };
 	if (l || !budget_next(w->budget, clock_monotonic_ns(), &slot, ret))
 		return l;
 	l = windows_lens_of_slot(w, slot);
@@ -162,7 +170,8 @@ void turn_next(struct windows *w)
 	lens_busy_sites(l, plan->on);
 	if (pace_wants_count(&l->pace, plan->on, l->watch->n_windows)) {
 		memcpy(plan->on, l->pace.is_ref[l->pace.turn], sizeof(plan->on));
-		plan_count(plan, COUNT_HITS_MAX, (uint64_t)pace_count_ns(&l->pace));
+		plan_count(plan, COUNT_HITS_MAX, limits.wall_max_ns,
+			   (uint64_t)pace_count_ns(&l->pace));
 		w->purpose = WINDOWS_RATE;
 	} else {
 		plan_sample(w, l, plan, &limits);

@@ -143,7 +143,7 @@ void windows_beat(struct windows *w)
 	for (size_t i = 0; i < w->n_lenses; i++)
 		if (!windows_is_gone(w->lenses[i]))
 			beat_one(w, w->lenses[i]);
-	always_close_some(w);
+	always_beat(w);
 	turn_next(w);
 }
 
@@ -203,7 +203,7 @@ void windows_end(struct windows *w, const struct watch *watch)
 	if (!l)
 		return;
 	let_go(w, l);
-	always_take_off(w, &l->always);
+	always_take_off(w, l);
 	w->shared.trips[watch->slot] = (struct pgd_trip){ .left = INT64_MAX };
 	if (isnan(l->overhead)) {
 		l->overhead = budget_overhead(w->budget, watch->slot);

@@ -42,6 +42,8 @@ struct windows {
 	struct shutter *shutter;
 	struct capture *capture;
 	struct window closing; /* links that the guard has still to close */
+	uint32_t always_slot; /* whose links the guard for what is always on had to do with last, */
+	uint64_t always_cpu_ns; /* and what CPU time it had used when it was asked last */
 	struct ring_buffer *births;
 	struct lens **lenses;
 	size_t n_lenses;
@@ -70,9 +72,9 @@ void windows_pay(struct windows *w, const struct lens *l, double loss_ns, double
 struct lens *windows_lens_of_slot(const struct windows *w, uint32_t slot);
 
 /* ── always.c ─── */
-/* Links of `from` come off: the guard closes them, a part at each always_close_some(). */
-void always_take_off(struct windows *w, struct window *from);
-void always_close_some(struct windows *w);
+/* All links that are always on come off: the guard closes them, a part at each always_beat(). */
+void always_take_off(struct windows *w, struct lens *l);
+void always_beat(struct windows *w);
 struct window_target always_target(const struct windows *w, const struct lens *l);
 int always_put_on_gc(struct windows *w, struct lens *l);
 /* Rare sites, a batch at a time; all sites: 0, -EBUSY: the guard is; -errno. */

@@ -46,7 +46,7 @@ struct snapshot_stack {
 	double growth_bytes_per_second, growth_error;
 	double since; /* Unix time of its first block seen */
 	double age_seconds;
-	double gc_freed_bytes;
+	double gc_freed_bytes; /* NAN: not every block is followed */
 	bool truncated; /* deeper than PGD_FRAMES_MAX: outer frames are missing */
 	const struct snapshot_frame *frames; /* [0] is the innermost; may be empty */
 	size_t n_frames;
@@ -70,7 +70,8 @@ struct snapshot_stack {
 struct snapshot_gc {
 	uint64_t collections[PGD_GENERATIONS];
 	double pause_seconds[PGD_GENERATIONS];
-	uint64_t freed_bytes, freed_blocks; /* followed blocks that died inside the collector */
+	/* Followed blocks that died inside the collector; -1: not every block is followed. */
+	int64_t freed_bytes, freed_blocks;
 	bool known; /* false: the collect function was not found */
 };
 

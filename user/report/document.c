@@ -110,8 +110,8 @@ static json_object *gc_new(const struct snapshot_gc *gc)
 	jsonput_bool(o, "known", gc->known);
 	jsonput_object(o, "collections", collections);
 	jsonput_object(o, "pause_seconds", pauses);
-	jsonput_count(o, "freed_bytes", gc->known ? (int64_t)gc->freed_bytes : -1);
-	jsonput_count(o, "freed_blocks", gc->known ? (int64_t)gc->freed_blocks : -1);
+	jsonput_count(o, "freed_bytes", gc->known ? gc->freed_bytes : -1);
+	jsonput_count(o, "freed_blocks", gc->known ? gc->freed_blocks : -1);
 	return o;
 }
 

@@ -285,6 +285,13 @@ void budget_set_pace(struct budget *b, uint32_t slot, enum budget_pace pace)
 		t->pace = pace;
 }
 
+bool budget_is_in_debt(const struct budget *b, uint32_t slot)
+{
+	const struct target *t = target_get(b, slot);
+
+	return t && t->credit_ns < 0;
+}
+
 double budget_entry_ns(const struct budget *b, uint32_t slot)
 {
 	const struct target *t = target_get(b, slot);

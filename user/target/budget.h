@@ -30,10 +30,10 @@
 /* Limits of one window. A request that meets it waits for so long, and p99 of a web service must at
  * most double. For requests that take longer than the window it cannot do more. Of shorter ones, of
  * length r, windows of length W that take a share s of the time meet s (1 + r / W), less than 2 s,
- * which is 1 % at most if s is half of the default budget: the rest of it is attaching. Long windows
- * are cheap, since what comes with each costs as much as 2,000 hits. More budget buys more windows
- * first; but there can be no more than ten a second or so, since closing one takes grace periods of
- * the kernel, and then it buys longer ones. */
+ * which is 1 % at most if s is half of the default budget: the rest of it is attaching. Long
+ * windows are cheap, since what comes with each costs as much as 2,000 hits. More budget buys more
+ * windows first; but there can be no more than ten a second or so, since closing one takes grace
+ * periods of the kernel, and then it buys longer ones. */
 #define BUDGET_LOSS_MAX_NS    8000000
 #define BUDGET_LOSS_SHARE     0.02 /* above this share windows are longer in proportion, */
 #define BUDGET_LOSS_SCALE_MAX 3 /* up to that many times */
@@ -65,6 +65,8 @@ void budget_free(struct budget *b);
 void budget_add(struct budget *b, uint32_t slot, uint64_t now_ns, uint64_t cpu_ns);
 void budget_del(struct budget *b, uint32_t slot);
 void budget_set_pace(struct budget *b, uint32_t slot, enum budget_pace pace);
+/* Has more been spent on it than it has earned, and than it is let off with? */
+bool budget_is_in_debt(const struct budget *b, uint32_t slot);
 /* What is left of BUDGET_ENTRY_NS. */
 double budget_entry_ns(const struct budget *b, uint32_t slot);
 

@@ -92,17 +92,28 @@ static int on_over(void *userdata, void *data, size_t n_bytes)
 	return 0;
 }
 
+/* How long until the target can have used all of its CPU time; 0: it has. */
+static uint64_t cpu_left_ns(struct shutter *s, uint64_t cpu_ns)
+{
+	uint64_t max_ns = s->plan.cpu_max_ns, used_ns = cpuclock_ns(&s->cpuclock) - cpu_ns;
+	unsigned n_tids = s->plan.n_tids ? s->plan.n_tids : 1;
+
+	return used_ns < max_ns ? (max_ns - used_ns) / n_tids + 1 : 0;
+}
+
 /* Until the window has had its hits, or its time. */
-static void wait_over(struct shutter *s, uint64_t end_ns)
+static void wait_over(struct shutter *s, uint64_t end_ns, uint64_t cpu_ns)
 {
 	struct pollfd pfd = { .fd = ring_buffer__epoll_fd(s->over), .events = POLLIN };
 	const struct pgd_gate *gate = s->shared.gate;
-	uint64_t now;
+	uint64_t now, left_ns;
 
-	while ((now = clock_monotonic_ns()) < end_ns) {
-		struct timespec left = { .tv_sec = (time_t)((end_ns - now) / NS_PER_SEC),
-					 .tv_nsec = (long)((end_ns - now) % NS_PER_SEC) };
+	while ((now = clock_monotonic_ns()) < end_ns && (left_ns = cpu_left_ns(s, cpu_ns)) > 0) {
+		struct timespec left;
 
+		left_ns = left_ns < end_ns - now ? left_ns : end_ns - now;
+		left = (struct timespec){ .tv_sec = (time_t)(left_ns / NS_PER_SEC),
+					  .tv_nsec = (long)(left_ns % NS_PER_SEC) };
 		if (__atomic_load_n(&gate->allocs, __ATOMIC_RELAXED) +
 			    __atomic_load_n(&gate->frees, __ATOMIC_RELAXED) >=
 		    s->plan.hits_max)
@@ -123,7 +134,7 @@ static void expose(struct shutter *s)
 	gate->deadline_ns = end_ns;
 	cpu_ns = cpuclock_ns(&s->cpuclock);
 	__atomic_store_n(&gate->state, s->plan.kind, __ATOMIC_RELEASE);
-	wait_over(s, end_ns);
+	wait_over(s, end_ns, cpu_ns);
 	__atomic_store_n(&gate->state, PGD_GATE_SHUT, __ATOMIC_RELEASE);
 	now_ns = cpuclock_ns(&s->cpuclock);
 	r->cpu_ns = now_ns > cpu_ns ? now_ns - cpu_ns : 0; /* it may be gone: no clock */

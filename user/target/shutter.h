@@ -2,11 +2,11 @@
 /* user/target/shutter.h — open one window, close it in time whatever happens.
  *
  *  attach          gate open                gate shut
- *  free  ██████████████████████████████████████████████████████▒▒▒▒▒
- *  alloc     █████████████████████████████████████▒▒▒▒▒
- *            ▲     ▲                            ▲        ▲      ▲
- *            │     │ hits_max or wall_max_ns ───┘ capture┘      └ grace periods of the kernel's,
- *            └ the wait of attaching is over                      each in a process of its own
+ *  free  ██████████████████████████████████████████████▒▒▒▒▒▒▒▒▒
+ *  alloc     ██████████████████████████████████████████▒▒▒▒▒▒▒▒▒
+ *            ▲     ▲                            ▲      ▲       ▲
+ *            │     │ hits_max or wall_max_ns ───┘      │       └ grace periods of the kernel's,
+ *            └ the wait of attaching is over   capture ┘         each in a process of its own
  *
  * A thread says when, so that the daemon's loop (disk, sockets, names) can be as slow as it likes;
  * guard processes attach and close (guard.h), and close by themselves if the thread is late. While
@@ -36,6 +36,7 @@ struct shutter_plan {
 	uint8_t on[PGD_SITES_MAX]; /* by site: 1, it goes on */
 	enum pgd_gate_state kind; /* PGD_GATE_SAMPLE or PGD_GATE_COUNT */
 	uint64_t hits_max, wall_max_ns;
+	uint64_t cpu_max_ns; /* it also ends when the target has used that much CPU time */
 	uint32_t walk_of;
 	pid_t tids[CPUCLOCK_THREADS_MAX]; /* the target's threads */
 	unsigned n_tids;
