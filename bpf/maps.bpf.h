@@ -40,7 +40,7 @@ struct {
 /* struct pgd_stack_event, once per new stack. Full: EVENT_FULL, told again with its next block. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 4 << 20);
+	__uint(max_entries, 2 << 20); /* mapped twice over: twice that in our resident set */
 } pgd_events SEC(".maps");
 
 /* struct pgd_birth: blocks of rare sites, and trips. Full: BIRTH_FULL, that block is not followed;

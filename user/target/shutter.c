@@ -20,8 +20,9 @@
 #include "target/guard.h"
 #include "target/shutter.h"
 
-#define STACK_BYTES (256 << 10) /* of a thread of ours; locked */
-#define NS_PER_SEC  1000000000ULL
+#define STACK_BYTES  (256 << 10) /* of a thread of ours; locked */
+#define NS_PER_SEC   1000000000ULL
+#define ASK_AGAIN_NS 250000ULL
 
 struct shutter {
 	struct probes *probes;
@@ -92,13 +93,19 @@ static int on_over(void *userdata, void *data, size_t n_bytes)
 	return 0;
 }
 
-/* How long until the target can have used all of its CPU time; 0: it has. */
+/* How long until the target can have used all of its CPU time; 0: it has. It may not be running
+ * just now: asking again at once would be a loop. */
 static uint64_t cpu_left_ns(struct shutter *s, uint64_t cpu_ns)
 {
 	uint64_t max_ns = s->plan.cpu_max_ns, used_ns = cpuclock_ns(&s->cpuclock) - cpu_ns;
 	unsigned n_tids = s->plan.n_tids ? s->plan.n_tids : 1;
 
-	return used_ns < max_ns ? (max_ns - used_ns) / n_tids + 1 : 0;
+	uint64_t left_ns;
+
+	if (used_ns >= max_ns)
+		return 0;
+	left_ns = (max_ns - used_ns) / n_tids;
+	return left_ns > ASK_AGAIN_NS ? left_ns : ASK_AGAIN_NS;
 }
 
 /* Until the window has had its hits, or its time. */
