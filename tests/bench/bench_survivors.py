@@ -4,7 +4,10 @@
 Watches each kind of steady.py at full speed. What a stack holds for 60 s is in every report of these
 60 s, so the lowest of its figures bounds what it is believed to have in survivors that old. Where that
 is above 64 KiB, the process must confirm it by a walk of its own heap: as many bytes made below that
-function and alive. Each stack that it does not confirm is printed.
+function and alive. Where it does not, but has as much in all of its functions together as all stacks
+are believed to have, the blocks are alive and blamed on another stack (CPython's free lists do that:
+README, Limits); that is printed and not judged. Nor is `timer`, whose work a clock drives: in a
+window the process is slow and its clock is not, so that such work weighs too much.
 """
 import time
 
@@ -12,7 +15,8 @@ from kit import BUDGET, Daemon, judge, table, tell_seen
 
 KNOBS = {"watch": 110, "old": 60, "at_once": 2, "warm": 5, "kinds": "all"}
 KINDS = ["containers", "strings", "json_last", "lru", "slow_cache", "periodic", "handler", "threads",
-         "tasks"]
+         "tasks", "timer"]
+NOT_JUDGED = ["timer"]
 NOTEWORTHY = 64 * 1024
 ASK_SECONDS = 10
 ALL = 100000  # stacks
@@ -62,25 +66,28 @@ def words(row, error):
 
 
 def judge_kind(kind, reports, pid, truth):
-    """A row of the table, and a line on each large stack: those that are confirmed, and others."""
+    """A row of the table, and {verdict: a line on each large stack}."""
     stacks = old_stacks(reports, pid)
     large = [each for each in stacks if each[0] > NOTEWORTHY]
-    right, wrong = [], []
+    held = sum(row["bytes"] for row in truth["functions"].values())
+    bytes_in_all = int(sum(bound for bound, _, _ in stacks))
+    # Errors of stacks of one process do not add up in quadrature, and less than plainly.
+    is_there = held > NOTEWORTHY and bytes_in_all <= held + max([error for _, error, _ in stacks] or [0])
+    lines = {"confirmed": [], "blamed on another stack": [], "not confirmed": []}
     for bound, error, row in large:
         alive = confirmed(row, truth["functions"])
         # The error bar excuses too much of what is there, but not that nothing is: a single sample
         # that is wrongly believed in has a long bar as well.
         is_right = bound <= alive + (error if alive > NOTEWORTHY else 0)
-        (right if is_right else wrong).append("%s: %d bytes believed, %d alive: %s"
-                                              % (kind, bound, alive, words(row, error)))
-    held = sum(row["bytes"] for row in truth["functions"].values())
-    bytes_in_all = int(sum(bound for bound, _, _ in stacks))
-    return [kind, len(stacks), bytes_in_all, len(large), held, len(wrong)], right, wrong
+        verdict = "confirmed" if is_right else "blamed on another stack" if is_there else "not confirmed"
+        lines[verdict].append("%s: %d bytes believed, %d alive: %s" % (kind, bound, alive, words(row, error)))
+    counts = [len(each) for each in lines.values()]
+    return [kind, len(stacks), bytes_in_all, held, len(large)] + counts[1:], lines
 
 
 def run(t, knob):
     kinds = KINDS if knob["kinds"] == "all" else knob["kinds"].split(",")
-    rows, right, wrong, looks = [], [], [], []
+    rows, found, looks, wrong = [], [], [], 0
     for i in range(0, len(kinds), knob["at_once"]):
         targets = {kind: t.target("steady.py", kind) for kind in kinds[i:i + knob["at_once"]]}
         for target in targets.values():
@@ -91,17 +98,18 @@ def run(t, knob):
         daemon = Daemon(t, [target.pid for target in targets.values()], overhead=BUDGET).wait_watching()
         reports = watch(daemon, knob["watch"], knob["old"])
         for kind, target in targets.items():
-            row, more_right, more_wrong = judge_kind(kind, reports, target.pid, target.ask("alive"))
+            row, lines = judge_kind(kind, reports, target.pid, target.ask("alive"))
             rows.append(row)
-            right += more_right
-            wrong += more_wrong
+            found.append(lines)
+            wrong += len(lines["not confirmed"]) if kind not in NOT_JUDGED else 0
         looks += daemon.leave().values()
         for target in targets.values():
             target.end()
-    table(["service", "stacks with survivors", "bytes in them, at most", "stacks above 64 KiB",
-           "bytes kept, by its own walk", "stacks not confirmed"], rows)
+    table(["service", "stacks with survivors", "bytes in them, at most", "bytes kept, by its own walk",
+           "stacks above 64 KiB", "of these blamed on another stack", "not confirmed"], rows)
     tell_seen(t, "survivors", looks)
-    for label, lines in (("confirmed", right), ("not confirmed", wrong)):
-        for line in lines:
-            print("- %s: %s" % (label, line))
-    judge(t, "survivors: no stack above 64 KiB that is not confirmed", not wrong, "%d" % len(wrong))
+    for lines in found:
+        for label, each in lines.items():
+            for line in each:
+                print("- %s: %s" % (label, line))
+    judge(t, "survivors: no stack above 64 KiB that is not confirmed", not wrong, "%d" % wrong)

@@ -61,7 +61,7 @@ void budget_free(struct budget *b);
  * BUDGET_ENTRY_NS of budget_spend() are not taken off it: getting to know an idle process would put
  * it in debt for hours. cpu_ns: CPU time used so far. A window that is open when its target goes is
  * still budget_window_done(). A new pace counts from the next budget_earn(). */
-#define BUDGET_ENTRY_NS 250000000
+#define BUDGET_ENTRY_NS 200000000
 void budget_add(struct budget *b, uint32_t slot, uint64_t now_ns, uint64_t cpu_ns);
 void budget_del(struct budget *b, uint32_t slot);
 void budget_set_pace(struct budget *b, uint32_t slot, enum budget_pace pace);
