@@ -23,7 +23,7 @@ CLANG   := clang
 BPFTOOL := bpftool
 # Debian's bpftool is in a directory that only root's PATH has.
 export PATH := $(PATH):/usr/sbin
-PKGS    := libbpf libelf capstone json-c libsystemd
+PKGS    := libbpf libelf capstone json-c libsystemd libconfuse sqlite3 libmicrohttpd
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat-security \
            -Werror=unused-function
 OPT     := $(if $(filter 1,$(DEBUG)),-O0 -g3,-O2 -g)
@@ -49,7 +49,7 @@ TESTOBJ := $(SRC:%.c=$(B)/san/%.o)
 SKEL    := $(B)/bpf/pygrowd.skel.h
 
 .PHONY: all demo check test test-bpf test-e2e lint format bench fuzz insns install uninstall \
-        clean help deps-build deps-unit deps-test deps-demo deps-bench
+        man deb test-systemd clean help deps-build deps-unit deps-test deps-demo deps-bench deps-deb deps-systemd
 .SECONDARY:
 
 all: $(B)/pygrowd $(B)/pygrowctl ## build both programs (default)
@@ -141,17 +141,47 @@ check: ## install what is missing, build, run every test (root)
 	$(Q)tests/harness/check.sh
 
 # As root, installs what is missing, and says so; else says what is missing. One apt at a time.
-deps-build deps-unit deps-test deps-demo deps-bench: deps-%:
+deps-build deps-unit deps-test deps-demo deps-bench deps-deb deps-systemd: deps-%:
 	$(Q)$(if $(filter 0,$(DEPS)),:,deploy/install-packages.sh $*)
-deps-unit deps-test deps-demo deps-bench: | deps-build
+deps-unit deps-test deps-demo deps-bench deps-deb: | deps-build
 deps-test: | deps-unit
+deps-systemd: | deps-deb
 
-install: all ## install into DESTDIR/PREFIX
-	install -D -m 0755 $(B)/pygrowd $(DESTDIR)$(PREFIX)/sbin/pygrowd
-	install -D -m 0755 $(B)/pygrowctl $(DESTDIR)$(PREFIX)/bin/pygrowctl
+# What is installed: mode:file:place below PREFIX.
+FILES = 0755:$(B)/pygrowd:sbin/pygrowd 0755:$(B)/pygrowctl:bin/pygrowctl \
+        0644:deploy/pygrowd.service:lib/systemd/system/pygrowd.service \
+        0644:deploy/pygrowd.sysusers:lib/sysusers.d/pygrowd.conf \
+        0644:deploy/pygrowd.tmpfiles:lib/tmpfiles.d/pygrowd.conf \
+        $(foreach f,$(wildcard docs/man/*.[158]),0644:$f:share/man/man$(subst .,,$(suffix $f))/$(notdir $f)) \
+        $(foreach f,$(wildcard deploy/completion/*),0644:$f:share/bash-completion/completions/$(notdir $f))
+UNIT  = $(DESTDIR)$(PREFIX)/lib/systemd/system/pygrowd.service
+CONF  = $(DESTDIR)/etc/pygrowd
 
-uninstall: ## remove what install installed
-	rm -f $(DESTDIR)$(PREFIX)/sbin/pygrowd $(DESTDIR)$(PREFIX)/bin/pygrowctl
+install: all ## programs, unit, man pages into DESTDIR/PREFIX, pygrowd.conf into /etc if there is none
+	$(Q)set -e; for f in $(FILES); do (IFS=:; set -- $$f; install -D -m $$1 $$2 "$(DESTDIR)$(PREFIX)/$$3"); done
+	$(Q)sed -i 's|^ExecStart=/usr/|ExecStart=$(PREFIX)/|' "$(UNIT)"
+	$(Q)install -d "$(CONF)/pygrowd.conf.d"
+	$(Q)test -e "$(CONF)/pygrowd.conf" || install -m 0644 deploy/pygrowd.conf "$(CONF)/pygrowd.conf"
+	$(Q)test -n "$(DESTDIR)" || echo "next: systemd-sysusers && systemctl daemon-reload && systemctl enable --now pygrowd"
+
+uninstall: ## remove what install installed; a pygrowd.conf that was changed stays
+	$(Q)for f in $(FILES); do (IFS=:; set -- $$f; rm -f "$(DESTDIR)$(PREFIX)/$$3"); done
+	$(Q)! cmp -s deploy/pygrowd.conf "$(CONF)/pygrowd.conf" || rm "$(CONF)/pygrowd.conf"
+	$(Q)for d in "$(CONF)/pygrowd.conf.d" "$(CONF)"; do ! test -d "$$d" || rmdir --ignore-fail-on-non-empty "$$d"; done
+
+man: ## the man pages as text, in build/man; fails if one has a mistake
+	$(Q)mkdir -p $(B)/man && for page in docs/man/*.[158]; do \
+		groff -mdoc -Tutf8 -ww -Wrange $$page >$(B)/man/$${page##*/}.txt 2>$(B)/man/log && \
+		! test -s $(B)/man/log || { cat $(B)/man/log; exit 1; }; done
+
+DEB = $(B)/pygrowd_$(VERSION)_$(shell dpkg --print-architecture 2>/dev/null).deb
+deb: all deps-deb ## a Debian package, in build/; of no use on another release of Debian than this one
+	$(Q)rm -rf $(B)/deb
+	$(Q)$(MAKE) --no-print-directory install DESTDIR=$(abspath $(B))/deb PREFIX=/usr
+	$(Q)deploy/debian/build.sh $(VERSION) $(B)/deb $(DEB)
+
+test-systemd: deb deps-systemd ## the .deb in a Debian of its own, under its systemd (root)
+	$(Q)tests/systemd/run.sh $(DEB) $(B)/deb
 
 clean: ## remove build/
 	rm -rf $(B)

@@ -57,6 +57,15 @@ struct {
 	__uint(max_entries, 4096);
 } pgd_over SEC(".maps");
 
+/* struct pgd_proc_event: processes that came and went; 8,192 of them. Full: counted in
+ * pgd_procs_lost, and the daemon looks through /proc again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 256 << 10);
+} pgd_procs SEC(".maps");
+
+__u64 pgd_procs_lost; /* the kernel's; only grows */
+
 /* The one open window (pgd_abi.h), and what is known while it is open. Mapped by the daemon.
  * samples: direct-mapped by block, so that a hit costs no hash map's insert and delete: 0.1 µs in
  * place of 0.8 for a block that comes and goes. */

@@ -4,6 +4,7 @@
  *   site in the target's text ─► on_alloc ─► sample ─► pywalk ─► account or window ─► maps
  *                             ├► on_free  ─────────────────────► account or window ─► maps
  *                             └► on_count
+ *   sched_process_fork, _exec, _exit ─► on_fork, on_exec, on_exit ─► proc ─► maps
  *
  * The four site programs are attached by user/target/window.c, as one uprobe_multi link each (or as
  * perf-event uprobes on kernels without it); every site's cookie says which target it belongs to
@@ -20,6 +21,7 @@
 #include "window.bpf.h"
 #include "collector.bpf.h"
 #include "hit.bpf.h"
+#include "proc.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -56,4 +58,25 @@ SEC("uprobe")
 int on_gc_done(struct pt_regs *regs)
 {
 	return collector_done(PGD_COOKIE_SLOT(bpf_get_attach_cookie(regs)));
+}
+
+/* A process was made. */
+SEC("raw_tp/sched_process_fork")
+int on_fork(struct bpf_raw_tracepoint_args *args)
+{
+	return proc_fork(args);
+}
+
+/* A process became another program. */
+SEC("raw_tp/sched_process_exec")
+int on_exec(struct bpf_raw_tracepoint_args *args)
+{
+	return proc_exec(args);
+}
+
+/* A thread has ended. */
+SEC("raw_tp/sched_process_exit")
+int on_exit(struct bpf_raw_tracepoint_args *args)
+{
+	return proc_exit(args);
 }

@@ -13,6 +13,7 @@
  *   kernel ─► births (ring buffer)   struct pgd_birth         blocks of sites that are always on;
  *                                                             trips: those cost too much
  *   kernel ─► over (ring buffer)     __u64                    window that has had its hits
+ *   kernel ─► procs (ring buffer)    struct pgd_proc_event    processes that came and went
  *   kernel ─► counters[slot, id]     __u64 per CPU            pgd_counters.h
  *   kernel ─► hits[slot]             struct pgd_hits per CPU  what was trapped
  *
@@ -270,6 +271,21 @@ struct pgd_gc {
 	__u64 freed_blocks;
 };
 
+/* ── processes ────────────────────────────────────────────────────────────────────────────── */
+enum pgd_proc_what {
+	PGD_PROC_FORK = 0,
+	PGD_PROC_EXEC, /* the same process, another program */
+	PGD_PROC_EXIT, /* its last thread ended */
+	PGD_PROC_MAX
+};
+
+struct pgd_proc_event {
+	__u32 what; /* enum pgd_proc_what */
+	__u32 pid; /* of the process, in the host's own PID namespace */
+	__u64 start_ticks; /* field 22 of /proc/PID/stat: tells a PID from its reuse */
+	__u64 at_ns; /* CLOCK_MONOTONIC */
+};
+
 _Static_assert(sizeof(struct pgd_py_offsets) == 72, "padding");
 _Static_assert(sizeof(struct pgd_target) == 128, "padding");
 _Static_assert(sizeof(struct pgd_live) == 16, "padding");
@@ -282,6 +298,7 @@ _Static_assert(sizeof(struct pgd_stack_event) ==
 _Static_assert(sizeof(struct pgd_gate) == 80, "padding");
 _Static_assert(sizeof(struct pgd_sample) == 32, "padding");
 _Static_assert(sizeof(struct pgd_birth) == 40, "padding");
+_Static_assert(sizeof(struct pgd_proc_event) == 24, "padding");
 _Static_assert(PGD_TARGETS_MAX <= 128, "a slot has 7 bits in a cookie");
 _Static_assert(PGD_SITES_MAX <= 4096, "a site has 12 bits in a cookie");
 

@@ -2,8 +2,9 @@
 /* include/pgd_counters.h — every way to lose, skip or doubt a sample: id, name, help.
  *
  * One row here is a slot of the kernel's per-CPU counters, a name in `status` and a label of
- * pygrowd_lost_total, with no further work. Counters are per target. Rows are added at the end of
- * their block; names are a promise to scripts.
+ * pygrowd_lost_total, with no further work. Counters are per target; PROCS_LOST is of the
+ * whole host (user/target/census.c counts it). Rows are added at the end of their block; names are
+ * a promise to scripts.
  */
 #ifndef PGD_COUNTERS_H
 #define PGD_COUNTERS_H
@@ -33,7 +34,8 @@
 	X(WINDOW_FAILED, "window_failed", "a window could not be opened")                          \
 	X(WINDOW_LATE, "window_late",                                                              \
 	  "a window was closed late, by the guard: its blocks were dropped")                       \
-	X(DRAIN_ERROR, "drain_error", "the kernel's maps could not be read in one interval")
+	X(DRAIN_ERROR, "drain_error", "the kernel's maps could not be read in one interval")       \
+	X(PROCS_LOST, "procs_lost", "news of a process did not fit: /proc was searched instead")
 
 enum pgd_counter {
 #define PGD_COUNTER_ID(id, name, help) PGD_COUNTER_##id,

@@ -2,6 +2,7 @@
 /* user/pygrowctl.c — asks pygrowd: the table of commands. The first is the default. */
 #include <locale.h>
 
+#include "cli/cmd_diff.h"
 #include "cli/cmd_gc.h"
 #include "cli/cmd_report.h"
 #include "cli/cmd_show.h"
@@ -28,6 +29,12 @@ static const struct command commands[] = {
 	  .help = "One stack in full, by the first digits of its id.",
 	  .options = cmd_show_options,
 	  .run = cmd_show },
+	{ .name = "diff",
+	  .argument = "FROM [TO]",
+	  .takes_moments = true,
+	  .help = "What changed between two moments: times, or -10m.",
+	  .options = cmd_diff_options,
+	  .run = cmd_diff },
 	{ .name = "gc",
 	  .help = "Garbage collections of each process, by generation.",
 	  .options = cmd_gc_options,

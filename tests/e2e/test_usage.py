@@ -34,13 +34,22 @@ WRONG = [  # name, program, words
     ("host_overhead_too_small", PYGROWD, ["-p", "1", "--host-overhead", "0.009%"]),
     ("host_overhead_above_a_core", PYGROWD, ["-p", "1", "--host-overhead", "101%"]),
     ("host_overhead_and_exact", PYGROWD, ["-p", "1", "--host-overhead", "5%", "--exact"]),
-    ("no_process", PYGROWD, ["--overhead", "1%"]),
+    ("exact_without_process", PYGROWD, ["--exact"]),
+    ("match_and_process", PYGROWD, ["-p", "1", "--match", "x"]),
+    ("match_nonsense", PYGROWD, ["--match", "("]),
+    ("match_too_long", PYGROWD, ["--match", "x" * 2000]),
+    ("metrics_nonsense", PYGROWD, ["--metrics", "here"]),
+    ("metrics_port_too_large", PYGROWD, ["--metrics", "127.0.0.1:65536"]),
     ("stray_word", PYGROWD, ["-p", "1", "stray"]),
     ("ctl_unknown_command", PYGROWCTL, ["no-such-command"]),
     ("ctl_unknown_flag", PYGROWCTL, ["--no-such-flag"]),
     ("ctl_n_nonsense", PYGROWCTL, ["report", "-n", "many"]),
     ("ctl_by_nonsense", PYGROWCTL, ["report", "--by", "colour"]),
     ("ctl_show_nothing", PYGROWCTL, ["show"]),
+    ("ctl_diff_nothing", PYGROWCTL, ["diff"]),
+    ("ctl_diff_nonsense", PYGROWCTL, ["diff", "yesterday"]),
+    ("ctl_diff_minus_nonsense", PYGROWCTL, ["diff", "-10 parsecs"]),
+    ("ctl_diff_three", PYGROWCTL, ["diff", "-10m", "-5m", "-1m"]),
 ]
 
 

@@ -2,6 +2,7 @@
 /* user/cli/command.c — see command.h. argp parses and prints help; its own error messages are off,
  * since they take two lines and scripts are promised one.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -131,6 +132,19 @@ static int error_say(struct parse *p, const struct argp_state *state)
 	return 0;
 }
 
+/* FROM, then TO. */
+static error_t moment_parse(struct parse *p, const char *arg)
+{
+	struct command_words *w = p->words;
+
+	if (w->to)
+		return usage(p, "'%s': one word too many", arg);
+	if (since_check(arg))
+		return usage(p, "'%s': not a time (examples: -10m, 2026-03-01T12:00:00Z)", arg);
+	*(w->from ? &w->to : &w->from) = arg;
+	return 0;
+}
+
 static error_t command_parse(int key, char *arg, struct argp_state *state)
 {
 	struct parse *p = state->input;
@@ -160,6 +174,8 @@ static error_t command_parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = p;
 		return 0;
 	case ARGP_KEY_ARG:
+		if (p->command->takes_moments)
+			return moment_parse(p, arg);
 		if (!p->command->argument || w->stack)
 			return usage(p, "'%s': one word too many", arg);
 		w->stack = arg;
@@ -167,7 +183,7 @@ static error_t command_parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_ERROR:
 		return error_say(p, state);
 	case ARGP_KEY_END:
-		return p->command->argument && !w->stack
+		return p->command->argument && !w->stack && !w->from
 			       ? usage(p, "no %s given", p->command->argument)
 			       : 0;
 	default:
@@ -243,6 +259,22 @@ static int program_words(struct parse *p, int argc, char **argv)
 	return r ? r : command_find(p);
 }
 
+/* "-10m" is a moment, and to argp an option that it does not know: those are taken out first. */
+static int moments_take(struct parse *p, int *argc, char **argv)
+{
+	int n = 1, r = 0;
+
+	for (int i = 1; i < *argc && r == 0; i++) {
+		if (argv[i][0] == '-' && isdigit((unsigned char)argv[i][1]))
+			r = moment_parse(p, argv[i]);
+		else
+			argv[n++] = argv[i];
+	}
+	argv[n] = NULL;
+	*argc = n;
+	return r;
+}
+
 /* The words after its name, which argp takes for the program's. */
 static int command_words(struct parse *p, int argc, char **argv)
 {
@@ -268,6 +300,8 @@ static int command_words(struct parse *p, int argc, char **argv)
 	}
 	/* cppcheck-suppress autoVariables ; our caller does not read its argv again */
 	argv[0] = name;
+	if (p->command->takes_moments && moments_take(p, &argc, argv))
+		return EINVAL;
 	return argp_parse(&argp, argc, argv, PARSE_FLAGS, NULL, p);
 }
 
@@ -290,7 +324,10 @@ int command_main(const struct command *table, size_t n_commands, int argc, char 
 static json_object *request_new(const char *name, const struct command_words *w)
 {
 	json_object *request = json_object_new_object();
-	double since_sec;
+	const struct {
+		const char *key, *text;
+	} moments[] = { { "since", w->since }, { "from", w->from }, { "to", w->to } };
+	double sec;
 
 	json_object_object_add(request, "command", json_object_new_string(name));
 	json_object_object_add(request, "limit", json_object_new_int64(w->limit));
@@ -298,8 +335,11 @@ static json_object *request_new(const char *name, const struct command_words *w)
 		json_object_object_add(request, "pid", json_object_new_int64(w->pid));
 	if (w->stack)
 		json_object_object_add(request, "stack", json_object_new_string(w->stack));
-	if (w->since && clock_moment_parse(w->since, clock_realtime_sec(), &since_sec) == 0)
-		json_object_object_add(request, "since", json_object_new_double(since_sec));
+	for (size_t i = 0; i < ARRAY_SIZE(moments); i++)
+		if (moments[i].text &&
+		    clock_moment_parse(moments[i].text, clock_realtime_sec(), &sec) == 0)
+			json_object_object_add(request, moments[i].key,
+					       json_object_new_double(sec));
 	return request;
 }
 

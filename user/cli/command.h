@@ -23,11 +23,13 @@ struct command_words {
 	enum writer_by by;
 	double interval_sec;
 	const char *stack; /* the command's argument; NULL: none was given */
+	const char *from, *to; /* moments, checked; NULL: none was given */
 };
 
 struct command {
 	const char *name;
 	const char *argument; /* its one word, which it must have; NULL: it takes none */
+	bool takes_moments; /* in place of it: FROM, and TO if that is not now */
 	const char *help; /* one sentence */
 	const struct argp_option *options; /* besides those of all commands; NULL: none */
 	int (*run)(const struct command_words *words); /* 0 or -errno, said already */

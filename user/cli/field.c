@@ -30,6 +30,13 @@ const char *field_text(json_object *o, const char *key)
 	return value ? json_object_get_string(value) : NULL;
 }
 
+const char *field_text_or(json_object *o, const char *key, const char *other)
+{
+	const char *text = field_text(o, key);
+
+	return text ? text : other;
+}
+
 double field_number(json_object *o, const char *key)
 {
 	json_object *value = NULL;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 const char *field_text(json_object *o, const char *key);
+const char *field_text_or(json_object *o, const char *key, const char *other);
 double field_number(json_object *o, const char *key);
 int64_t field_count(json_object *o, const char *key);
 bool field_bool(json_object *o, const char *key);

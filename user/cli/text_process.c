@@ -15,11 +15,6 @@
 #define HEAD_PROCESSES_MAX  3 /* a report of more of them sends its reader to `status` */
 #define GENERATIONS_MAX	    3
 
-static const char *text_or(const char *text, const char *otherwise)
-{
-	return text ? text : otherwise;
-}
-
 /* "99.9 % alloc 100 % free", or why nobody knows. */
 static void coverage_add(struct strbuf *b, json_object *process)
 {
@@ -29,7 +24,7 @@ static void coverage_add(struct strbuf *b, json_object *process)
 	char text[UNITS_TEXT_MAX];
 
 	if (isnan(alloc)) {
-		strbuf_printf(b, "coverage not known%s%s", why ? ": " : "", text_or(why, ""));
+		strbuf_printf(b, "coverage not known%s%s", why ? ": " : "", why ? why : "");
 		return;
 	}
 	strbuf_printf(b, "coverage %s alloc", units_share_format(text, alloc));
@@ -42,15 +37,21 @@ static void process_add(struct strbuf *b, json_object *process)
 	const char *python = field_text(process, "python");
 
 	strbuf_printf(b, "pid %" PRId64 " %s (", field_count(process, "pid"),
-		      text_or(field_text(process, "comm"), "?"));
+		      field_text_or(process, "comm", "?"));
 	if (python)
 		strbuf_printf(b, "python %s, ", python);
-	strbuf_printf(b, "%s)", text_or(field_text(process, "regime"), "?"));
+	strbuf_printf(b, "%s)", field_text_or(process, "regime", "?"));
 }
 
 static bool is_regime(json_object *process, const char *regime)
 {
-	return strcmp(text_or(field_text(process, "regime"), ""), regime) == 0;
+	return strcmp(field_text_or(process, "regime", ""), regime) == 0;
+}
+
+/* Nobody looks at it: it has no figures. */
+static bool is_left_out(json_object *process)
+{
+	return is_regime(process, "unsupported") || is_regime(process, "excluded");
 }
 
 /* Also of a process that was seen through windows before it was gone. */
@@ -76,9 +77,9 @@ static void regime_add(struct strbuf *b, json_object *process)
 	} rows[] = {
 		{ "exact", "every block is followed" }, { "windows", "watched" },
 		{ "waiting", "waits for its turn" },	{ "unsupported", "not watched" },
-		{ "gone", "not watched any more" },
+		{ "excluded", "not watched" },		{ "gone", "not watched any more" },
 	};
-	const char *words = text_or(field_text(process, "regime"), "?");
+	const char *words = field_text_or(process, "regime", "?");
 	int64_t windows = field_count(process, "windows");
 	char text[UNITS_TEXT_MAX];
 
@@ -174,7 +175,7 @@ static void lost_notes(struct page *p, json_object *doc, json_object *process)
 	json_object_object_foreach (lost, name, count) {
 		page_wrap(p, 2, "  lost: %s %s: %s",
 			  units_count_format(text, (double)json_object_get_int64(count)), name,
-			  text_or(field_text(help, name), "see the manual"));
+			  field_text_or(help, name, "see the manual"));
 	}
 }
 
@@ -231,7 +232,7 @@ void text_process_notes(struct page *p, json_object *doc, json_object *process)
 	const char *why = field_text(process, "why");
 
 	if (why)
-		page_wrap(p, 2, "  %s: %s", text_or(field_text(process, "regime"), "note"), why);
+		page_wrap(p, 2, "  %s: %s", field_text_or(process, "regime", "note"), why);
 	coverage_note(p, "blocks handed out", field_number(process, "coverage"),
 		      "live bytes and growth below are too low");
 	coverage_note(p, "blocks taken back", field_number(process, "coverage_frees"),
@@ -247,7 +248,7 @@ static void head_of_one(struct page *p, json_object *doc, json_object *process)
 	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
 	char text[UNITS_TEXT_MAX];
 
-	strbuf_printf(&b, "pygrowd %s · ", text_or(field_text(doc, "version"), "?"));
+	strbuf_printf(&b, "pygrowd %s · ", field_text_or(doc, "version", "?"));
 	process_add(&b, process);
 	strbuf_printf(&b, " · %s · ",
 		      units_duration_format(text, field_number(doc, "uptime_seconds")));
@@ -272,7 +273,7 @@ void text_process_head(struct page *p, json_object *doc)
 
 	if (n != 1)
 		page_line(p, "pygrowd %s · %zu processes · %s%s",
-			  text_or(field_text(doc, "version"), "?"), n,
+			  field_text_or(doc, "version", "?"), n,
 			  units_duration_format(text, field_number(doc, "uptime_seconds")),
 			  n > HEAD_PROCESSES_MAX ? " · each of them: pygrowctl status" : "");
 	for (size_t i = 0; i < n && n <= HEAD_PROCESSES_MAX; i++) {
@@ -282,7 +283,7 @@ void text_process_head(struct page *p, json_object *doc)
 			head_of_one(p, doc, process);
 		else
 			head_of_process(p, process);
-		if (!is_regime(process, "unsupported")) {
+		if (!is_left_out(process)) {
 			totals_line(p, process);
 			sampled_line(p, process);
 		}
@@ -301,10 +302,9 @@ static void title(struct page *p, json_object *doc)
 	size_t n = field_list_cnt(doc, "processes");
 	char text[UNITS_TEXT_MAX];
 
-	page_line(p, "pygrowd %s · up %s · %zu process%s · %s",
-		  text_or(field_text(doc, "version"), "?"),
+	page_line(p, "pygrowd %s · up %s · %zu process%s · %s", field_text_or(doc, "version", "?"),
 		  units_duration_format(text, field_number(doc, "uptime_seconds")), n,
-		  n == 1 ? "" : "es", text_or(field_text(doc, "at"), "?"));
+		  n == 1 ? "" : "es", field_text_or(doc, "at", "?"));
 }
 
 static void status_row(struct page *p, json_object *process)
@@ -313,9 +313,8 @@ static void status_row(struct page *p, json_object *process)
 	char overhead[UNITS_TEXT_MAX], budget[UNITS_TEXT_MAX], resident[UNITS_TEXT_MAX];
 
 	page_line(p, "%7" PRId64 " %-15s %-8s %-11s %6s %7s %7s %8s %7s %9s",
-		  field_count(process, "pid"), text_or(field_text(process, "comm"), "?"),
-		  text_or(field_text(process, "python"), "?"),
-		  text_or(field_text(process, "regime"), "?"),
+		  field_count(process, "pid"), field_text_or(process, "comm", "?"),
+		  field_text_or(process, "python", "?"), field_text_or(process, "regime", "?"),
 		  units_share_format(duty, field_number(process, "duty")),
 		  units_share_format(coverage, field_number(process, "coverage")),
 		  units_share_format(frees, field_number(process, "coverage_frees")),
@@ -334,7 +333,7 @@ static void status_figures(struct page *p, json_object *process)
 	regime_add(&how, process);
 	overhead_add(&how, "; ", process);
 	page_wrap(p, 2, "        %s", how.buf);
-	if (is_regime(process, "unsupported"))
+	if (is_left_out(process))
 		return;
 	holding_add(&what, process);
 	page_wrap(p, 2, "        alive %s, growing %s", what.buf,
@@ -350,7 +349,7 @@ static void status_samples(struct page *p, json_object *process)
 	bool is_sampled = has_estimates(process);
 	char text[UNITS_TEXT_MAX];
 
-	if (is_regime(process, "unsupported"))
+	if (is_left_out(process))
 		return;
 	strbuf_printf(&b, "%s blocks %s",
 		      units_count_format(text, field_number(process, "samples")),
@@ -424,7 +423,7 @@ void text_process_gc(struct page *p, json_object *doc)
 		json_object *process = field_list_get(doc, "processes", i);
 
 		page_line(p, "pid %" PRId64 " %s", field_count(process, "pid"),
-			  text_or(field_text(process, "comm"), "?"));
+			  field_text_or(process, "comm", "?"));
 		gc_lines(p, process);
 	}
 }

@@ -16,6 +16,7 @@ enum writer_view {
 	WRITER_REPORT,
 	WRITER_SHOW,
 	WRITER_GC,
+	WRITER_DIFF,
 	WRITER_VIEW_MAX
 };
 enum writer_by {

@@ -290,15 +290,59 @@ static void gc_write(struct page *p, json_object *doc, const struct writer_optio
 	text_process_gc(p, doc);
 }
 
+/* ── what changed ─────────────────────────────────────────────────────────────────────────── */
+
+static void diff_row_lines(struct page *p, json_object *row, size_t number)
+{
+	json_object *process = field_object(row, "process");
+	double change = field_number(row, "change_bytes");
+	double error = field_number(row, "change_bytes_error");
+	char bytes[UNITS_TEXT_MAX], off[UNITS_TEXT_MAX], from[UNITS_TEXT_MAX], to[UNITS_TEXT_MAX];
+	char place[PLACE_BYTES_MAX];
+	const char *unit = field_text(process, "unit");
+
+	page_line(p, "%3zu. %s%s%s%s  %s%s", number, change < 0 ? "-" : "+",
+		  units_bytes_format(bytes, fabs(change)), error > 0 ? " ±" : "",
+		  error > 0 ? units_bytes_format(off, error) : "",
+		  place_format(place, field_object(row, "blame")),
+		  field_bool(row, "is_new")    ? "  new"
+		  : field_bool(row, "is_gone") ? "  gone"
+					       : "");
+	page_line(p, "     %s, then %s  stack %s  %s%s%s",
+		  units_bytes_format(from, field_number(row, "from_bytes")),
+		  units_bytes_format(to, field_number(row, "to_bytes")),
+		  field_text_or(row, "id", "?"), unit ? unit : "", unit ? " · " : "",
+		  field_text_or(process, "cmdline", "?"));
+}
+
+static void diff_write(struct page *p, json_object *doc, const struct writer_options *o)
+{
+	size_t n = field_list_cnt(doc, "stacks");
+	double change = field_number(doc, "change_bytes");
+	double error = field_number(doc, "change_bytes_error");
+	char bytes[UNITS_TEXT_MAX], off[UNITS_TEXT_MAX];
+
+	(void)o;
+	page_line(p, "From %s to %s: %s%s%s%s in all",
+		  field_text_or(field_object(doc, "from"), "at", "?"),
+		  field_text_or(field_object(doc, "to"), "at", "?"), change < 0 ? "-" : "+",
+		  units_bytes_format(bytes, fabs(change)), error > 0 ? " ±" : "",
+		  error > 0 ? units_bytes_format(off, error) : "");
+	page_line(p, "%s", "");
+	if (!n)
+		page_line(p, "Nothing has changed.");
+	for (size_t i = 0; i < n; i++)
+		diff_row_lines(p, field_list_get(doc, "stacks", i), i + 1);
+}
+
 static int text_write(FILE *out, enum writer_view view, json_object *doc,
 		      const struct writer_options *o)
 {
 	static void (*const views[])(struct page *, json_object *,
 				     const struct writer_options *) = {
-		[WRITER_STATUS] = status_write,
-		[WRITER_REPORT] = report_write,
-		[WRITER_SHOW] = show_write,
-		[WRITER_GC] = gc_write,
+		[WRITER_STATUS] = status_write, [WRITER_REPORT] = report_write,
+		[WRITER_SHOW] = show_write,	[WRITER_GC] = gc_write,
+		[WRITER_DIFF] = diff_write,
 	};
 	struct page p = {
 		.out = out,

@@ -209,18 +209,37 @@ static void gather_process(const struct pipeline *p, const struct watch *w,
 	gather_gc(p, w, !ret->windows, &ret->gc);
 }
 
+static void gather_left_out(const struct left_out *from, struct snapshot_process *ret)
+{
+	*ret = (struct snapshot_process){ .pid = from->pid,
+					  .comm = from->comm,
+					  .regime = from->regime,
+					  .why = from->why,
+					  .coverage = NAN,
+					  .coverage_frees = NAN,
+					  .overhead = NAN,
+					  .overhead_budget = NAN,
+					  .rss_bytes = -1,
+					  .uss_bytes = -1,
+					  .pymalloc_bytes = -1,
+					  .libc_bytes = -1,
+					  .unexplained_bytes = -1 };
+}
+
 int gather(const struct pipeline *p, struct snapshot *ret)
 {
 	struct snapshot s = { .version = PYGROWD_VERSION, .at = p->ticked_sec };
 	int r;
 
 	s.uptime_seconds = clock_monotonic_sec() - p->started_sec;
-	s.processes = calloc(p->n_watches + 1, sizeof(*s.processes));
+	s.processes = calloc(p->n_watches + p->n_left_out + 1, sizeof(*s.processes));
 	if (!s.processes)
 		return -ENOMEM;
 	for (size_t i = 0; i < p->n_watches; i++)
 		gather_process(p, p->watches[i], &s.processes[i]);
-	s.n_processes = p->n_watches;
+	for (size_t i = 0; i < p->n_left_out; i++)
+		gather_left_out(&p->left_out[i], &s.processes[p->n_watches + i]);
+	s.n_processes = p->n_watches + p->n_left_out;
 	r = gather_stacks(p, &s);
 	if (r < 0) {
 		gather_done(&s);

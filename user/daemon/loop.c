@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
@@ -16,13 +17,24 @@
 #include "lib/log.h"
 #include "lib/units.h"
 #include "report/answer.h"
+#include "report/answer_diff.h"
 #include "report/ctl.h"
+#include "report/history.h"
+#include "report/metrics.h"
+#include "report/metrics_http.h"
 
 #define USEC_PER_SEC 1000000.0
+#define LOCK_TRIES   10
+#define LOCK_USEC    200000
+#define ROSTER_USEC  1000000 /* between two looks at who has gone */
 
 struct loop {
+	struct setup *setup;
 	const struct options *options;
 	struct pipeline *pipeline;
+	struct roster *roster; /* NULL: processes were named */
+	struct history *history; /* NULL: none is kept */
+	sd_event_source *roster_news, *roster_timer; /* the loop's */
 	sd_event *event;
 	enum loop_end end;
 	double started_sec;
@@ -52,6 +64,24 @@ static void end_progress(const struct loop *l)
 		fputs("\r\033[K", stderr);
 }
 
+static void say_status(const struct loop *l)
+{
+	size_t n = pipeline_alive(l->pipeline);
+
+	sd_notifyf(0, "STATUS=Watching %zu process%s, %zu left out", n, n == 1 ? "" : "es",
+		   l->pipeline->n_left_out);
+}
+
+static void remember(const struct loop *l)
+{
+	struct snapshot snapshot = { 0 };
+
+	if (!l->history || gather(l->pipeline, &snapshot) < 0)
+		return;
+	history_add(l->history, &snapshot, clock_realtime_sec());
+	gather_done(&snapshot);
+}
+
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct loop *l = userdata;
@@ -60,8 +90,9 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)usec;
 	pipeline_tick(l->pipeline);
 	show_progress(l);
-	sd_notify(0, "WATCHDOG=1");
-	if (l->options->for_sec > 0 && !pipeline_alive(l->pipeline)) {
+	say_status(l);
+	remember(l);
+	if (l->options->for_sec > 0 && !l->roster && !pipeline_alive(l->pipeline)) {
 		finish(l, LOOP_END_ALONE);
 		return 0;
 	}
@@ -94,6 +125,104 @@ static int on_window(sd_event_source *source, int fd, uint32_t revents, void *us
 	(void)fd;
 	(void)revents;
 	pipeline_beat(l->pipeline);
+	return 0;
+}
+
+/* When the census wants to look again; some time later if it does not. */
+static void set_roster_timer(const struct loop *l)
+{
+	uint64_t now = 0, due = roster_due_ns(l->roster) / 1000 + 1;
+
+	sd_event_now(l->event, CLOCK_MONOTONIC, &now);
+	if (due > now + ROSTER_USEC)
+		due = now + ROSTER_USEC;
+	sd_event_source_set_time(l->roster_timer, due);
+	sd_event_source_set_enabled(l->roster_timer, SD_EVENT_ONESHOT);
+}
+
+static int on_roster_time(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct loop *l = userdata;
+
+	(void)source;
+	(void)usec;
+	roster_tick(l->roster);
+	set_roster_timer(l);
+	return 0;
+}
+
+static int on_roster_news(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct loop *l = userdata;
+
+	(void)source;
+	(void)fd;
+	(void)revents;
+	roster_events(l->roster);
+	set_roster_timer(l);
+	return 0;
+}
+
+/* What needs a restart is said; the rest is in force from here on. */
+static void apply(struct loop *l, const struct options *before)
+{
+	_cleanup_(strbuf_done) struct strbuf why = STRBUF_INIT;
+	const struct options *now = l->options;
+	static const char *const takes = "%s: another one takes a restart, ignoring";
+
+	if (l->pipeline->windows)
+		windows_set_shares(l->pipeline->windows, now->overhead, now->host_overhead);
+	if (strcmp(before->socket, now->socket) != 0)
+		log_full(LOG_LEVEL_WARN, 0, takes, "socket");
+	if (strcmp(before->metrics, now->metrics) != 0)
+		log_full(LOG_LEVEL_WARN, 0, takes, "metrics");
+	if (strcmp(before->state, now->state) != 0)
+		log_full(LOG_LEVEL_WARN, 0, takes, "state");
+	if (!l->roster)
+		return;
+	/* Its descriptor is another one then. */
+	l->roster_news = sd_event_source_disable_unref(l->roster_news);
+	if (roster_set_rules(l->roster, setup_rules(l->setup), &why) < 0)
+		log_err(0, "%s", why.buf);
+	if (roster_fd(l->roster) >= 0 &&
+	    sd_event_add_io(l->event, &l->roster_news, roster_fd(l->roster), EPOLLIN,
+			    on_roster_news, l) < 0)
+		log_err(0, "wait for news of processes: out of memory; new ones are found late");
+	set_roster_timer(l);
+}
+
+static int reload(struct loop *l, struct strbuf *why)
+{
+	struct options before = *l->options;
+	_cleanup_free_ char *socket = strdup(before.socket), *metrics = strdup(before.metrics);
+	_cleanup_free_ char *state = strdup(before.state);
+	int r;
+
+	if (!socket || !metrics || !state)
+		return -ENOMEM;
+	before.socket = socket;
+	before.metrics = metrics;
+	before.state = state;
+	r = setup_load(l->setup, why);
+	if (r == 0)
+		apply(l, &before);
+	return r;
+}
+
+/* What is written there is wrong: what was in force stays so. */
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	_cleanup_(strbuf_done) struct strbuf why = STRBUF_INIT;
+	struct loop *l = userdata;
+	uint64_t now = 0;
+
+	(void)source;
+	(void)info;
+	sd_event_now(l->event, CLOCK_MONOTONIC, &now);
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)now);
+	if (reload(l, &why) < 0)
+		log_err(0, "%s; the configuration before it stays in force", why.buf);
+	sd_notify(0, "READY=1");
 	return 0;
 }
 
@@ -131,11 +260,48 @@ static json_object *on_request(void *userdata, json_object *request)
 	struct snapshot snapshot = { 0 };
 	json_object *answer;
 
+	if (answer_diff_is_asked(request))
+		return answer_diff_new(l->history, request, clock_realtime_sec());
 	if (gather(l->pipeline, &snapshot) < 0)
 		return answer_new(NULL, request);
 	answer = answer_new(&snapshot, request);
 	gather_done(&snapshot);
 	return answer;
+}
+
+static size_t history_lost(const struct loop *l, struct metrics_lost more[HISTORY_COUNTER_MAX])
+{
+	static const char *const names[] = {
+#define COUNTER_NAME(id, name, help) [HISTORY_COUNTER_##id] = name,
+		HISTORY_COUNTERS(COUNTER_NAME)
+#undef COUNTER_NAME
+	};
+
+	for (int i = 0; l->history && i < HISTORY_COUNTER_MAX; i++)
+		more[i] = (struct metrics_lost){ names[i], history_counter_get(l->history, i) };
+	return l->history ? HISTORY_COUNTER_MAX : 0;
+}
+
+/* A scrape: likewise. */
+static int on_scrape(void *userdata, struct strbuf *ret)
+{
+	struct loop *l = userdata;
+	struct metrics_options o = METRICS_OPTIONS_INIT;
+	struct metrics_lost more[HISTORY_COUNTER_MAX];
+	uint64_t lost[PGD_COUNTER_MAX];
+	struct snapshot snapshot = { 0 };
+	int r = gather(l->pipeline, &snapshot);
+
+	if (r < 0)
+		return r;
+	memcpy(lost, l->pipeline->lost_before, sizeof(lost));
+	lost[PGD_COUNTER_PROCS_LOST] += l->roster ? roster_lost(l->roster) : 0;
+	o.lost_besides = lost;
+	o.lost_more = more;
+	o.n_lost_more = history_lost(l, more);
+	r = metrics_format(&snapshot, &o, ret);
+	gather_done(&snapshot);
+	return r;
 }
 
 int loop_signals(void)
@@ -145,6 +311,7 @@ int loop_signals(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
 	signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error of write(2), not our end */
 	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
 }
@@ -162,6 +329,19 @@ static int add_windows(struct loop *l, uint64_t now)
 	return r;
 }
 
+static int add_roster(struct loop *l, uint64_t now)
+{
+	int r = 0;
+
+	if (roster_fd(l->roster) >= 0)
+		r = sd_event_add_io(l->event, &l->roster_news, roster_fd(l->roster), EPOLLIN,
+				    on_roster_news, l);
+	if (r >= 0)
+		r = sd_event_add_time(l->event, &l->roster_timer, CLOCK_MONOTONIC, now, 1,
+				      on_roster_time, l);
+	return r;
+}
+
 static int add_sources(struct loop *l)
 {
 	uint64_t now = 0;
@@ -172,6 +352,14 @@ static int add_sources(struct loop *l)
 		r = sd_event_add_signal(l->event, NULL, SIGINT, on_signal, l);
 	if (r >= 0)
 		r = sd_event_add_signal(l->event, NULL, SIGTERM, on_signal, l);
+	if (r >= 0 && l->options->for_sec <= 0)
+		r = sd_event_add_signal(l->event, NULL, SIGHUP, on_reload, l);
+	else if (r >= 0)
+		r = sd_event_add_signal(l->event, NULL, SIGHUP, on_signal, l);
+	if (r >= 0 && l->roster)
+		r = add_roster(l, now);
+	if (r >= 0)
+		r = sd_event_set_watchdog(l->event, true);
 	if (r >= 0)
 		r = sd_event_add_io(l->event, NULL, drain_fd(l->pipeline->drain), EPOLLIN,
 				    on_events, l);
@@ -187,12 +375,64 @@ static int add_sources(struct loop *l)
 	return r;
 }
 
-int loop_run(const struct options *o, struct pipeline *p, enum loop_end *ret_end,
+/* Only of a whole host: who names processes looks at them for a while. */
+static int open_history(struct loop *l, struct strbuf *why)
+{
+	struct history_options o;
+	int r = -EBUSY;
+
+	if (!l->roster)
+		return 0;
+	history_options_init(&o);
+	o.dir = l->options->state;
+	if (l->setup->config.history_max_bytes)
+		o.max_bytes = l->setup->config.history_max_bytes;
+	/* The guards of a daemon that was killed hold its lock until they have ended. */
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		strbuf_done(why);
+		r = history_open(&o, clock_realtime_sec(), why, &l->history);
+		if (r != -EBUSY)
+			break;
+		usleep(LOCK_USEC);
+	}
+	return r;
+}
+
+static int serve(struct loop *l, struct ctl **ret_ctl, struct metrics_http **ret_metrics)
+{
+	_cleanup_(strbuf_done) struct strbuf why = STRBUF_INIT;
+	const struct options *o = l->options;
+	int r;
+
+	r = ctl_open(l->event, o->socket, on_request, l, ret_ctl);
+	if (r < 0)
+		return log_err(r, "listen on %s", o->socket);
+	r = open_history(l, &why);
+	if (r == 0)
+		r = metrics_http_open(l->event, o->metrics, on_scrape, l, ret_metrics, &why);
+	if (r < 0)
+		return log_err(0, "%s", why.buf), r;
+	if (metrics_http_is_public(*ret_metrics))
+		log_full(LOG_LEVEL_WARN, 0,
+			 "metrics on %s: other hosts can read names of functions and files",
+			 o->metrics);
+	say_status(l);
+	sd_notify(0, "READY=1");
+	return 0;
+}
+
+int loop_run(struct setup *setup, struct pipeline *p, struct roster *roster, enum loop_end *ret_end,
 	     double *ret_elapsed_sec)
 {
 	_cleanup_(sd_event_unrefp) sd_event *event = NULL;
 	_cleanup_(ctl_closep) struct ctl *ctl = NULL;
-	struct loop l = { .options = o, .pipeline = p, .started_sec = clock_monotonic_sec() };
+	_cleanup_(metrics_http_closep) struct metrics_http *metrics = NULL;
+	struct loop l = { .setup = setup,
+			  .options = &setup->options,
+			  .pipeline = p,
+			  .roster = roster,
+			  .started_sec = clock_monotonic_sec() };
+	const struct options *o = l.options;
 	int r;
 
 	r = sd_event_new(&event);
@@ -202,12 +442,8 @@ int loop_run(const struct options *o, struct pipeline *p, enum loop_end *ret_end
 	r = add_sources(&l);
 	if (r < 0)
 		return log_err(r, "set up the event loop");
-	if (o->for_sec <= 0) {
-		r = ctl_open(event, o->socket, on_request, &l, &ctl);
-		if (r < 0)
-			return log_err(r, "listen on %s", o->socket);
-		sd_notify(0, "READY=1");
-	}
+	if (o->for_sec <= 0 && (r = serve(&l, &ctl, &metrics)) < 0)
+		return r;
 	r = sd_event_loop(event);
 	if (r < 0)
 		log_err(r, "run the event loop");
@@ -215,6 +451,8 @@ int loop_run(const struct options *o, struct pipeline *p, enum loop_end *ret_end
 	end_progress(&l);
 	pipeline_detach(p);
 	pipeline_tick(p);
+	remember(&l);
+	history_close(l.history);
 	*ret_end = l.end;
 	return r;
 }

@@ -4,8 +4,9 @@
 #ifndef USER_DAEMON_LOOP_H
 #define USER_DAEMON_LOOP_H
 
-#include "daemon/options.h"
 #include "daemon/pipeline.h"
+#include "daemon/roster.h"
+#include "daemon/setup.h"
 
 enum loop_end {
 	LOOP_END_TIME = 0, /* --for has passed */
@@ -14,13 +15,14 @@ enum loop_end {
 	LOOP_END_MAX
 };
 
-/* Blocks SIGINT and SIGTERM for good: from here on they end the loop, also when they came before it
+/* Blocks SIGINT, SIGTERM and SIGHUP for good: from here on they end the loop (SIGHUP: make a server
+ * read its config anew), also when they came before it
  * began. Call before the first site goes on. */
 int loop_signals(void);
 
 /* Runs until the end; a server (for_sec 0) answers on its socket meanwhile. The sites are off when
  * it returns, and the last tick has been made. 0 or -errno, logged. */
-int loop_run(const struct options *o, struct pipeline *p, enum loop_end *ret_end,
+int loop_run(struct setup *setup, struct pipeline *p, struct roster *roster, enum loop_end *ret_end,
 	     double *ret_elapsed_sec);
 
 #endif

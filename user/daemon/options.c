@@ -3,11 +3,13 @@
 #include <argp.h>
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/options.h"
 #include "lib/log.h"
+#include "report/metrics_http.h"
 #include "lib/units.h"
 #include "pgd_proto.h"
 
@@ -34,11 +36,21 @@ enum {
 	OPT_JSON,
 	OPT_SOCKET,
 	OPT_STATE,
-	OPT_CHECK
+	OPT_CHECK,
+	OPT_MATCH,
+	OPT_METRICS
 };
 
 static const struct argp_option table[] = {
-	{ "pid", 'p', "PID", 0, "watch this process; can be given more than once", 0 },
+	{ "pid", 'p', "PID", 0,
+	  "watch this process; can be given more than once (without: every CPython process that "
+	  "the config lets in)",
+	  0 },
+	{ "match", OPT_MATCH, "REGEX", 0,
+	  "watch the CPython processes whose command line matches, now and later, in place of the "
+	  "config's rules",
+	  0 },
+	{ "config", 'c', "FILE", 0, "read this file and FILE.d/*.conf (" CONFIG_PATH ")", 0 },
 	{ "overhead", OPT_OVERHEAD, "SHARE", 0,
 	  "what watching may cost a process, of the CPU time it uses (1%)", 0 },
 	{ "host-overhead", OPT_HOST_OVERHEAD, "SHARE", 0,
@@ -53,6 +65,8 @@ static const struct argp_option table[] = {
 	{ "interval", OPT_INTERVAL, "DURATION", 0, "time between two points of a series (10s)", 0 },
 	{ "socket", OPT_SOCKET, "PATH", 0, "where pygrowctl asks (" PGD_SOCKET_PATH ")", 0 },
 	{ "state", OPT_STATE, "DIR", 0, "where sites found are kept (" OPTIONS_STATE ")", 0 },
+	{ "metrics", OPT_METRICS, "ADDR:PORT|off", 0,
+	  "where Prometheus asks (" METRICS_HTTP_ADDRESS "; off with -p)", 0 },
 	{ "check", OPT_CHECK, NULL, 0,
 	  "test kernel, capabilities and the processes given, say what is missing, and exit", 0 },
 	{ "verbose", 'v', NULL, 0, "say more; twice: also what libbpf says", 0 },
@@ -101,40 +115,47 @@ static void parse_pid(struct argp_state *state, struct options *o, const char *t
 	o->pids[o->n_pids++] = (pid_t)pid;
 }
 
-/* 0: not given. */
-static void check_budget(struct argp_state *state, struct options *o)
+static void check_match(struct argp_state *state, const char *match)
+{
+	_cleanup_(rules_freep) struct rules *rules = NULL;
+	_cleanup_(strbuf_done) struct strbuf why = STRBUF_INIT;
+
+	if (options_match_rules(match, &rules, &why) < 0)
+		argp_failure(state, EXIT_USAGE, 0, "%s", why.buf);
+}
+
+static void check_metrics(struct argp_state *state, const char *address)
+{
+	_cleanup_(strbuf_done) struct strbuf why = STRBUF_INIT;
+
+	if (metrics_http_check(address, &why) < 0)
+		argp_failure(state, EXIT_USAGE, 0, "--metrics: %s", why.buf);
+}
+
+static void check_budget(struct argp_state *state, const struct options *o)
 {
 	if (o->exact && (o->overhead > 0 || o->host_overhead > 0))
 		argp_failure(state, EXIT_USAGE, 0,
 			     "--exact has no budget: leave it out to stay under --%soverhead",
 			     o->overhead > 0 ? "" : "host-");
-	if (o->overhead <= 0)
-		o->overhead = OPTIONS_OVERHEAD;
-	if (o->host_overhead <= 0)
-		o->host_overhead = OPTIONS_HOST_OVERHEAD;
 }
 
 /* What only shows when all options are known. */
-static void check_all(struct argp_state *state, struct options *o)
+static void check_all(struct argp_state *state, const struct options *o)
 {
 	check_budget(state, o);
 	if (o->check)
 		return;
-	if (!o->n_pids)
-		argp_failure(state, EXIT_USAGE, 0, "no process given: name one with -p PID");
+	if (o->n_pids && o->match)
+		argp_failure(state, EXIT_USAGE, 0,
+			     "-p names processes, --match chooses among all: give one of them");
+	if (!o->n_pids && o->exact)
+		argp_failure(state, EXIT_USAGE, 0,
+			     "--exact costs whom it watches much: name a process with -p PID");
 	if (o->json && o->for_sec <= 0)
 		argp_failure(state, EXIT_USAGE, 0,
 			     "--json goes with --for; ask a running pygrowd by `pygrowctl "
 			     "--json report`");
-	if (o->interval_sec <= 0) {
-		o->interval_sec = OPTIONS_INTERVAL_SEC;
-		if (o->for_sec > 0)
-			o->interval_sec = o->for_sec / LOOK_POINTS < LOOK_INTERVAL_SEC_MAX
-						  ? o->for_sec / LOOK_POINTS
-						  : LOOK_INTERVAL_SEC_MAX;
-		if (o->interval_sec < INTERVAL_SEC_MIN)
-			o->interval_sec = INTERVAL_SEC_MIN;
-	}
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -170,6 +191,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->interval_sec =
 			parse_duration(state, "interval", arg, INTERVAL_SEC_MIN, INTERVAL_SEC_MAX);
 		return 0;
+	case 'c':
+		o->config = arg;
+		return 0;
+	case OPT_MATCH:
+		check_match(state, arg);
+		o->match = arg;
+		return 0;
+	case OPT_METRICS:
+		check_metrics(state, arg);
+		o->metrics = arg;
+		return 0;
 	case OPT_SOCKET:
 		o->socket = arg;
 		return 0;
@@ -198,6 +230,60 @@ void options_parse(struct options *o, int argc, char **argv)
 	};
 
 	argp_err_exit_status = EXIT_USAGE;
-	*o = (struct options){ .socket = PGD_SOCKET_PATH, .state = OPTIONS_STATE };
+	*o = (struct options){ 0 };
 	argp_parse(&argp, argc, argv, 0, NULL, o);
+}
+
+/* The first that is not 0. */
+static double first_of(double a, double b, double c)
+{
+	return a > 0 ? a : b > 0 ? b : c;
+}
+
+static const char *first_text(const char *a, const char *b, const char *c)
+{
+	return a ? a : b ? b : c;
+}
+
+static double look_interval_sec(double for_sec)
+{
+	return fmax(fmin(for_sec / LOOK_POINTS, LOOK_INTERVAL_SEC_MAX), INTERVAL_SEC_MIN);
+}
+
+void options_settle(struct options *o, const struct options *flags, const struct config *config)
+{
+	*o = *flags;
+	o->overhead = first_of(flags->overhead, config->overhead, OPTIONS_OVERHEAD);
+	o->host_overhead =
+		first_of(flags->host_overhead, config->host_overhead, OPTIONS_HOST_OVERHEAD);
+	o->interval_sec =
+		first_of(flags->interval_sec, config->interval_sec,
+			 o->for_sec > 0 ? look_interval_sec(o->for_sec) : OPTIONS_INTERVAL_SEC);
+	o->socket = first_text(flags->socket, config->socket, PGD_SOCKET_PATH);
+	o->state = first_text(flags->state, config->state, OPTIONS_STATE);
+	/* Who names processes looks at them: nobody scrapes that. */
+	o->metrics = first_text(flags->metrics, config->metrics,
+				o->n_pids ? "off" : METRICS_HTTP_ADDRESS);
+}
+
+int options_match_rules(const char *match, struct rules **ret, struct strbuf *why)
+{
+	_cleanup_(strbuf_done) struct strbuf what = STRBUF_INIT;
+	_cleanup_(rules_freep) struct rules *rules = NULL;
+	_cleanup_(rule_freep) struct rule *rule = NULL;
+	int r = rules_new(&rules);
+
+	if (r == 0)
+		r = rule_new(RULES_INCLUDE, "match", &rule, &what);
+	if (r == 0)
+		r = rule_set(rule, RULES_CMDLINE, match, &what);
+	if (r < 0)
+		return strbuf_fail(why, r, "--match %s: %s", match,
+				   what.len ? what.buf : strerror(-r));
+	r = rules_put(rules, rule);
+	if (r < 0)
+		return r;
+	TAKE_PTR(rule);
+	*ret = TAKE_PTR(rules);
+	return 0;
 }

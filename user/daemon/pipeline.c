@@ -10,7 +10,9 @@
  */
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/coverage.h"
 #include "daemon/pipeline.h"
@@ -145,14 +147,19 @@ void pipeline_tick(struct pipeline *p)
 		find_growing(p);
 	else
 		measure_runs(p);
+	pipeline_check(p);
+	for (size_t i = 0; i < p->n_watches && !p->windows; i++)
+		watch_measure(p->probes, &p->fs, p->watches[i], p->ns_per_hit);
+}
+
+void pipeline_check(struct pipeline *p)
+{
 	for (size_t i = 0; i < p->n_watches; i++) {
 		struct watch *w = p->watches[i];
 
 		watch_check(p->probes, &p->fs, w);
 		if (p->windows && w->regime == WATCH_GONE)
 			windows_end(p->windows, w);
-		if (!p->windows)
-			watch_measure(p->probes, &p->fs, w, p->ns_per_hit);
 	}
 }
 
@@ -188,6 +195,48 @@ int pipeline_add(struct pipeline *p, pid_t pid, struct strbuf *why)
 	return r;
 }
 
+void pipeline_remove(struct pipeline *p, struct watch *w)
+{
+	uint64_t lost[PGD_COUNTER_MAX] = { 0 };
+
+	probes_counters(p->probes, w->slot, lost);
+	for (int c = 0; c < PGD_COUNTER_MAX; c++)
+		p->lost_before[c] += lost[c] + w->lost_here[c];
+	drain_events(
+		p->drain); /* of stacks that are not there any more, once its slot is another's */
+	if (p->windows)
+		windows_del(p->windows, w);
+	for (size_t i = 0; i < p->n_watches; i++)
+		if (p->watches[i] == w)
+			p->watches[i] = p->watches[--p->n_watches];
+	stacktab_forget(p->stacks, w->slot);
+	watch_close(p->probes, w);
+}
+
+void pipeline_let_in(struct pipeline *p, pid_t pid)
+{
+	for (size_t i = p->n_left_out; i-- > 0;) {
+		if (p->left_out[i].pid != pid)
+			continue;
+		p->n_left_out--;
+		memmove(&p->left_out[i], &p->left_out[i + 1],
+			(p->n_left_out - i) * sizeof(p->left_out[i]));
+	}
+}
+
+void pipeline_leave_out(struct pipeline *p, pid_t pid, uint64_t start_ticks, const char *comm,
+			const char *regime, const char *why)
+{
+	struct left_out *row;
+
+	if (p->n_left_out == PIPELINE_LEFT_OUT_MAX)
+		pipeline_let_in(p, p->left_out[0].pid);
+	row = &p->left_out[p->n_left_out++];
+	*row = (struct left_out){ .pid = pid, .start_ticks = start_ticks, .regime = regime };
+	snprintf(row->comm, sizeof(row->comm), "%s", comm);
+	snprintf(row->why, sizeof(row->why), "%s", why);
+}
+
 void pipeline_detach(struct pipeline *p)
 {
 	if (p->windows)
@@ -215,7 +264,8 @@ int pipeline_open(const struct pipeline_options *o, struct pipeline **ret, struc
 	if (!p)
 		return -ENOMEM;
 	p->fs.root = "/proc";
-	p->state_dir = o->state_dir;
+	if (o->state_dir && !(p->state_dir = strdup(o->state_dir)))
+		return -ENOMEM;
 	p->started_sec = clock_monotonic_sec();
 	p->ticked_sec = clock_realtime_sec();
 	p->ns_per_hit = NAN;
@@ -251,5 +301,6 @@ void pipeline_close(struct pipeline *p)
 	drain_close(p->drain);
 	stacktab_free(p->stacks);
 	probes_close(p->probes);
+	free(p->state_dir);
 	free(p);
 }

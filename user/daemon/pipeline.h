@@ -13,6 +13,17 @@
 #include "sample/stacktab.h"
 #include "target/probes.h"
 
+#define PIPELINE_LEFT_OUT_MAX 256 /* beyond: the oldest is forgotten */
+
+/* A Python that is not watched, and why. */
+struct left_out {
+	pid_t pid;
+	uint64_t start_ticks;
+	char comm[PROCFS_COMM_BYTES];
+	const char *regime; /* "unsupported" or "excluded" */
+	char why[192];
+};
+
 struct pipeline {
 	struct probes *probes;
 	struct drain *drain;
@@ -20,8 +31,11 @@ struct pipeline {
 	struct windows *windows; /* NULL: --exact, sites are always on */
 	struct watch **watches;
 	size_t n_watches;
+	struct left_out left_out[PIPELINE_LEFT_OUT_MAX];
+	size_t n_left_out;
+	uint64_t lost_before[PGD_COUNTER_MAX]; /* by processes that were removed */
 	struct procfs fs;
-	const char *state_dir; /* NULL: no cache */
+	char *state_dir; /* NULL: no cache */
 	double started_sec; /* monotonic */
 	unsigned n_ticks;
 	struct probes_runs runs; /* of all programs, at the start of the interval */
@@ -43,6 +57,15 @@ DEFINE_CLEANUP(struct pipeline *, pipeline_close)
 
 /* Take a process on: found, understood, sites on. */
 int pipeline_add(struct pipeline *p, pid_t pid, struct strbuf *why);
+
+/* Not any more: sites off, what was gathered of it goes. */
+void pipeline_remove(struct pipeline *p, struct watch *w);
+/* One that we do not watch, for status; and not so any more. */
+void pipeline_leave_out(struct pipeline *p, pid_t pid, uint64_t start_ticks, const char *comm,
+			const char *regime, const char *why);
+void pipeline_let_in(struct pipeline *p, pid_t pid);
+/* Who has gone since the last tick? */
+void pipeline_check(struct pipeline *p);
 
 /* New stacks, at once: while their code objects are there. */
 void pipeline_events(struct pipeline *p);

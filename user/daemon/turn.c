@@ -73,7 +73,7 @@ static void plan_sample(struct windows *w, struct lens *l, struct shutter_plan *
 	plan->kind = PGD_GATE_SAMPLE;
 	plan->hits_max = (uint64_t)((double)limits->loss_max_ns / cost.alloc_ns);
 	plan->wall_max_ns = limits->wall_max_ns;
-	plan->cpu_max_ns = UINT64_MAX;
+	plan->cpu_max_ns = 0;
 	lens_set_odds(l);
 	lens_draw_sites(l, plan->on);
 	for (size_t i = 0; i < PGD_SUSPECTS_MAX; i++)
@@ -93,7 +93,7 @@ static bool scout_somebody(struct windows *w, struct shutter_plan *plan)
 			regime_settle(w, l);
 			continue;
 		}
-		plan_count(plan, LENS_SCOUT_HITS, LENS_SCOUT_WALL_NS, UINT64_MAX);
+		plan_count(plan, LENS_SCOUT_HITS, LENS_SCOUT_WALL_NS, 0);
 		w->purpose = WINDOWS_SCOUT;
 		start(w, l, plan);
 		return true;
@@ -116,7 +116,7 @@ static bool calm_somebody(struct windows *w, struct shutter_plan *plan)
 		if (l->pace.heaviness > CALM_HEAVY && lens_is_running(l, now_sec))
 			continue; /* its windows have just said that it has not */
 		lens_busy_sites(l, plan->on);
-		plan_count(plan, LENS_CALM_HITS, LENS_SCOUT_WALL_NS, UINT64_MAX);
+		plan_count(plan, LENS_CALM_HITS, LENS_SCOUT_WALL_NS, 0);
 		w->purpose = WINDOWS_CALM;
 		start(w, l, plan);
 		return true;

@@ -205,6 +205,7 @@ void watch_check(struct probes *p, const struct procfs *fs, struct watch *w)
 	snprintf(w->why, sizeof(w->why), "%s %.1f s after pygrowd came: figures end there", what,
 		 clock_monotonic_sec() - w->opened_sec);
 	w->regime = WATCH_GONE;
+	w->gone_sec = clock_monotonic_sec();
 	watch_detach(w);
 }
 

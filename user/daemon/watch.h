@@ -48,7 +48,7 @@ struct watch {
 	char *cmdline, *unit; /* unit may be NULL */
 	char build_id[72];
 	uint64_t lost_here[PGD_COUNTER_MAX]; /* counted by the daemon; the kernel has its own */
-	double opened_sec; /* monotonic */
+	double opened_sec, gone_sec; /* monotonic */
 	uint64_t n_windows; /* opened so far */
 	double overhead; /* share of its CPU time that went into us; NAN: not known */
 	uint64_t last_cpu_ticks, last_hits;

@@ -237,6 +237,12 @@ void windows_set_growing(struct windows *w, const struct watch *watch, bool is_g
 				: BUDGET_PACE_QUIET);
 }
 
+void windows_set_shares(struct windows *w, double share, double host_share)
+{
+	if (budget_set_shares(w->budget, share, host_share) == 0)
+		w->share = share;
+}
+
 void windows_status(const struct windows *w, const struct watch *watch, struct windows_status *ret)
 {
 	const struct lens *l = lens_of(w, watch);

@@ -57,6 +57,8 @@ void windows_beat(struct windows *w);
 
 /* Estimates into the stack table: between stacktab_begin() and stacktab_end(). */
 void windows_estimate(struct windows *w);
+/* Other shares of the budget from now on. */
+void windows_set_shares(struct windows *w, double share, double host_share);
 /* Does some stack of it grow, beyond its error? Who does not gets a part of the budget. */
 void windows_set_growing(struct windows *w, const struct watch *watch, bool is_growing);
 void windows_status(const struct windows *w, const struct watch *watch, struct windows_status *ret);

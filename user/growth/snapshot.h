@@ -81,8 +81,9 @@ struct snapshot_process {
 	const char *unit; /* systemd unit from its cgroup, or NULL */
 	const char *python; /* "3.11.2", or NULL */
 	const char *build_id; /* of the interpreter, or NULL */
-	const char *regime; /* "exact", "windows", "waiting", "unsupported", "gone" */
-	const char *why; /* one sentence: why unsupported or gone, or a warning; or NULL */
+	const char *regime; /* "exact", "windows", "waiting", "unsupported", "excluded", "gone" */
+	const char
+		*why; /* one sentence: why unsupported, excluded or gone, or a warning; or NULL */
 	double duty, coverage, coverage_frees;
 	double overhead, overhead_budget; /* shares of its CPU time; budget NAN: none (--exact) */
 	uint64_t windows; /* opened so far; 0 where sites are always on */

@@ -227,6 +227,22 @@ static double host_need(const struct budget *b, const struct target *t)
 
 /* ── contract ─────────────────────────────────────────────────────────────────────────────── */
 
+static double loss_scale(double share)
+{
+	return clamp(share / BUDGET_LOSS_SHARE, 1, BUDGET_LOSS_SCALE_MAX);
+}
+
+int budget_set_shares(struct budget *b, double share, double host_share)
+{
+	if (!(share >= 0 && share <= 1 && host_share >= 0 && host_share <= 1))
+		return -EINVAL;
+	b->o.share = share;
+	b->o.host_share = host_share;
+	for (size_t i = 0; i < PGD_TARGETS_MAX; i++)
+		b->targets[i].loss_scale = loss_scale(share);
+	return 0;
+}
+
 int budget_new(const struct budget_options *o, struct budget **ret)
 {
 	struct budget *b;
@@ -259,7 +275,7 @@ void budget_add(struct budget *b, uint32_t slot, uint64_t now_ns, uint64_t cpu_n
 		.seen_cpu_ns = cpu_ns,
 		.ran_ns = now_ns,
 		.entry_ns = BUDGET_ENTRY_NS,
-		.loss_scale = clamp(b->o.share / BUDGET_LOSS_SHARE, 1, BUDGET_LOSS_SCALE_MAX),
+		.loss_scale = loss_scale(b->o.share),
 		.extra_ns = EXTRA_NS,
 		.due_ns = UINT64_MAX,
 		.plan_ns = now_ns,

@@ -56,6 +56,8 @@ struct budget;
 /* 0, -EINVAL if a share is not within 0..1, or -ENOMEM. */
 int budget_new(const struct budget_options *o, struct budget **ret);
 void budget_free(struct budget *b);
+/* Other shares from now on. 0 or -EINVAL. */
+int budget_set_shares(struct budget *b, double share, double host_share);
 
 /* A target comes and goes. It starts with BUDGET_PACE_FULL and without credit, but the first
  * BUDGET_ENTRY_NS of budget_spend() are not taken off it: getting to know an idle process would put

@@ -342,6 +342,11 @@ int probes_over_fd(const struct probes *p)
 	return bpf_map__fd(p->skel->maps.pgd_over);
 }
 
+int probes_procs_fd(const struct probes *p)
+{
+	return bpf_map__fd(p->skel->maps.pgd_procs);
+}
+
 void probes_shared(const struct probes *p, struct probes_shared *ret)
 {
 	*ret = (struct probes_shared){
@@ -626,4 +631,39 @@ int probes_runs(const struct probes *p, enum window_prog prog, struct probes_run
 		return r;
 	*ret = (struct probes_runs){ info.run_time_ns, info.run_cnt };
 	return 0;
+}
+
+/* ── processes that come and go ───────────────────────────────────────────────────────────── */
+
+static int attach_raw(const struct bpf_program *prog, struct bpf_link **ret)
+{
+	*ret = bpf_program__attach(prog);
+	return *ret ? 0 : -errno;
+}
+
+int probes_procs_attach(struct probes *p)
+{
+	int r;
+
+	/* exit first: whose coming we are told, his going we are told. */
+	r = attach_raw(p->skel->progs.on_exit, &p->skel->links.on_exit);
+	if (r == 0)
+		r = attach_raw(p->skel->progs.on_exec, &p->skel->links.on_exec);
+	if (r == 0)
+		r = attach_raw(p->skel->progs.on_fork, &p->skel->links.on_fork);
+	if (r < 0)
+		probes_procs_detach(p);
+	return r;
+}
+
+void probes_procs_detach(struct probes *p)
+{
+	bpf_link__destroy(TAKE_PTR(p->skel->links.on_fork));
+	bpf_link__destroy(TAKE_PTR(p->skel->links.on_exec));
+	bpf_link__destroy(TAKE_PTR(p->skel->links.on_exit));
+}
+
+uint64_t probes_procs_lost(const struct probes *p)
+{
+	return __atomic_load_n(&p->skel->bss->pgd_procs_lost, __ATOMIC_RELAXED);
 }

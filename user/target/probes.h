@@ -47,6 +47,7 @@ int probes_stacks_fd(const struct probes *p);
 int probes_events_fd(const struct probes *p);
 int probes_births_fd(const struct probes *p);
 int probes_over_fd(const struct probes *p);
+int probes_procs_fd(const struct probes *p);
 void probes_prog_fds(const struct probes *p, int ret[WINDOW_PROG_MAX]);
 
 /* Give a process a slot and tell the kernel how to read it. -ENOSPC: PGD_TARGETS_MAX are taken. */
@@ -79,6 +80,12 @@ int probes_state(const struct probes *p, uint32_t slot, enum pgd_target_state *r
 int probes_gc(const struct probes *p, uint32_t slot, struct pgd_gc *ret);
 int probes_hits(const struct probes *p, uint32_t slot, struct pgd_hits *ret);
 int probes_counters(const struct probes *p, uint32_t slot, uint64_t ret[PGD_COUNTER_MAX]);
+
+/* News of processes (struct pgd_proc_event): on, off. Off when opened. 0, or -errno; off then. */
+int probes_procs_attach(struct probes *p);
+void probes_procs_detach(struct probes *p);
+/* Of these, how many did not fit into the ring so far. */
+uint64_t probes_procs_lost(const struct probes *p);
 
 /* Nanoseconds that one trap at an emulated site costs on this machine, with a program that only
  * counts: measured when opened. */

@@ -21,6 +21,8 @@
 #define PROCFS_TEXT_BYTES_MAX 4096 /* longer command lines are cut, "..." */
 #define PROCFS_FILE_BYTES_MAX (1u << 20) /* environ, cgroup: the rest is not looked at */
 #define PROCFS_COMM_BYTES     64
+#define PROCFS_USER_BYTES     64 /* longer names are written "uid:1234" */
+#define PROCFS_USERS_MAX      64 /* remembered; one more takes the place of the oldest */
 
 struct procfs {
 	const char *root; /* "/proc" */
@@ -90,5 +92,36 @@ int procfs_memory(const struct procfs *fs, pid_t pid, struct procfs_memory *ret)
 int procfs_cmdline(const struct procfs *fs, pid_t pid, struct strbuf *ret);
 /* systemd's unit: the innermost "*.service" or "*.scope" of its cgroup. -ENOENT: none. */
 int procfs_unit(const struct procfs *fs, pid_t pid, struct strbuf *ret);
+/* Path of its cgroup, escaped: in systemd's tree, or in the unified one. -ENOENT: none. */
+int procfs_cgroup(const struct procfs *fs, pid_t pid, struct strbuf *ret);
+/* The innermost container that such a path names: the 64 hexadecimal digits of Docker, Podman,
+ * containerd and CRI-O, else the name of a systemd-nspawn machine or of an LXC container. Pure.
+ * -ENOENT: none, as far as the path says. */
+int procfs_container(const char *cgroup, struct strbuf *ret);
+
+/* Names of users, remembered: asking may mean asking a server. Zeroes are a valid, empty one. */
+struct procfs_users {
+	struct procfs_user {
+		uid_t uid;
+		char name[PROCFS_USER_BYTES]; /* "": free */
+	} v[PROCFS_USERS_MAX];
+	unsigned next; /* the one to be replaced */
+};
+/* "uid:1234" if nobody knows the name. Valid until the next call. */
+const char *procfs_user(struct procfs_users *u, uid_t uid);
+
+/* ── what rules ask of a process ──────────────────────────────────────────────────────────── */
+struct procfs_facts {
+	uint64_t start_ticks; /* with the PID: all of this is of that one process */
+	pid_t ppid, inner_pid; /* inner_pid: see procfs_status */
+	uid_t uid;
+	char comm[PROCFS_COMM_BYTES];
+	char user[PROCFS_USER_BYTES];
+	char *cmdline; /* see procfs_cmdline; never NULL */
+	char *unit, *cgroup, *container; /* NULL: none */
+};
+int procfs_facts_load(const struct procfs *fs, pid_t pid, struct procfs_users *users,
+		      struct procfs_facts *ret);
+void procfs_facts_done(struct procfs_facts *f);
 
 #endif

@@ -102,6 +102,8 @@ static uint64_t cpu_left_ns(struct shutter *s, uint64_t cpu_ns)
 
 	uint64_t left_ns;
 
+	if (!max_ns)
+		return UINT64_MAX;
 	if (used_ns >= max_ns)
 		return 0;
 	left_ns = (max_ns - used_ns) / n_tids;

@@ -36,7 +36,7 @@ struct shutter_plan {
 	uint8_t on[PGD_SITES_MAX]; /* by site: 1, it goes on */
 	enum pgd_gate_state kind; /* PGD_GATE_SAMPLE or PGD_GATE_COUNT */
 	uint64_t hits_max, wall_max_ns;
-	uint64_t cpu_max_ns; /* it also ends when the target has used that much CPU time */
+	uint64_t cpu_max_ns; /* also ends it: CPU time of the target; 0: no limit */
 	uint32_t walk_of;
 	pid_t tids[CPUCLOCK_THREADS_MAX]; /* the target's threads */
 	unsigned n_tids;

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/daemon/config.h — what /etc/pygrowd/pygrowd.conf and its drop-ins say, checked.
+ *
+ *   pygrowd.conf ─► pygrowd.conf.d/10-web.conf ─► 20-db.conf       a later file's key wins, a later
+ *                                                                  section replaces its namesake
+ * All or nothing: one bad line, and nothing of it is taken, so that a daemon that is told to reload
+ * goes on with what it has. Keys have the names of the command line's flags; deploy/pygrowd.conf is
+ * their manual. The syntax is libconfuse's, less what surprises: text is what is written, the
+ * environment is not looked at (${HOME} is refused, but within single quotes, where it is these
+ * seven characters), no file includes another, a backslash in double quotes is \\ or \" or an
+ * error, strings end on their line, # begins the only kind of comment.
+ *
+ * Limits: CONFIG_*_MAX below, RULES_* of rules.h; beyond them it is refused, not cut. Links are
+ * followed; /dev/null is an empty file, so a drop-in linked there is off; what else is not a
+ * regular file is refused.
+ * Not for two threads at once: libconfuse's scanner is global.
+ */
+#ifndef USER_DAEMON_CONFIG_H
+#define USER_DAEMON_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/strbuf.h"
+#include "target/rules.h"
+
+#define CONFIG_PATH		     "/etc/pygrowd/pygrowd.conf"
+#define CONFIG_FILE_BYTES_MAX	     (256u << 10)
+#define CONFIG_DROPINS_MAX	     64
+#define CONFIG_PATH_BYTES_MAX	     1024 /* of a path that is named in it */
+#define CONFIG_SOCKET_BYTES_MAX	     107 /* what fits into a socket's address */
+#define CONFIG_HISTORY_BYTES_DEFAULT (256ull << 20)
+#define CONFIG_HISTORY_BYTES_MAX     (1ull << 40)
+
+/* {0} is an empty one. A key that no file sets is 0 or NULL: a flag wins over what is set, and that
+ * over the default. */
+struct config {
+	double interval_sec;
+	double overhead, host_overhead; /* as in struct options */
+	char *socket, *state; /* absolute paths */
+	char *metrics; /* "ADDR:PORT", "[ADDR]:PORT", or "off" */
+	uint64_t history_max_bytes;
+	struct rules *rules; /* there after config_load(), if only without a rule */
+};
+
+/* Reads `path` and, in the order of their names' bytes, the files *.conf in the directory `path`.d,
+ * if there is one (names that begin with "." are left out). On success what *ret held before is
+ * freed; on failure *ret is untouched and `why` has one line, with file and line number if it is
+ * about one. -EINVAL: what is written there is wrong; other errors: a file could not be read.
+ * is_named: somebody asked for this file, so it must be there; a default one need not. */
+int config_load(const char *path, bool is_named, struct config *ret, struct strbuf *why);
+/* Leaves an empty one. */
+void config_done(struct config *c);
+
+#endif

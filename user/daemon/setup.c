@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/daemon/setup.c — see setup.h. */
+#include "daemon/setup.h"
+#include "lib/clock.h"
+
+int setup_load(struct setup *s, struct strbuf *why)
+{
+	const char *path = s->flags.config ? s->flags.config : CONFIG_PATH;
+	int r = 0;
+
+	if (s->flags.match && !s->match)
+		r = options_match_rules(s->flags.match, &s->match, why);
+	if (r == 0 && (s->flags.config || s->flags.for_sec <= 0))
+		r = config_load(path, s->flags.config, &s->config, why);
+	if (r == 0 && !s->config.rules)
+		r = rules_new(&s->config.rules);
+	if (r < 0)
+		return r;
+	options_settle(&s->options, &s->flags, &s->config);
+	return 0;
+}
+
+void setup_done(struct setup *s)
+{
+	config_done(&s->config);
+	rules_free(s->match);
+	s->match = NULL;
+}
+
+const struct rules *setup_rules(const struct setup *s)
+{
+	return s->match ? s->match : s->config.rules;
+}
+
+struct budget_options setup_budget(const struct setup *s)
+{
+	return (struct budget_options){ s->options.overhead, s->options.host_overhead,
+					clock_monotonic_ns() };
+}
