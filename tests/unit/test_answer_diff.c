@@ -15,14 +15,15 @@ struct fixture {
 	json_object *request, *answer;
 };
 
-static struct snapshot_frame frames[] = { { .function = "dumps", .file = "/usr/lib/json.py" },
-					  { .function = "handler",
-					    .file = "/srv/app.py",
-					    .line = 7,
-					    .in_application = true } };
-static struct snapshot_process process = {
-	.pid = 42, .comm = "python3", .cmdline = "python3 app.py", .build_id = "abc", .python = "3.11.2"
+static struct snapshot_frame frames[] = {
+	{ .function = "dumps", .file = "/usr/lib/json.py" },
+	{ .function = "handler", .file = "/srv/app.py", .line = 7, .in_application = true }
 };
+static struct snapshot_process process = { .pid = 42,
+					   .comm = "python3",
+					   .cmdline = "python3 app.py",
+					   .build_id = "abc",
+					   .python = "3.11.2" };
 
 /* One stack with so many bytes, and a second one. */
 static void remember(struct fixture *f, double now_sec, double bytes, double others)
@@ -147,9 +148,8 @@ static void answer_diff__what_cannot_be_told_is_said(void **state)
 	remember(f, T, 1000, 0);
 	remember(f, T + 600, 1000, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		const char *error = text_at(ask(f, rows[i].has_history ? f->history : NULL,
-						rows[i].request),
-					    "error");
+		const char *error = text_at(
+			ask(f, rows[i].has_history ? f->history : NULL, rows[i].request), "error");
 
 		if (!error || !strstr(error, rows[i].want))
 			fail_msg("%s: %s", rows[i].name, json_object_get_string(f->answer));
@@ -170,8 +170,10 @@ static void answer_diff__is_asked_by_its_name(void **state)
 	static const struct {
 		const char *request;
 		bool want;
-	} rows[] = { { "{\"command\": \"diff\"}", true }, { "{\"command\": \"report\"}", false },
-		     { "{\"command\": 1}", false },	  { "{}", false } };
+	} rows[] = { { "{\"command\": \"diff\"}", true },
+		     { "{\"command\": \"report\"}", false },
+		     { "{\"command\": 1}", false },
+		     { "{}", false } };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

@@ -410,6 +410,25 @@ static void lens__rare_sites_with_most_hits_are_promoted(void **state)
 	assert_false(lens_promote_rare(l, none, 0));
 }
 
+/* None has a fiftieth of them: then all that were hit often enough are busy. */
+static void lens__rare_sites_with_some_hits_each_are_promoted(void **state)
+{
+	uint32_t hits[PGD_SITES_MAX] = { 0 };
+
+	(void)state;
+	add_sites(SITE_POP, 102);
+	start();
+	memset(l->sites, LENS_SITE_RARE, 102);
+	for (size_t i = 0; i < 100; i++)
+		hits[i] = 9;
+	hits[100] = 7;
+	assert_true(lens_promote_rare(l, hits, 1));
+	for (size_t i = 0; i < 100; i++)
+		assert_int_equal(l->sites[i], LENS_SITE_BUSY);
+	assert_int_equal(l->sites[100], LENS_SITE_RARE);
+	assert_int_equal(l->sites[101], LENS_SITE_RARE);
+}
+
 static void lens__odds_without_any_hits_are_odds(void **state)
 {
 	(void)state;
@@ -514,6 +533,7 @@ int main(void)
 		TEST(lens__odds_follow_the_share_of_hits),
 		TEST(lens__sites_that_pace_counts_by_are_certain),
 		TEST(lens__rare_sites_with_most_hits_are_promoted),
+		TEST(lens__rare_sites_with_some_hits_each_are_promoted),
 		TEST(lens__odds_without_any_hits_are_odds),
 		TEST(lens__sites_are_drawn_by_their_odds),
 		TEST(lens__more_sites_than_there_is_room_for_are_left_out),

@@ -244,20 +244,29 @@ bool lens_is_running(const struct lens *l, double now_sec)
 	return now_sec - l->sampled_sec < LENS_CALM_FIRST_SEC;
 }
 
-bool lens_promote_rare(struct lens *l, const uint32_t hits[PGD_SITES_MAX], double work_sec)
+/* Those with that many hits at least; how many. */
+static size_t promote(struct lens *l, const uint32_t hits[PGD_SITES_MAX], uint64_t min,
+		      double work_sec)
 {
-	uint64_t sum = 0;
-	bool found = false;
+	size_t n = 0;
 
-	for (size_t i = 0; i < count_sites(l); i++)
-		sum += hits[i];
 	for (size_t i = 0; i < count_sites(l); i++) {
-		if (l->sites[i] != LENS_SITE_RARE || hits[i] < BUSY_HITS ||
-		    (uint64_t)hits[i] * PROMOTE_PART < sum)
+		if (l->sites[i] != LENS_SITE_RARE || hits[i] < BUSY_HITS || hits[i] < min)
 			continue;
 		l->sites[i] = (uint8_t)busy(l, i);
 		l->rates[i] = (float)(hits[i] / fmax(work_sec, PROMOTE_SEC_MIN));
-		found = true;
+		n++;
 	}
-	return found;
+	return n;
+}
+
+bool lens_promote_rare(struct lens *l, const uint32_t hits[PGD_SITES_MAX], double work_sec)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < count_sites(l); i++)
+		sum += hits[i];
+	/* A few that have most of the hits; failing that, many that have some each. */
+	return promote(l, hits, (sum + PROMOTE_PART - 1) / PROMOTE_PART, work_sec) ||
+	       promote(l, hits, 0, work_sec);
 }

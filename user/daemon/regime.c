@@ -20,7 +20,8 @@ static void regime_windows(struct windows *w, struct lens *l)
 	log_debug(0, "pid %d: observed through windows", l->watch->pid);
 	lens_set_odds(l);
 	lens_busy_sites(l, on);
-	pace_prime(&l->pace, on, l->rates, &cost);
+	if (isnan(pace_rate(&l->pace))) /* else it is better known than by scouting */
+		pace_prime(&l->pace, on, l->rates, &cost);
 	budget_set_pace(w->budget, l->watch->slot, BUDGET_PACE_FULL);
 	l->calm_wait_sec = LENS_CALM_FIRST_SEC;
 	l->state = LENS_WINDOWS;

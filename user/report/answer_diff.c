@@ -145,9 +145,9 @@ static json_object *find(struct history *h, const char *which, double time_sec,
 		return answer_error_new("the history cannot be read: %s", strerror(-r));
 	if (history_extent(h, &first_sec, &last_sec) < 0)
 		return answer_error_new("the history is empty: its first point is still to come");
-	return answer_error_new("%s: nothing is known of that moment; the history goes from %s to %s",
-				which, clock_rfc3339_format(first, first_sec),
-				clock_rfc3339_format(last, last_sec));
+	return answer_error_new(
+		"%s: nothing is known of that moment; the history goes from %s to %s", which,
+		clock_rfc3339_format(first, first_sec), clock_rfc3339_format(last, last_sec));
 }
 
 json_object *answer_diff_new(struct history *h, json_object *request, double now_sec)
@@ -158,8 +158,9 @@ json_object *answer_diff_new(struct history *h, json_object *request, double now
 	json_object *answer;
 
 	if (!h)
-		return answer_error_new("this pygrowd keeps no history: it was started for processes "
-					"that were named (-p)");
+		return answer_error_new(
+			"this pygrowd keeps no history: it was started for processes "
+			"that were named (-p)");
 	if (!get_number(request, "from", &from_sec) || !get_number(request, "to", &to_sec) ||
 	    isnan(from_sec))
 		return answer_error_new("from, to: not Unix times");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* user/report/answer_diff.h — the answer to `pygrowctl diff`: what changed between two moments, from
- * the history. docs/PROTOCOL.md has the document.
+/* user/report/answer_diff.h — the answer to `pygrowctl diff`: what changed between two moments,
+ * from the history. docs/PROTOCOL.md has the document.
  */
 #ifndef USER_REPORT_ANSWER_DIFF_H
 #define USER_REPORT_ANSWER_DIFF_H
