@@ -208,7 +208,9 @@ static __always_inline int window_alloc(const struct pgd_target *t, __u64 cookie
 	}
 	if (bytes > 0xffffffffULL)
 		bytes = 0xffffffffU;
-	if (is_rare)
+	if (is_rare && pgd_trips[slot & (PGD_TARGETS_MAX - 1)].is_off)
+		counter_add(slot, PGD_COUNTER_BIRTH_OFF);
+	else if (is_rare)
 		window_birth(cookie, block, bytes, lane);
 	else
 		window_sample(cookie, block, bytes, lane);

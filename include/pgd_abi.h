@@ -211,7 +211,7 @@ struct pgd_birth {
 struct pgd_trip {
 	__s64 left;
 	__u32 told;
-	__u32 pad;
+	__u32 is_off; /* the daemon's: these sites are coming off, a hit shall do next to nothing */
 };
 
 /* ── stacks ───────────────────────────────────────────────────────────────────────────────── */

@@ -35,6 +35,7 @@
 	X(WINDOW_LATE, "window_late",                                                              \
 	  "a window was closed late, by the guard: its blocks were dropped")                       \
 	X(DRAIN_ERROR, "drain_error", "the kernel's maps could not be read in one interval")       \
+	X(BIRTH_OFF, "birth_off", "a rare site turned busy: its block was not followed")           \
 	X(PROCS_LOST, "procs_lost", "news of a process did not fit: /proc was searched instead")
 
 enum pgd_counter {

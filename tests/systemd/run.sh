@@ -46,7 +46,7 @@ deb=$1 package_root=$2
 # list makes a new root, and the old one goes.
 depends=$(dpkg-deb -f "$deb" Depends | tr ',' '\n' | sed 's/|.*//; s/(.*//; s/ //g')
 # shellcheck disable=SC2086 # a list of words
-packages=$(printf '%s\n' systemd systemd-sysv dbus python3 gunicorn curl procps $depends | LC_ALL=C sort -u)
+packages=$(printf '%s\n' systemd systemd-sysv dbus python3 gunicorn procps $depends | LC_ALL=C sort -u)
 root=$cache/$suite-$(echo "$packages" | cksum | cut -d ' ' -f 1)
 if ! [ -d "$root" ]; then
 	# shellcheck disable=SC2016 # apt's own variables

@@ -20,7 +20,7 @@
 #define BURST_NS      20e6 /* that sites which are always on may cost at once, at any budget, */
 #define BURST_SEC     0.2 /* or so many seconds' worth of the budget */
 #define RARE_BURST_NS 5e6
-#define RARE_BATCH    128 /* rare sites that go on at a time: attaching is not free */
+#define RARE_BATCH    512 /* rare sites that go on at a time: attaching is not free */
 
 /* The guard closes what is waiting for that: each link waits for a grace period there. */
 static void close_some(struct windows *w)
@@ -145,6 +145,8 @@ void always_set_trip(struct windows *w, const struct lens *l)
 	double hit_ns = probes_trap_ns(w->probes) + WINDOWS_EXACT_ALLOC_NS +
 			(l->state == LENS_ALWAYS ? 0 : WINDOWS_BIRTH_OWN_NS);
 
+	/* Closing a link takes a grace period, and there are some of them. */
+	trip->is_off = clock_monotonic_sec() < l->coming_off_sec;
 	__atomic_store_n(&trip->left, (int64_t)(fmax(l->bucket_ns, 0) / hit_ns), __ATOMIC_RELAXED);
 	__atomic_store_n(&trip->told, 0, __ATOMIC_RELEASE);
 }
