@@ -136,7 +136,7 @@ demo: ## install what is missing, build, watch a leaking service, print the repo
 	$(Q)tests/demo/demo.sh
 
 check: ## install what is missing, build, run every test (root)
-	$(Q)deploy/install-packages.sh build unit test demo
+	$(Q)deploy/install-packages.sh build unit test demo deb systemd
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/harness/check.sh
 

@@ -20,6 +20,7 @@ part test
 part test-bpf
 part fuzz
 part test-e2e
+part test-systemd
 
 # Each part's last line is "[NAME: ]N passed, N failed[, N skipped]".
 sum() {

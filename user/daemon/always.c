@@ -101,9 +101,7 @@ int always_put_on_gc(struct windows *w, struct lens *l)
 						   1u << WINDOW_ON_GC_DONE };
 	struct window_target t = always_target(w, l);
 
-	return l->watch->has_gc ? window_open(&l->watch->window, probes_method(w->probes), &t,
-					      &l->watch->sites, &pick)
-				: 0;
+	return l->watch->has_gc ? watch_put_on(w->probes, l->watch, &t, &pick) : 0;
 }
 
 /* Rare sites go on a batch at a time, while there is credit. */

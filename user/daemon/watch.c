@@ -12,6 +12,7 @@
 #include "daemon/watch.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "target/shelter.h"
 
 #define SELFTEST_STACKS	 8 /* stacks of a process that are checked against a walk from outside */
 #define SELFTEST_THREADS 256
@@ -151,6 +152,29 @@ int watch_open(struct probes *p, pid_t pid, const struct watch_options *o, struc
 	return 0;
 }
 
+struct attach {
+	struct probes *probes;
+	struct watch *watch;
+	const struct window_target *target;
+	const struct window_pick *pick;
+};
+
+static int attach_work(void *userdata)
+{
+	struct attach *a = userdata;
+
+	return window_open(&a->watch->window, probes_method(a->probes), a->target, &a->watch->sites,
+			   a->pick);
+}
+
+int watch_put_on(struct probes *p, struct watch *w, const struct window_target *t,
+		 const struct window_pick *pick)
+{
+	struct attach a = { p, w, t, pick };
+
+	return shelter_run(attach_work, &a);
+}
+
 int watch_attach(struct probes *p, struct watch *w, struct strbuf *why)
 {
 	struct window_target t = { .path = w->path, .pid = w->pid, .slot = w->slot };
@@ -160,7 +184,7 @@ int watch_attach(struct probes *p, struct watch *w, struct strbuf *why)
 	if (!w->has_gc)
 		pick.progs &= ~(1u << WINDOW_ON_GC_START | 1u << WINDOW_ON_GC_DONE);
 	probes_prog_fds(p, t.prog_fds);
-	r = window_open(&w->window, probes_method(p), &t, &w->sites, &pick);
+	r = watch_put_on(p, w, &t, &pick);
 	if (r < 0) {
 		strbuf_printf(why, "pid %d: cannot attach %zu sites to %s: %s", w->pid, w->sites.n,
 			      w->path, strerror(-r));
@@ -170,9 +194,16 @@ int watch_attach(struct probes *p, struct watch *w, struct strbuf *why)
 	return 0;
 }
 
+static int detach_work(void *userdata)
+{
+	window_close(userdata);
+	return 0;
+}
+
 void watch_detach(struct watch *w)
 {
-	window_close(&w->window);
+	if (w->window.n_fds)
+		shelter_run(detach_work, &w->window);
 }
 
 void watch_close(struct probes *p, struct watch *w)

@@ -69,6 +69,9 @@ int watch_open(struct probes *p, pid_t pid, const struct watch_options *o, struc
 /* Sites off, slot given back. */
 void watch_close(struct probes *p, struct watch *w);
 
+/* These sites on, into w->window, whatever becomes of us meanwhile (shelter.h). 0 or -errno. */
+int watch_put_on(struct probes *p, struct watch *w, const struct window_target *t,
+		 const struct window_pick *pick);
 /* Sites on; and off (idempotent: the slot and what was gathered stay). */
 int watch_attach(struct probes *p, struct watch *w, struct strbuf *why);
 void watch_detach(struct watch *w);
