@@ -9,7 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "report/metrics_http.h"
+#include "scrapefix.h"
 #include "test.h"
 
 #define ANY_PORT    "127.0.0.1:0"
@@ -22,9 +22,7 @@
 #define DEADLINE_US 50000
 
 struct fixture {
-	sd_event *event;
-	struct metrics_http *server;
-	struct strbuf why;
+	struct scrape scrape;
 	size_t page_bytes; /* of padding in the page */
 	int n_asked, error;
 	size_t most_clients;
@@ -58,21 +56,15 @@ static int setup(void **state)
 
 	if (!f)
 		return -1;
-	f->why = (struct strbuf)STRBUF_INIT;
-	if (sd_event_new(&f->event) < 0 ||
-	    metrics_http_open(f->event, ANY_PORT, on_page, f, &f->server, &f->why) < 0)
-		return -1;
 	*state = f;
-	return 0;
+	return scrape_init(&f->scrape, on_page, f);
 }
 
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	metrics_http_close(f->server);
-	sd_event_unref(f->event);
-	strbuf_done(&f->why);
+	scrape_done(&f->scrape);
 	free(f);
 	return 0;
 }
@@ -81,9 +73,9 @@ static int teardown(void **state)
 
 static void turn(struct fixture *f)
 {
-	assert_true(sd_event_run(f->event, PATIENCE_US) > 0);
-	if (metrics_http_clients_cnt(f->server) > f->most_clients)
-		f->most_clients = metrics_http_clients_cnt(f->server);
+	assert_true(sd_event_run(f->scrape.event, PATIENCE_US) > 0);
+	if (metrics_http_clients_cnt(f->scrape.server) > f->most_clients)
+		f->most_clients = metrics_http_clients_cnt(f->scrape.server);
 }
 
 static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *userdata)
@@ -105,7 +97,7 @@ static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *
 static void client_open(struct fixture *f, struct client *k, bool is_reading)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET,
-				       .sin_port = htons(metrics_http_port(f->server)),
+				       .sin_port = htons(metrics_http_port(f->scrape.server)),
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 
 	*k = (struct client){ .fixture = f, .answer = STRBUF_INIT };
@@ -114,7 +106,8 @@ static void client_open(struct fixture *f, struct client *k, bool is_reading)
 	assert_ok(connect(k->fd, (struct sockaddr *)&address, sizeof(address)));
 	assert_ok(fcntl(k->fd, F_SETFL, O_NONBLOCK));
 	if (is_reading)
-		assert_true(sd_event_add_io(f->event, &k->io, k->fd, EPOLLIN, on_readable, k) >= 0);
+		assert_true(sd_event_add_io(f->scrape.event, &k->io, k->fd, EPOLLIN, on_readable,
+					    k) >= 0);
 }
 
 static void client_done(struct client *k)
@@ -137,7 +130,7 @@ static void wait_closed(struct client *k)
 
 static void wait_no_clients(struct fixture *f)
 {
-	while (metrics_http_clients_cnt(f->server))
+	while (metrics_http_clients_cnt(f->scrape.server))
 		turn(f);
 }
 
@@ -177,8 +170,8 @@ static void metrics_http__get_gives_the_page(void **state)
 	assert_string_equal(body(&k), "pygrowd_alerts_firing 0\n");
 	assert_int_equal(f->n_asked, 1);
 	client_done(&k);
-	assert_int_equal(metrics_http_clients_cnt(f->server), 0);
-	assert_false(metrics_http_is_public(f->server));
+	assert_int_equal(metrics_http_clients_cnt(f->scrape.server), 0);
+	assert_false(metrics_http_is_public(f->scrape.server));
 }
 
 static void metrics_http__head_gives_its_length(void **state)
@@ -248,7 +241,7 @@ static void metrics_http__garbage(void **state)
 	struct fixture *f = *state;
 	struct client k;
 
-	metrics_http_set_timeout(f->server, DEADLINE_US);
+	metrics_http_set_timeout(f->scrape.server, DEADLINE_US);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		client_open(f, &k, true);
 		client_send(&k, rows[i].bytes, rows[i].n);
@@ -314,11 +307,11 @@ static void metrics_http__slow_requests_time_out(void **state)
 	struct fixture *f = *state;
 	struct client silent, dripping;
 
-	metrics_http_set_timeout(f->server, DEADLINE_US);
+	metrics_http_set_timeout(f->scrape.server, DEADLINE_US);
 	client_open(f, &silent, true);
 	client_open(f, &dripping, true);
 	client_send(&dripping, "GET /met", 8);
-	assert_true(sd_event_add_time_relative(f->event, &drip, CLOCK_MONOTONIC, DRIP_US, 1,
+	assert_true(sd_event_add_time_relative(f->scrape.event, &drip, CLOCK_MONOTONIC, DRIP_US, 1,
 					       on_drip, &dripping) >= 0);
 	wait_closed(&silent);
 	wait_closed(&dripping);
@@ -333,13 +326,13 @@ static void metrics_http__unread_pages_time_out(void **state)
 	struct fixture *f = *state;
 	struct client k;
 
-	metrics_http_set_timeout(f->server, DEADLINE_US);
+	metrics_http_set_timeout(f->scrape.server, DEADLINE_US);
 	f->page_bytes = BIG_BYTES;
 	client_open(f, &k, false);
 	client_send(&k, GET, strlen(GET));
 	while (!f->n_asked)
 		turn(f);
-	assert_int_equal(metrics_http_clients_cnt(f->server), 1);
+	assert_int_equal(metrics_http_clients_cnt(f->scrape.server), 1);
 	wait_no_clients(f);
 	client_done(&k);
 }
@@ -391,7 +384,7 @@ static void metrics_http__more_clients_than_places_wait(void **state)
 	struct client silent[METRICS_HTTP_CLIENTS_MAX * 2], last;
 	struct fixture *f = *state;
 
-	metrics_http_set_timeout(f->server, DEADLINE_US);
+	metrics_http_set_timeout(f->scrape.server, DEADLINE_US);
 	for (size_t i = 0; i < METRICS_HTTP_CLIENTS_MAX * 2; i++)
 		client_open(f, &silent[i], false);
 	ask(f, &last, GET);
@@ -412,11 +405,11 @@ static void metrics_http__closing_drops_everybody(void **state)
 	client_open(f, &silent, false);
 	client_open(f, &slow, false);
 	client_send(&slow, GET, strlen(GET));
-	while (!f->n_asked || metrics_http_clients_cnt(f->server) < 2)
+	while (!f->n_asked || metrics_http_clients_cnt(f->scrape.server) < 2)
 		turn(f);
-	metrics_http_close(f->server);
-	f->server = NULL;
-	assert_int_equal(sd_event_run(f->event, 0), 0); /* no source is left */
+	metrics_http_close(f->scrape.server);
+	f->scrape.server = NULL;
+	assert_int_equal(sd_event_run(f->scrape.event, 0), 0); /* no source is left */
 	client_done(&silent);
 	client_done(&slow);
 }
@@ -428,7 +421,7 @@ static void metrics_http__ipv6(void **state)
 	struct fixture *f = *state;
 	struct client k = { .fixture = f, .answer = STRBUF_INIT };
 	struct metrics_http *v6 = NULL;
-	int r = metrics_http_open(f->event, "[::1]:0", on_page, f, &v6, &f->why);
+	int r = metrics_http_open(f->scrape.event, "[::1]:0", on_page, f, &v6, &f->scrape.why);
 
 	if (r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL)
 		skip(); /* no IPv6 here */
@@ -438,7 +431,7 @@ static void metrics_http__ipv6(void **state)
 	k.fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_ok(connect(k.fd, (struct sockaddr *)&address, sizeof(address)));
 	assert_ok(fcntl(k.fd, F_SETFL, O_NONBLOCK));
-	assert_true(sd_event_add_io(f->event, &k.io, k.fd, EPOLLIN, on_readable, &k) >= 0);
+	assert_true(sd_event_add_io(f->scrape.event, &k.io, k.fd, EPOLLIN, on_readable, &k) >= 0);
 	client_send(&k, GET, strlen(GET));
 	wait_closed(&k);
 	expect_status(&k, "200");

@@ -7,15 +7,11 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "report/metrics_http.h"
+#include "scrapefix.h"
 #include "test.h"
 
-#define ANY_PORT "127.0.0.1:0"
-
 struct fixture {
-	sd_event *event;
-	struct metrics_http *server;
-	struct strbuf why;
+	struct scrape scrape;
 };
 
 /* Nobody asks here. */
@@ -32,21 +28,15 @@ static int setup(void **state)
 
 	if (!f)
 		return -1;
-	f->why = (struct strbuf)STRBUF_INIT;
-	if (sd_event_new(&f->event) < 0 ||
-	    metrics_http_open(f->event, ANY_PORT, on_page, f, &f->server, &f->why) < 0)
-		return -1;
 	*state = f;
-	return 0;
+	return scrape_init(&f->scrape, on_page, f);
 }
 
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	metrics_http_close(f->server);
-	sd_event_unref(f->event);
-	strbuf_done(&f->why);
+	scrape_done(&f->scrape);
 	free(f);
 	return 0;
 }
@@ -116,9 +106,9 @@ static void metrics_http__addresses(void **state)
 static void metrics_http__off_is_nobody(void **state)
 {
 	struct fixture *f = *state;
-	struct metrics_http *off = f->server;
+	struct metrics_http *off = f->scrape.server;
 
-	assert_ok(metrics_http_open(f->event, "off", on_page, f, &off, &f->why));
+	assert_ok(metrics_http_open(f->scrape.event, "off", on_page, f, &off, &f->scrape.why));
 	assert_null(off);
 	assert_int_equal(metrics_http_port(off), 0);
 	assert_int_equal(metrics_http_clients_cnt(off), 0);
@@ -133,21 +123,24 @@ static void metrics_http__an_address_in_use_is_said(void **state)
 	struct metrics_http *second = NULL;
 	char address[32], want[200];
 
-	snprintf(address, sizeof(address), "127.0.0.1:%d", metrics_http_port(f->server));
-	assert_err(metrics_http_open(f->event, address, on_page, f, &second, &f->why), -EADDRINUSE);
+	snprintf(address, sizeof(address), "127.0.0.1:%d", metrics_http_port(f->scrape.server));
+	assert_err(metrics_http_open(f->scrape.event, address, on_page, f, &second, &f->scrape.why),
+		   -EADDRINUSE);
 	assert_null(second);
 	snprintf(want, sizeof(want),
 		 "cannot serve metrics on %s: Address already in use; is another pygrowd running? "
 		 "--metrics takes another port, or off",
 		 address);
-	assert_string_equal(f->why.buf, want);
+	assert_string_equal(f->scrape.why.buf, want);
 
-	strbuf_reset(&f->why);
-	assert_err(metrics_http_open(f->event, "192.0.2.1:9748", on_page, f, &second, &f->why),
+	strbuf_reset(&f->scrape.why);
+	assert_err(metrics_http_open(f->scrape.event, "192.0.2.1:9748", on_page, f, &second,
+				     &f->scrape.why),
 		   -EADDRNOTAVAIL);
-	assert_string_equal(f->why.buf, "cannot serve metrics on 192.0.2.1:9748: Cannot assign "
-					"requested address; --metrics takes one of this host's "
-					"addresses, or off");
+	assert_string_equal(f->scrape.why.buf,
+			    "cannot serve metrics on 192.0.2.1:9748: Cannot assign "
+			    "requested address; --metrics takes one of this host's "
+			    "addresses, or off");
 }
 
 /* In a child, since rights cannot be taken back: its status says how it went. */
@@ -208,9 +201,9 @@ static void metrics_http__without_descriptors_it_fails_whole(void **state)
 	for (limit = before, limit.rlim_cur = (rlim_t)first; r < 0; limit.rlim_cur++) {
 		struct metrics_http *m = NULL;
 
-		strbuf_reset(&f->why);
+		strbuf_reset(&f->scrape.why);
 		assert_ok(setrlimit(RLIMIT_NOFILE, &limit));
-		r = metrics_http_open(f->event, ANY_PORT, on_page, f, &m, &f->why);
+		r = metrics_http_open(f->scrape.event, ANY_PORT, on_page, f, &m, &f->scrape.why);
 		assert_ok(setrlimit(RLIMIT_NOFILE, &before));
 		metrics_http_close(m);
 		if (r < 0) {
@@ -228,10 +221,12 @@ static void metrics_http__open_to_others_is_known(void **state)
 	struct fixture *f = *state;
 	struct metrics_http *all = NULL;
 
-	assert_ok(metrics_http_open(f->event, "0.0.0.0:0", on_page, f, &all, &f->why));
+	assert_ok(
+		metrics_http_open(f->scrape.event, "0.0.0.0:0", on_page, f, &all, &f->scrape.why));
 	assert_true(metrics_http_is_public(all));
 	metrics_http_close(all);
-	assert_ok(metrics_http_open(f->event, "127.9.9.9:0", on_page, f, &all, &f->why));
+	assert_ok(metrics_http_open(f->scrape.event, "127.9.9.9:0", on_page, f, &all,
+				    &f->scrape.why));
 	assert_false(metrics_http_is_public(all));
 	metrics_http_close(all);
 }

@@ -172,9 +172,44 @@ static void clock__moments_are_written_and_read(void **state)
 	assert_true(clock_monotonic_ns() <= clock_monotonic_ns());
 }
 
+static void units__bytes_are_parsed(void **state)
+{
+	static const struct {
+		const char *text;
+		int want;
+		uint64_t bytes;
+	} rows[] = {
+		{ "0", 0, 0 },
+		{ "268435456", 0, 268435456 },
+		{ "12B", 0, 12 },
+		{ "256MiB", 0, 256ull << 20 },
+		{ "256M", 0, 256ull << 20 },
+		{ "1TiB", 0, 1ull << 40 },
+		{ "1024T", 0, 1ull << 50 },
+		{ "1025T", -ERANGE, 0 },
+		{ "99999999999999999999999", -ERANGE, 0 },
+		{ "", -EINVAL, 0 },
+		{ "MiB", -EINVAL, 0 },
+		{ "1.5MiB", -EINVAL, 0 },
+		{ "-1", -EINVAL, 0 },
+		{ "1 MiB", -EINVAL, 0 },
+		{ "1mib", -EINVAL, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		uint64_t bytes = 0;
+		int r = units_bytes_parse(rows[i].text, &bytes);
+
+		if (r != rows[i].want || bytes != rows[i].bytes)
+			fail_msg("%s: %d, %llu", rows[i].text, r, (unsigned long long)bytes);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(units__bytes_are_parsed),
 		cmocka_unit_test(units__durations_are_parsed),
 		cmocka_unit_test(units__shares_are_parsed),
 		cmocka_unit_test(units__quantities_are_formatted),

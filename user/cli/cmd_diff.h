@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* user/cli/cmd_diff.h — pygrowctl show. */
+/* user/cli/cmd_diff.h — pygrowctl diff. */
 #ifndef USER_CLI_CMD_DIFF_H
 #define USER_CLI_CMD_DIFF_H
 

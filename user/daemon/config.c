@@ -24,13 +24,6 @@
 #include "report/history.h"
 #include "report/metrics_http.h"
 
-/* As options.c has them, where each is explained. */
-#define INTERVAL_SEC_MIN  0.1
-#define INTERVAL_SEC_MAX  3600.0
-#define OVERHEAD_MIN	  0.0001
-#define OVERHEAD_MAX	  0.5
-#define HOST_OVERHEAD_MAX 1.0
-
 #define MESSAGE_MAX 512 /* longer ones are cut */
 #define SUFFIX	    ".conf"
 #define SEE_MANUAL  "pygrowd.conf(5) has the syntax and all keys"
@@ -109,39 +102,12 @@ static int set_duration(void *ret, const char *text, double min, double max, str
 	return 0;
 }
 
-/* "256MiB", "256M", "268435456". Whole numbers only; -EINVAL, -ERANGE over 2^50. */
-static int bytes_parse(const char *text, uint64_t *ret)
-{
-	static const struct {
-		const char *name;
-		unsigned int shift;
-	} units[] = { { "", 0 },   { "B", 0 },	  { "KiB", 10 }, { "K", 10 },	{ "MiB", 20 },
-		      { "M", 20 }, { "GiB", 30 }, { "G", 30 },	 { "TiB", 40 }, { "T", 40 } };
-	uint64_t number = 0;
-	const char *s = text;
-
-	for (; *s >= '0' && *s <= '9'; s++) {
-		number = number * 10 + (uint64_t)(*s - '0');
-		if (number > 1ull << 50)
-			return -ERANGE;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(units) && s > text; i++) {
-		if (strcmp(s, units[i].name) == 0) {
-			if (number > 1ull << (50 - units[i].shift))
-				return -ERANGE;
-			*ret = number << units[i].shift;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
 static int set_bytes(void *ret, const char *text, double min, double max, struct strbuf *why)
 {
 	char from[UNITS_TEXT_MAX], to[UNITS_TEXT_MAX];
 	uint64_t bytes;
 
-	if (bytes_parse(text, &bytes) < 0 || (double)bytes < min || (double)bytes > max)
+	if (units_bytes_parse(text, &bytes) < 0 || (double)bytes < min || (double)bytes > max)
 		return strbuf_fail(
 			why, -EINVAL,
 			"not a whole number of bytes between %s and %s (examples: 256MiB, 1G)",
@@ -192,9 +158,11 @@ static const struct {
 	size_t at; /* in struct config */
 	double min, max;
 } keys[] = {
-	{ "interval", set_duration, AT(interval_sec), INTERVAL_SEC_MIN, INTERVAL_SEC_MAX },
-	{ "overhead", set_share, AT(overhead), OVERHEAD_MIN, OVERHEAD_MAX },
-	{ "host-overhead", set_share, AT(host_overhead), OVERHEAD_MIN, HOST_OVERHEAD_MAX },
+	{ "interval", set_duration, AT(interval_sec), CONFIG_INTERVAL_SEC_MIN,
+	  CONFIG_INTERVAL_SEC_MAX },
+	{ "overhead", set_share, AT(overhead), CONFIG_OVERHEAD_MIN, CONFIG_OVERHEAD_MAX },
+	{ "host-overhead", set_share, AT(host_overhead), CONFIG_OVERHEAD_MIN,
+	  CONFIG_HOST_OVERHEAD_MAX },
 	{ "socket", set_path, AT(socket), 2, CONFIG_SOCKET_BYTES_MAX },
 	{ "state", set_path, AT(state), 2, CONFIG_PATH_BYTES_MAX },
 	{ "metrics", set_address, AT(metrics), 0, 0 },

@@ -32,6 +32,15 @@
 #define CONFIG_HISTORY_BYTES_DEFAULT (256ull << 20)
 #define CONFIG_HISTORY_BYTES_MAX     (1ull << 40)
 
+/* Of the command line's flags as well. Shorter intervals measure us, longer ones are no "rate" any
+ * more. */
+#define CONFIG_INTERVAL_SEC_MIN	 0.1
+#define CONFIG_INTERVAL_SEC_MAX	 3600.0
+/* Less than that sees nothing, more is no budget. */
+#define CONFIG_OVERHEAD_MIN	 0.0001
+#define CONFIG_OVERHEAD_MAX	 0.5
+#define CONFIG_HOST_OVERHEAD_MAX 1.0
+
 /* {0} is an empty one. A key that no file sets is 0 or NULL: a flag wins over what is set, and that
  * over the default. */
 struct config {

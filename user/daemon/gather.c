@@ -23,14 +23,6 @@ static int by_growth(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-static const struct watch *watch_of_slot(const struct pipeline *p, uint32_t slot)
-{
-	for (size_t i = 0; i < p->n_watches; i++)
-		if (p->watches[i]->slot == slot)
-			return p->watches[i];
-	return NULL;
-}
-
 /* Its blocks, from birth on: those that died in their window were never looked at. */
 static void gather_survival(const struct stack *from, struct snapshot_stack *ret)
 {
@@ -74,7 +66,7 @@ static void gather_stack(const struct pipeline *p, const struct stack *from, dou
 			 struct snapshot_stack *ret)
 {
 	const struct series *series = stacktab_series(p->stacks, from);
-	const struct watch *w = watch_of_slot(p, from->slot);
+	const struct watch *w = pipeline_watch(p, from->slot);
 	struct series_rate rate = series_rate(series, SERIES_RATE_POINTS);
 
 	*ret = (struct snapshot_stack){
@@ -160,8 +152,6 @@ static void gather_windows(const struct pipeline *p, const struct watch *w,
 	ret->windows = status.windows;
 	ret->samples += status.samples;
 	ret->samples_alive = status.samples_alive;
-	ret->lost[PGD_COUNTER_SAMPLES_LEAVES] += status.lost.leaves;
-	ret->lost[PGD_COUNTER_SAMPLES_THINNED] += status.lost.thinned;
 }
 
 static void gather_process(const struct pipeline *p, const struct watch *w,
@@ -201,9 +191,7 @@ static void gather_process(const struct pipeline *p, const struct watch *w,
 		ret->samples = hits.followed;
 		ret->hits = hits.alloc + hits.free;
 	}
-	probes_counters(p->probes, w->slot, ret->lost);
-	for (int c = 0; c < PGD_COUNTER_MAX; c++)
-		ret->lost[c] += w->lost_here[c];
+	pipeline_lost(p, w, ret->lost);
 	if (p->windows)
 		gather_windows(p, w, ret);
 	gather_gc(p, w, !ret->windows, &ret->gc);

@@ -376,7 +376,7 @@ static int add_sources(struct loop *l)
 }
 
 /* Only of a whole host: who names processes looks at them for a while. */
-static int open_history(struct loop *l, struct strbuf *why)
+static int open_history(const struct loop *l, struct history **ret, struct strbuf *why)
 {
 	struct history_options o;
 	int r = -EBUSY;
@@ -390,7 +390,7 @@ static int open_history(struct loop *l, struct strbuf *why)
 	/* The guards of a daemon that was killed hold its lock until they have ended. */
 	for (int i = 0; i < LOCK_TRIES; i++) {
 		strbuf_done(why);
-		r = history_open(&o, clock_realtime_sec(), why, &l->history);
+		r = history_open(&o, clock_realtime_sec(), why, ret);
 		if (r != -EBUSY)
 			break;
 		usleep(LOCK_USEC);
@@ -398,7 +398,8 @@ static int open_history(struct loop *l, struct strbuf *why)
 	return r;
 }
 
-static int serve(struct loop *l, struct ctl **ret_ctl, struct metrics_http **ret_metrics)
+static int serve(struct loop *l, struct ctl **ret_ctl, struct metrics_http **ret_metrics,
+		 struct history **ret_history)
 {
 	_cleanup_(strbuf_done) struct strbuf why = STRBUF_INIT;
 	const struct options *o = l->options;
@@ -407,7 +408,8 @@ static int serve(struct loop *l, struct ctl **ret_ctl, struct metrics_http **ret
 	r = ctl_open(l->event, o->socket, on_request, l, ret_ctl);
 	if (r < 0)
 		return log_err(r, "listen on %s", o->socket);
-	r = open_history(l, &why);
+	r = open_history(l, ret_history, &why);
+	l->history = *ret_history;
 	if (r == 0)
 		r = metrics_http_open(l->event, o->metrics, on_scrape, l, ret_metrics, &why);
 	if (r < 0)
@@ -427,6 +429,7 @@ int loop_run(struct setup *setup, struct pipeline *p, struct roster *roster, enu
 	_cleanup_(sd_event_unrefp) sd_event *event = NULL;
 	_cleanup_(ctl_closep) struct ctl *ctl = NULL;
 	_cleanup_(metrics_http_closep) struct metrics_http *metrics = NULL;
+	_cleanup_(history_closep) struct history *history = NULL;
 	struct loop l = { .setup = setup,
 			  .options = &setup->options,
 			  .pipeline = p,
@@ -442,7 +445,7 @@ int loop_run(struct setup *setup, struct pipeline *p, struct roster *roster, enu
 	r = add_sources(&l);
 	if (r < 0)
 		return log_err(r, "set up the event loop");
-	if (o->for_sec <= 0 && (r = serve(&l, &ctl, &metrics)) < 0)
+	if (o->for_sec <= 0 && (r = serve(&l, &ctl, &metrics, &history)) < 0)
 		return r;
 	r = sd_event_loop(event);
 	if (r < 0)
@@ -452,7 +455,6 @@ int loop_run(struct setup *setup, struct pipeline *p, struct roster *roster, enu
 	pipeline_detach(p);
 	pipeline_tick(p);
 	remember(&l);
-	history_close(l.history);
 	*ret_end = l.end;
 	return r;
 }

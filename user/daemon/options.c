@@ -9,18 +9,11 @@
 
 #include "daemon/options.h"
 #include "lib/log.h"
-#include "report/metrics_http.h"
 #include "lib/units.h"
 #include "pgd_proto.h"
+#include "report/metrics_http.h"
 
 #define EXIT_USAGE	      2
-/* Shorter intervals measure us, longer ones are no "rate" any more. */
-#define INTERVAL_SEC_MIN      0.1
-#define INTERVAL_SEC_MAX      3600.0
-/* Less than that sees nothing, more is no budget. */
-#define OVERHEAD_MIN	      0.0001
-#define OVERHEAD_MAX	      0.5
-#define HOST_OVERHEAD_MAX     1.0
 /* A look of some seconds wants points enough for a rate. */
 #define LOOK_POINTS	      20
 #define LOOK_INTERVAL_SEC_MAX 1.0
@@ -90,10 +83,10 @@ static double parse_share(struct argp_state *state, const char *name, const char
 {
 	double share;
 
-	if (units_share_parse(text, &share) < 0 || share < OVERHEAD_MIN || share > max)
+	if (units_share_parse(text, &share) < 0 || share < CONFIG_OVERHEAD_MIN || share > max)
 		argp_failure(state, EXIT_USAGE, 0,
 			     "--%s %s: not a share between %g%% and %g%% (examples: 1%%, 0.5%%)",
-			     name, text, OVERHEAD_MIN * 100, max * 100);
+			     name, text, CONFIG_OVERHEAD_MIN * 100, max * 100);
 	return share;
 }
 
@@ -173,10 +166,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->exact = true;
 		return 0;
 	case OPT_OVERHEAD:
-		o->overhead = parse_share(state, "overhead", arg, OVERHEAD_MAX);
+		o->overhead = parse_share(state, "overhead", arg, CONFIG_OVERHEAD_MAX);
 		return 0;
 	case OPT_HOST_OVERHEAD:
-		o->host_overhead = parse_share(state, "host-overhead", arg, HOST_OVERHEAD_MAX);
+		o->host_overhead =
+			parse_share(state, "host-overhead", arg, CONFIG_HOST_OVERHEAD_MAX);
 		return 0;
 	case OPT_JSON:
 		o->json = true;
@@ -185,11 +179,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->check = true;
 		return 0;
 	case OPT_FOR:
-		o->for_sec = parse_duration(state, "for", arg, INTERVAL_SEC_MIN, 86400 * 366.0);
+		o->for_sec =
+			parse_duration(state, "for", arg, CONFIG_INTERVAL_SEC_MIN, 86400 * 366.0);
 		return 0;
 	case OPT_INTERVAL:
-		o->interval_sec =
-			parse_duration(state, "interval", arg, INTERVAL_SEC_MIN, INTERVAL_SEC_MAX);
+		o->interval_sec = parse_duration(state, "interval", arg, CONFIG_INTERVAL_SEC_MIN,
+						 CONFIG_INTERVAL_SEC_MAX);
 		return 0;
 	case 'c':
 		o->config = arg;
@@ -247,7 +242,7 @@ static const char *first_text(const char *a, const char *b, const char *c)
 
 static double look_interval_sec(double for_sec)
 {
-	return fmax(fmin(for_sec / LOOK_POINTS, LOOK_INTERVAL_SEC_MAX), INTERVAL_SEC_MIN);
+	return fmax(fmin(for_sec / LOOK_POINTS, LOOK_INTERVAL_SEC_MAX), CONFIG_INTERVAL_SEC_MIN);
 }
 
 void options_settle(struct options *o, const struct options *flags, const struct config *config)

@@ -22,7 +22,7 @@
 
 #define RUNS_EVERY 8 /* intervals */
 
-static struct watch *watch_of_slot(const struct pipeline *p, uint32_t slot)
+struct watch *pipeline_watch(const struct pipeline *p, uint32_t slot)
 {
 	for (size_t i = 0; i < p->n_watches; i++)
 		if (p->watches[i]->slot == slot)
@@ -56,7 +56,7 @@ static int name_frame(struct pipeline *p, struct watch *w, const struct pgd_fram
 static void on_stack(void *userdata, const struct pgd_stack_event *event)
 {
 	struct pipeline *p = userdata;
-	struct watch *w = watch_of_slot(p, event->key.slot);
+	struct watch *w = pipeline_watch(p, event->key.slot);
 	struct snapshot_frame frames[PGD_FRAMES_MAX];
 	size_t n = 0;
 	int r = 0;
@@ -147,26 +147,22 @@ void pipeline_tick(struct pipeline *p)
 		find_growing(p);
 	else
 		measure_runs(p);
-	pipeline_check(p);
-	for (size_t i = 0; i < p->n_watches && !p->windows; i++)
-		watch_measure(p->probes, &p->fs, p->watches[i], p->ns_per_hit);
+	for (size_t i = 0; i < p->n_watches; i++) {
+		pipeline_check(p, p->watches[i]);
+		if (!p->windows)
+			watch_measure(p->probes, &p->fs, p->watches[i], p->ns_per_hit);
+	}
 }
 
-void pipeline_check(struct pipeline *p)
+void pipeline_check(struct pipeline *p, struct watch *w)
 {
-	for (size_t i = 0; i < p->n_watches; i++) {
-		struct watch *w = p->watches[i];
-
-		watch_check(p->probes, &p->fs, w);
-		if (p->windows && w->regime == WATCH_GONE)
-			windows_end(p->windows, w);
-	}
+	watch_check(p->probes, &p->fs, w);
+	if (p->windows && w->regime == WATCH_GONE)
+		windows_end(p->windows, w);
 }
 
 void pipeline_beat(struct pipeline *p)
 {
-	windows_births(p->windows);
-	windows_result(p->windows);
 	windows_beat(p->windows);
 }
 
@@ -195,15 +191,24 @@ int pipeline_add(struct pipeline *p, pid_t pid, struct strbuf *why)
 	return r;
 }
 
+void pipeline_lost(const struct pipeline *p, const struct watch *w, uint64_t ret[PGD_COUNTER_MAX])
+{
+	memset(ret, 0, PGD_COUNTER_MAX * sizeof(ret[0]));
+	probes_counters(p->probes, w->slot, ret);
+	for (int c = 0; c < PGD_COUNTER_MAX; c++)
+		ret[c] += w->lost_here[c];
+	if (p->windows)
+		windows_lost_add(p->windows, w, ret);
+}
+
 void pipeline_remove(struct pipeline *p, struct watch *w)
 {
-	uint64_t lost[PGD_COUNTER_MAX] = { 0 };
+	uint64_t lost[PGD_COUNTER_MAX];
 
-	probes_counters(p->probes, w->slot, lost);
+	pipeline_lost(p, w, lost);
 	for (int c = 0; c < PGD_COUNTER_MAX; c++)
-		p->lost_before[c] += lost[c] + w->lost_here[c];
-	drain_events(
-		p->drain); /* of stacks that are not there any more, once its slot is another's */
+		p->lost_before[c] += lost[c];
+	drain_events(p->drain); /* once its slot is another's, these would be the other's stacks */
 	if (p->windows)
 		windows_del(p->windows, w);
 	for (size_t i = 0; i < p->n_watches; i++)
@@ -224,15 +229,15 @@ void pipeline_let_in(struct pipeline *p, pid_t pid)
 	}
 }
 
-void pipeline_leave_out(struct pipeline *p, pid_t pid, uint64_t start_ticks, const char *comm,
-			const char *regime, const char *why)
+void pipeline_leave_out(struct pipeline *p, pid_t pid, const char *comm, const char *regime,
+			const char *why)
 {
 	struct left_out *row;
 
 	if (p->n_left_out == PIPELINE_LEFT_OUT_MAX)
 		pipeline_let_in(p, p->left_out[0].pid);
 	row = &p->left_out[p->n_left_out++];
-	*row = (struct left_out){ .pid = pid, .start_ticks = start_ticks, .regime = regime };
+	*row = (struct left_out){ .pid = pid, .regime = regime };
 	snprintf(row->comm, sizeof(row->comm), "%s", comm);
 	snprintf(row->why, sizeof(row->why), "%s", why);
 }

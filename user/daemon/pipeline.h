@@ -18,7 +18,6 @@
 /* A Python that is not watched, and why. */
 struct left_out {
 	pid_t pid;
-	uint64_t start_ticks;
 	char comm[PROCFS_COMM_BYTES];
 	const char *regime; /* "unsupported" or "excluded" */
 	char why[192];
@@ -61,11 +60,15 @@ int pipeline_add(struct pipeline *p, pid_t pid, struct strbuf *why);
 /* Not any more: sites off, what was gathered of it goes. */
 void pipeline_remove(struct pipeline *p, struct watch *w);
 /* One that we do not watch, for status; and not so any more. */
-void pipeline_leave_out(struct pipeline *p, pid_t pid, uint64_t start_ticks, const char *comm,
-			const char *regime, const char *why);
+void pipeline_leave_out(struct pipeline *p, pid_t pid, const char *comm, const char *regime,
+			const char *why);
 void pipeline_let_in(struct pipeline *p, pid_t pid);
-/* Who has gone since the last tick? */
-void pipeline_check(struct pipeline *p);
+/* All that was lost of it: by the kernel side, by us, by the samples' table. */
+void pipeline_lost(const struct pipeline *p, const struct watch *w, uint64_t ret[PGD_COUNTER_MAX]);
+/* Has it gone since the last tick? */
+void pipeline_check(struct pipeline *p, struct watch *w);
+/* Whose slot is it? NULL: nobody's. */
+struct watch *pipeline_watch(const struct pipeline *p, uint32_t slot);
 
 /* New stacks, at once: while their code objects are there. */
 void pipeline_events(struct pipeline *p);

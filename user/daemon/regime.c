@@ -18,7 +18,6 @@ static void regime_windows(struct windows *w, struct lens *l)
 	uint8_t on[PGD_SITES_MAX];
 
 	log_debug(0, "pid %d: observed through windows", l->watch->pid);
-	lens_set_odds(l);
 	lens_busy_sites(l, on);
 	if (isnan(pace_rate(&l->pace))) /* else it is better known than by scouting */
 		pace_prime(&l->pace, on, l->rates, &cost);

@@ -72,8 +72,7 @@ static int take_on(struct roster *r, pid_t pid, const struct procfs_facts *f)
 		return error;
 	if (error < 0) {
 		log_debug(error, "%s", why.buf);
-		pipeline_leave_out(r->pipeline, pid, f->start_ticks, f->comm, "unsupported",
-				   why.buf);
+		pipeline_leave_out(r->pipeline, pid, f->comm, "unsupported", why.buf);
 	}
 	return error;
 }
@@ -95,7 +94,7 @@ static int on_came(void *userdata, pid_t pid, uint64_t start_ticks, enum census_
 	verdict = judge(r, &facts);
 	if (verdict.is_watched)
 		return take_on(r, pid, &facts);
-	pipeline_leave_out(r->pipeline, pid, start_ticks, facts.comm, "excluded",
+	pipeline_leave_out(r->pipeline, pid, facts.comm, "excluded",
 			   rules_verdict_format(&verdict, text));
 	return 0;
 }
@@ -113,10 +112,11 @@ static void on_execed(void *userdata, pid_t pid, uint64_t start_ticks)
 static void on_gone(void *userdata, pid_t pid, uint64_t start_ticks)
 {
 	struct roster *r = userdata;
+	struct watch *w = watch_of(r->pipeline, pid, start_ticks);
 
-	(void)start_ticks;
 	pipeline_let_in(r->pipeline, pid);
-	pipeline_check(r->pipeline);
+	if (w)
+		pipeline_check(r->pipeline, w);
 }
 
 static int search(struct roster *r, struct strbuf *why)

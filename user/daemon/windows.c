@@ -98,16 +98,6 @@ static int on_birth(void *userdata, void *data, size_t n_bytes)
 	return 0;
 }
 
-void windows_births(struct windows *w)
-{
-	ring_buffer__consume(w->births);
-}
-
-void windows_result(struct windows *w)
-{
-	turn_result(w);
-}
-
 /* ── the beat ─────────────────────────────────────────────────────────────────────────────── */
 
 static void beat_one(struct windows *w, struct lens *l)
@@ -140,6 +130,8 @@ static void beat_one(struct windows *w, struct lens *l)
 
 void windows_beat(struct windows *w)
 {
+	ring_buffer__consume(w->births);
+	turn_result(w);
 	for (size_t i = 0; i < w->n_lenses; i++)
 		if (!windows_is_gone(w->lenses[i]))
 			beat_one(w, w->lenses[i]);
@@ -243,6 +235,16 @@ void windows_set_shares(struct windows *w, double share, double host_share)
 		w->share = share;
 }
 
+void windows_lost_add(const struct windows *w, const struct watch *watch,
+		      uint64_t lost[PGD_COUNTER_MAX])
+{
+	struct samples_lost s;
+
+	sampler_lost(w->sampler, watch->slot, &s);
+	lost[PGD_COUNTER_SAMPLES_LEAVES] += s.leaves;
+	lost[PGD_COUNTER_SAMPLES_THINNED] += s.thinned;
+}
+
 void windows_status(const struct windows *w, const struct watch *watch, struct windows_status *ret)
 {
 	const struct lens *l = lens_of(w, watch);
@@ -254,7 +256,6 @@ void windows_status(const struct windows *w, const struct watch *watch, struct w
 	ret->samples = l->samples;
 	ret->samples_alive = sampler_count(w->sampler, watch->slot);
 	ret->windows = watch->n_windows;
-	sampler_lost(w->sampler, watch->slot, &ret->lost);
 	ret->overhead = isnan(l->overhead) ? budget_overhead(w->budget, watch->slot) : l->overhead;
 	if (windows_is_gone(l))
 		return;

@@ -30,7 +30,6 @@ struct windows_status {
 	const char *regime; /* "exact", "windows", "waiting" */
 	double duty, overhead, budget;
 	uint64_t windows, samples, samples_alive;
-	struct samples_lost lost; /* samples let go for want of room */
 };
 
 /* Before any thread is started. 0, or -errno with one clear sentence in `why`. */
@@ -49,11 +48,10 @@ void windows_del(struct windows *w, const struct watch *watch);
 /* Readable when a window is over, or when the kernel has something to say. */
 int windows_fd(const struct windows *w);
 int windows_births_fd(const struct windows *w);
-void windows_result(struct windows *w);
-void windows_births(struct windows *w);
-/* How long until windows_beat() is to be called again, at most. */
-uint64_t windows_wait_ns(const struct windows *w);
+/* Takes what is there to read, and sees whose turn it is. How long until it is to be called again
+ * at most, says windows_wait_ns(). */
 void windows_beat(struct windows *w);
+uint64_t windows_wait_ns(const struct windows *w);
 
 /* Estimates into the stack table: between stacktab_begin() and stacktab_end(). */
 void windows_estimate(struct windows *w);
@@ -61,6 +59,9 @@ void windows_estimate(struct windows *w);
 void windows_set_shares(struct windows *w, double share, double host_share);
 /* Does some stack of it grow, beyond its error? Who does not gets a part of the budget. */
 void windows_set_growing(struct windows *w, const struct watch *watch, bool is_growing);
+/* Adds what was lost of its samples, for want of room. */
+void windows_lost_add(const struct windows *w, const struct watch *watch,
+		      uint64_t lost[PGD_COUNTER_MAX]);
 void windows_status(const struct windows *w, const struct watch *watch, struct windows_status *ret);
 /* Every site of every target off, at once. */
 void windows_stop(struct windows *w);

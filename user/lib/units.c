@@ -97,6 +97,32 @@ int units_share_parse(const char *s, double *ret_share)
 	return 0;
 }
 
+int units_bytes_parse(const char *s, uint64_t *ret_bytes)
+{
+	static const struct {
+		const char *name;
+		unsigned int shift;
+	} units[] = { { "", 0 },   { "B", 0 },	  { "KiB", 10 }, { "K", 10 },	{ "MiB", 20 },
+		      { "M", 20 }, { "GiB", 30 }, { "G", 30 },	 { "TiB", 40 }, { "T", 40 } };
+	uint64_t number = 0;
+	const char *digits = s;
+
+	for (; *s >= '0' && *s <= '9'; s++) {
+		number = number * 10 + (uint64_t)(*s - '0');
+		if (number > 1ull << 50)
+			return -ERANGE;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(units) && s > digits; i++) {
+		if (strcmp(s, units[i].name) == 0) {
+			if (number > 1ull << (50 - units[i].shift))
+				return -ERANGE;
+			*ret_bytes = number << units[i].shift;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
 char *units_duration_format(char buf[UNITS_TEXT_MAX], double sec)
 {
 	uint64_t s = sec > 0 && sec < 1e15 ? (uint64_t)(sec + 0.5) : 0;

@@ -18,6 +18,8 @@
 int units_duration_parse(const char *s, double *ret_sec);
 /* "1%" or "0.01" → 0.01; at most 100 %. */
 int units_share_parse(const char *s, double *ret_share);
+/* "256MiB", "256M", "268435456"; whole numbers up to 2^50. */
+int units_bytes_parse(const char *s, uint64_t *ret_bytes);
 
 char *units_duration_format(char buf[UNITS_TEXT_MAX], double sec); /* "3 min 20 s" */
 char *units_bytes_format(char buf[UNITS_TEXT_MAX], double bytes); /* "12.3 MiB" */

@@ -60,7 +60,7 @@ static bool get_integer(json_object *request, const char *key, int64_t max, int6
 	return true;
 }
 
-static bool get_number(json_object *request, const char *key, double *ret)
+bool answer_get_number(json_object *request, const char *key, double *ret)
 {
 	json_object *value;
 
@@ -100,7 +100,7 @@ static json_object *options_parse(json_object *request, struct document_options 
 		return answer_error_new("limit: not a whole number of rows");
 	if (!get_integer(request, "pid", INT_MAX, &pid))
 		return answer_error_new("pid: not a process number");
-	if (!get_number(request, "since", &o->since_sec))
+	if (!answer_get_number(request, "since", &o->since_sec))
 		return answer_error_new("since: not a Unix time");
 	if (!get_stack(request, &o->stack))
 		return answer_error_new(

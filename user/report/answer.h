@@ -4,12 +4,15 @@
 #define USER_REPORT_ANSWER_H
 
 #include <json-c/json.h>
+#include <stdbool.h>
 
 #include "growth/snapshot.h"
 
 /* A document, or { "error": "one line: what, why, what to do" }. snapshot may be NULL: none was
  * made yet. The request may hold anything. NULL: out of memory. */
 json_object *answer_new(const struct snapshot *snapshot, json_object *request);
+/* A number of the request; *ret stays if it is absent or null. False: it is no (finite) number. */
+bool answer_get_number(json_object *request, const char *key, double *ret);
 /* { "error": the text }, control characters taken out. */
 json_object *answer_error_new(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

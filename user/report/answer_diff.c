@@ -19,20 +19,6 @@ bool answer_diff_is_asked(json_object *request)
 	       strcmp(json_object_get_string(command), "diff") == 0;
 }
 
-/* false: it is there, and no number. */
-static bool get_number(json_object *request, const char *key, double *ret)
-{
-	json_object *value = json_object_object_get(request, key);
-
-	if (!value)
-		return true;
-	if (!json_object_is_type(value, json_type_int) &&
-	    !json_object_is_type(value, json_type_double))
-		return false;
-	*ret = json_object_get_double(value);
-	return isfinite(*ret);
-}
-
 static void put_text(json_object *o, const char *key, const char *text)
 {
 	jsonput_text(o, key, text, DOCUMENT_TEXT_BYTES);
@@ -64,16 +50,6 @@ static json_object *process_new(struct history *h, uint64_t key)
 	return o;
 }
 
-static json_object *frame_new(const struct snapshot_frame *f)
-{
-	json_object *o = json_object_new_object();
-
-	put_text(o, "function", f->function);
-	put_text(o, "file", f->file);
-	jsonput_count(o, "line", f->line);
-	return o;
-}
-
 static void put_frames(json_object *o, struct history *h, uint64_t stack)
 {
 	json_object *frames = json_object_new_array();
@@ -83,8 +59,8 @@ static void put_frames(json_object *o, struct history *h, uint64_t stack)
 	history_stack_get(h, stack, &s);
 	blame = blame_find(s.frames, s.n_frames);
 	for (size_t i = 0; i < s.n_frames; i++)
-		json_object_array_add(frames, frame_new(&s.frames[i]));
-	jsonput_object(o, "blame", blame < 0 ? NULL : frame_new(&s.frames[blame]));
+		json_object_array_add(frames, document_frame_new(&s.frames[i]));
+	jsonput_object(o, "blame", blame < 0 ? NULL : document_frame_new(&s.frames[blame]));
 	jsonput_object(o, "frames", frames);
 	history_stack_done(&s);
 }
@@ -161,10 +137,10 @@ json_object *answer_diff_new(struct history *h, json_object *request, double now
 		return answer_error_new(
 			"this pygrowd keeps no history: it was started for processes "
 			"that were named (-p)");
-	if (!get_number(request, "from", &from_sec) || !get_number(request, "to", &to_sec) ||
-	    isnan(from_sec))
+	if (!answer_get_number(request, "from", &from_sec) ||
+	    !answer_get_number(request, "to", &to_sec) || isnan(from_sec))
 		return answer_error_new("from, to: not Unix times");
-	if (!get_number(request, "limit", &limit) || limit < 1)
+	if (!answer_get_number(request, "limit", &limit) || limit < 1)
 		return answer_error_new("limit: not a number of rows");
 	if (from_sec >= to_sec)
 		return answer_error_new("diff: the first moment is not before the second");

@@ -194,7 +194,7 @@ static int processes_new(const struct snapshot *s, pid_t pid, json_object **ret)
 }
 
 /* ── stacks ───────────────────────────────────────────────────────────────────────────────── */
-static json_object *frame_new(const struct snapshot_frame *f)
+json_object *document_frame_new(const struct snapshot_frame *f)
 {
 	json_object *o = json_object_new_object();
 
@@ -210,7 +210,7 @@ static json_object *frames_new(const struct snapshot_stack *s)
 	json_object *list = json_object_new_array();
 
 	for (size_t i = 0; i < s->n_frames; i++)
-		json_object_array_add(list, frame_new(&s->frames[i]));
+		json_object_array_add(list, document_frame_new(&s->frames[i]));
 	return list;
 }
 
@@ -310,7 +310,7 @@ static json_object *stack_new(const struct snapshot_stack *s)
 	jsonput_object(o, "types", types_new(s));
 	jsonput_count(o, "samples", (int64_t)s->n_samples);
 	jsonput_object(o, "gc", stack_gc_new(s));
-	jsonput_object(o, "blame", has_blame ? frame_new(&s->frames[s->blame]) : NULL);
+	jsonput_object(o, "blame", has_blame ? document_frame_new(&s->frames[s->blame]) : NULL);
 	jsonput_object(o, "frames", frames_new(s));
 	jsonput_bool(o, "truncated", s->truncated);
 	jsonput_object(o, "history", history_new(s->history, s->n_history));
@@ -355,7 +355,7 @@ static json_object *row_new(const struct selection *s, enum rollup_by by,
 	n = row->blamed.n_stacks ? rollup_history(s->stacks, s->n, by, row, history) : 0;
 	jsonput_object(o, "blamed_history", history_new(history, n));
 	jsonput_id(o, "top_stack", top->id);
-	jsonput_object(o, "through", top->n_frames ? frame_new(&top->frames[0]) : NULL);
+	jsonput_object(o, "through", top->n_frames ? document_frame_new(&top->frames[0]) : NULL);
 	return o;
 }
 

@@ -33,5 +33,7 @@ struct document_options {
 /* 0 or -ENOMEM; *ret is the caller's. */
 int document_new(const struct snapshot *snapshot, const struct document_options *o,
 		 json_object **ret);
+/* A frame, as every document has it. */
+json_object *document_frame_new(const struct snapshot_frame *f);
 
 #endif
