@@ -49,15 +49,20 @@ KEEPERS = (keep_alone, keep_cluster, keep_large)
 
 
 class Run:
+    """As long as nothing is kept, each thing takes the place of the one before: the same work."""
+
     def __init__(self, seed):
         self.choose, self.used, self.is_keeping = random.Random(int(seed)), 0, False
+        self.start()
+
+    def start(self):
         self.truth = {keeper.__name__: {"bytes": 0, "blocks": 0} for keeper in KEEPERS}
 
     def keep(self, function, things):
         row = self.truth[function]
-        for thing in things if self.is_keeping else ():
+        for thing in things:
             KEPT[self.used] = thing
-            self.used += 1
+            self.used += self.is_keeping
             row["bytes"] += object_bytes(thing)
             row["blocks"] += 1
 
@@ -90,6 +95,7 @@ def go(seed, lead, seconds):
     any more."""
     run = Run(seed)
     steps(run, lead)
+    run.start()
     run.is_keeping = True
     steps(run, seconds)
     return {"truth": run.truth, "blocks": run.used}

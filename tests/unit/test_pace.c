@@ -211,7 +211,7 @@ static void pace__light_windows_need_no_counting(void **state)
 	assert_true(pace_error(&sim.pace) == 0);
 }
 
-static void pace__counting_is_rare_once_the_rate_is_known(void **state)
+static void pace__counting_is_seldom_once_the_rate_is_known(void **state)
 {
 	static const double factors[] = { 0.8, 1, 0.3 };
 
@@ -221,7 +221,7 @@ static void pace__counting_is_rare_once_the_rate_is_known(void **state)
 		sim_bias(30);
 		assert_true(pace_error(&sim.pace) < 0.15);
 		sim_bias(200);
-		if (sim.n_counts < 15 || sim.n_counts > 25)
+		if (sim.n_counts < 40 || sim.n_counts > 80)
 			fail_msg("factor %g: %d of 200", factors[i], (int)sim.n_counts);
 		assert_true(pace_error(&sim.pace) < 0.06);
 	}
@@ -560,7 +560,7 @@ static void pace__error_is_honest_from_the_first(void **state)
 		for (size_t k = 0; k <= BUSY_STOPS; k++) {
 			double bias = all[k].n ? all[k].sum / all[k].n : 0;
 
-			if (all[k].n_within < 0.87 * all[k].n)
+			if (all[k].n >= RUNS / 10 && all[k].n_within < 0.87 * all[k].n)
 				fail_msg("row %zu, stop %zu: %u of %u within two errors", i, k,
 					 all[k].n_within, all[k].n);
 			if (k >= 3 && !(fabs(bias) < rows[i].bias_max && all[k].n > RUNS * 0.9))
@@ -570,13 +570,35 @@ static void pace__error_is_honest_from_the_first(void **state)
 	}
 }
 
+/* The sites that are counted by suddenly have three times the hits, while the rate is as before: a
+ * counting window and the sampling windows about it must be remembered for equally long. */
+static void pace__another_phase_does_not_look_like_another_rate(void **state)
+{
+	struct busy_stats first = { 0 }, stats[BUSY_STOPS] = { { 0 } };
+
+	(void)state;
+	for (uint64_t seed = 0; seed < RUNS / 4; seed++) {
+		struct busy_stats before[BUSY_STOPS] = { { 0 } };
+
+		busy_start(seed, false);
+		busy_run(5000, 12000, &first, before);
+		for (size_t i = 0; i < BUSY_SITES; i++)
+			busy.share[i] *= busy.pace.is_ref[PACE_THIN][i] ? 3 : 1;
+		busy_run(5000, 12000, &first, stats);
+	}
+	for (size_t k = 0; k < BUSY_STOPS; k++)
+		if (!(fabs(stats[k].sum / stats[k].n) < (k < 2 ? 0.12 : 0.06)))
+			fail_msg("%u windows later: %.1f %% off", busy_stops[k],
+				 stats[k].sum / stats[k].n * 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pace__work_is_told_without_bias),
 		cmocka_unit_test(pace__primed_counts_at_once),
 		cmocka_unit_test(pace__light_windows_need_no_counting),
-		cmocka_unit_test(pace__counting_is_rare_once_the_rate_is_known),
+		cmocka_unit_test(pace__counting_is_seldom_once_the_rate_is_known),
 		cmocka_unit_test(pace__rate_is_that_of_all_sites),
 		cmocka_unit_test(pace__refs_are_a_small_share_of_all),
 		cmocka_unit_test(pace__refs_are_sites_that_are_on),
@@ -586,6 +608,7 @@ int main(void)
 		cmocka_unit_test(pace__windows_without_sense_do_no_harm),
 		cmocka_unit_test(pace__all_sites_rare_is_no_case_for_counting),
 		cmocka_unit_test(pace__error_is_honest_from_the_first),
+		cmocka_unit_test(pace__another_phase_does_not_look_like_another_rate),
 		cmocka_unit_test(pace__too_many_sites_are_cut),
 	};
 

@@ -25,7 +25,6 @@ static void regime_windows(struct windows *w, struct lens *l)
 	l->calm_wait_sec = LENS_CALM_FIRST_SEC;
 	l->state = LENS_WINDOWS;
 	l->n_rare_on = 0;
-	l->n_samplings = 0;
 	l->began_sec = clock_monotonic_sec();
 	l->calm_due_sec = l->began_sec + l->calm_wait_sec;
 	l->backlog_ns += (double)(lens_cpu_ns(l) - l->cpu_ns) - l->traps_ns;
@@ -34,6 +33,14 @@ static void regime_windows(struct windows *w, struct lens *l)
 	probes_set_mode(w->probes, l->watch->slot, PGD_MODE_WINDOWS);
 	probes_remember_codes(w->probes, l->watch->slot, false);
 	always_fill(w, l);
+}
+
+/* Nobody may have noticed yet. Its memory goes before its PID does, and before its files. */
+static bool has_ended(const struct lens *l)
+{
+	uint64_t word;
+
+	return procmem_u64(&l->watch->mem, l->watch->runtime.runtime, &word) < 0;
 }
 
 void regime_go_on(struct windows *w, struct lens *l)
@@ -45,9 +52,10 @@ void regime_go_on(struct windows *w, struct lens *l)
 	l->is_going_on = false;
 	if (r == 0)
 		return;
-	if (r != -ESRCH)
-		log_err(r, "attach %zu sites of pid %d, skipping", l->watch->sites.n,
-			l->watch->pid);
+	if (!has_ended(l))
+		log_about_full(l->watch->pid, NULL, LOG_LEVEL_ERR, r,
+			       "attach %zu sites of pid %d, skipping", l->watch->sites.n,
+			       l->watch->pid);
 	always_take_off(w, l);
 	lens_scout_again(l);
 }
@@ -68,7 +76,8 @@ void regime_always(struct windows *w, struct lens *l)
 struct import {
 	struct windows *w;
 	struct lens *l;
-	double weight, now_sec;
+	double weight;
+	double born_sec; /* their age is not known; what was held a moment ago is held now */
 };
 
 static int import_block(void *userdata, uint64_t block, const struct pgd_live *live)
@@ -83,13 +92,15 @@ static int import_block(void *userdata, uint64_t block, const struct pgd_live *l
 		return 0;
 	if (i->weight > 1 && drand48() * i->weight >= 1)
 		return 1;
-	sampler_add(i->w->sampler, i->l, &sample, i->weight, i->now_sec);
+	sampler_add(i->w->sampler, i->l, &sample, i->weight, i->born_sec);
 	return 0;
 }
 
 static void import_blocks(struct windows *w, struct lens *l)
 {
-	struct import i = { .w = w, .l = l, .now_sec = clock_monotonic_sec() };
+	struct import i = { .w = w,
+			    .l = l,
+			    .born_sec = clock_monotonic_sec() - SAMPLER_SETTLED_SEC };
 	size_t n = probes_live_count(w->probes, l->watch->slot);
 
 	i.weight = n > IMPORT_MAX ? (double)n / IMPORT_MAX : 1;
@@ -107,6 +118,7 @@ static void regime_leave_always(struct windows *w, struct lens *l)
 	import_blocks(w, l);
 	l->cpu_ns = lens_cpu_ns(l);
 	l->traps_ns = l->backlog_ns = 0;
+	l->pending_from = 0;
 	if (l->is_scouted)
 		regime_windows(w, l);
 	else

@@ -150,6 +150,11 @@ void sampler_window(struct sampler *s, const struct lens *l, const struct captur
 	}
 }
 
+void sampler_scale(struct sampler *s, const struct lens *l, uint64_t window_from, double factor)
+{
+	samples_scale(s->samples, l->watch->slot, window_from, factor);
+}
+
 void sampler_add(struct sampler *s, const struct lens *l, const struct pgd_sample *from,
 		 double weight, double now_sec)
 {

@@ -27,6 +27,8 @@ DEFINE_CLEANUP(struct sampler *, sampler_free)
  * chance not counted. */
 void sampler_window(struct sampler *s, const struct lens *l, const struct capture *c,
 		    uint64_t window, double weight, uint32_t walk_of, double now_sec);
+/* Windows from this number on have been given weights that were wrong by this factor. */
+void sampler_scale(struct sampler *s, const struct lens *l, uint64_t window_from, double factor);
 /* One block of a rare site, or of a target that was followed exactly until now: weight 1 or, if
  * only some of its blocks were kept, more. */
 void sampler_add(struct sampler *s, const struct lens *l, const struct pgd_sample *from,

@@ -15,7 +15,7 @@
 	30000000 /* of the target's CPU time: it must be running to be measured \
 		  */
 #define WORK_MIN_NS    20000.0 /* less of the target's work in a window says nothing: carried on */
-#define BACKLOG_PART   0.1 /* of the time before windows, that each window stands for */
+#define BACKLOG_PART   0.2 /* of the time before windows, that each window stands for */
 #define CALM_HEAVY     0.3 /* share of traps in the CPU time of windows: not calm at all */
 #define MEASURE_EVERY  8 /* windows; in one of them the kernel takes the time of our programs */
 #define COST_NEWS      0.3 /* weight of a measurement */
@@ -228,6 +228,31 @@ static void learn_cost(const struct windows *w, struct lens *l, const struct shu
 	l->cost_scale += COST_NEWS * (scale - l->cost_scale);
 }
 
+/* How fast the target is will be known some windows later: until then by a guess. NAN: there is
+ * none. */
+static double pending_work_ns(struct lens *l, const struct shutter_result *r)
+{
+	double rate = pace_guess_rate(&l->pace);
+
+	if (isnan(rate))
+		return NAN;
+	if (!l->pending_from) {
+		l->pending_from = l->n_samplings + 1;
+		l->pending_rate = rate;
+	}
+	return (double)r->gate.allocs / l->pending_rate * WINDOWS_NS_PER_SEC;
+}
+
+/* It is known now: whatever rested on the guess is set right. */
+static void settle_pending(const struct windows *w, struct lens *l)
+{
+	double rate = pace_rate(&l->pace);
+
+	if (l->pending_from && isfinite(rate))
+		sampler_scale(w->sampler, l, l->pending_from, rate / l->pending_rate);
+	l->pending_from = 0;
+}
+
 static void take_samples(struct windows *w, struct lens *l, const struct shutter_result *r,
 			 const struct pace_window *pw)
 {
@@ -242,24 +267,22 @@ static void take_samples(struct windows *w, struct lens *l, const struct shutter
 		l->watch->pid, work_ns / 1e6, stands_for_ns / 1e6, pace_rate(&l->pace),
 		pace_error(&l->pace) * 100);
 	learn_cost(w, l, r, work_ns);
+	if (isnan(work_ns))
+		work_ns = pending_work_ns(l, r);
+	else
+		settle_pending(w, l);
 	l->samples += r->gate.sampled;
 	l->gate_sec += (double)r->gate_ns / WINDOWS_NS_PER_SEC;
 	if (w->capture->error)
 		log_debug(w->capture->error, "look at the blocks of a window of pid %d, skipping",
 			  l->watch->pid);
-	if (isnan(work_ns)) { /* its weight is not known: many windows shall stand for this time */
-		l->backlog_ns += stands_for_ns;
-		l->cpu_ns = cpu_ns;
-		l->traps_ns = 0;
-		return;
-	}
 	if (!(work_ns >= WORK_MIN_NS) || !r->gate.sampled || w->capture->error)
 		return; /* the next window stands for this time too */
 	l->n_samplings++;
 	stands_for_ns += l->backlog_ns * BACKLOG_PART;
 	l->backlog_ns -= l->backlog_ns * BACKLOG_PART;
 	weight = stands_for_ns / work_ns * (double)r->gate.allocs / (double)r->gate.sampled;
-	sampler_window(w->sampler, l, w->capture, r->window, fmax(weight, 1), WALK_OF,
+	sampler_window(w->sampler, l, w->capture, l->n_samplings, fmax(weight, 1), WALK_OF,
 		       clock_monotonic_sec());
 	l->cpu_ns = cpu_ns;
 	l->sampled_sec = clock_monotonic_sec();
@@ -302,7 +325,8 @@ void turn_result(struct windows *w)
 	l->watch->n_windows++;
 	if (r->error && r->error != -ESRCH) {
 		l->watch->lost_here[PGD_COUNTER_WINDOW_FAILED]++;
-		log_err(r->error, "open a window of pid %d, skipping", l->watch->pid);
+		log_about_full(l->watch->pid, NULL, LOG_LEVEL_ERR, r->error,
+			       "open a window of pid %d, skipping", l->watch->pid);
 	}
 	if (r->error || r->is_late)
 		l->scout_after_sec = clock_monotonic_sec() + FAILED_SEC;

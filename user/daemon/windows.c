@@ -67,12 +67,17 @@ struct pgd_hits windows_take_hits(struct windows *w, struct lens *l)
 void windows_pay(struct windows *w, const struct lens *l, double loss_ns, double extra_ns)
 {
 	uint64_t now_ns = clock_monotonic_ns();
+	bool is_turn =
+		(w->purpose == WINDOWS_SAMPLE || w->purpose == WINDOWS_RATE) && !w->is_let_off;
 
-	if ((w->purpose == WINDOWS_SAMPLE || w->purpose == WINDOWS_RATE) && !w->is_let_off)
+	/* Counting is cheap: what it costs says nothing of the windows that are planned. */
+	if (!is_turn || w->purpose == WINDOWS_RATE) {
+		budget_spend(w->budget, l->watch->slot, now_ns, (uint64_t)(loss_ns + extra_ns));
+		loss_ns = extra_ns = 0;
+	}
+	if (is_turn)
 		budget_window_done(w->budget, l->watch->slot, now_ns, (uint64_t)loss_ns,
 				   (uint64_t)extra_ns);
-	else
-		budget_spend(w->budget, l->watch->slot, now_ns, (uint64_t)(loss_ns + extra_ns));
 }
 
 /* ── what the kernel tells ────────────────────────────────────────────────────────────────── */

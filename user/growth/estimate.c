@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/growth/estimate.c — see estimate.h. What a window stands for is one draw, so the spread of
- * these sums is the spread of the estimate. Two decisions:
+ * these sums is the spread of the estimate. Three decisions:
  *
+ *   Windows are draws of one stretch of time after the other, not of all time: that a stack held
+ *   nothing for the first hour is known, and no accident. So each window is compared with its
+ *   neighbour (successive differences), not with the mean of all.
  *   The spread is at least what independent blocks would have. Windows that are alike by chance,
  *   or since a loop leaks one block in each, would else promise an exact figure.
  *   An interval of few clusters is wider than 1.96 standard errors, by how many clusters there are
@@ -26,7 +29,10 @@ struct tally {
 	double stands_for; /* x * weight of the others */
 	/* Clusters, x * weight of each: */
 	double squares, fourths;
-	double window_sum, window_squares; /* of these, windows */
+	double window_squares; /* of these, windows */
+	double neighbours; /* products of each window's sum and the next one's */
+	uint64_t last; /* number of the last window, and its sum */
+	double last_sum;
 	size_t n_windows;
 	/* Variance as if each block had been drawn by itself: */
 	double alone; /* of those that were: window 0 */
@@ -58,11 +64,14 @@ static void tally_cluster(struct tally *t, double sum)
 	t->fourths += square * square;
 }
 
-static void tally_window(struct tally *t, double sum)
+static void tally_window(struct tally *t, uint64_t window, double sum)
 {
 	tally_cluster(t, sum);
-	t->window_sum += sum;
 	t->window_squares += sum * sum;
+	if (t->n_windows && window == t->last + 1)
+		t->neighbours += sum * t->last_sum;
+	t->last = window;
+	t->last_sum = sum;
 	t->n_windows++;
 }
 
@@ -89,7 +98,7 @@ static struct tally tally_of(const struct estimate_sample *samples, size_t n,
 			continue;
 		}
 		if (window && s->window != window) {
-			tally_window(&t, in_window);
+			tally_window(&t, window, in_window);
 			in_window = 0;
 		}
 		window = s->window;
@@ -99,12 +108,13 @@ static struct tally tally_of(const struct estimate_sample *samples, size_t n,
 		t.weight_in_windows += weight;
 	}
 	if (window)
-		tally_window(&t, in_window);
+		tally_window(&t, window, in_window);
 	return t;
 }
 
-/* n_windows draws of one window each, without replacement: those that were drawn have no error, and
- * the mean probability of a block to be drawn, p, is their share. */
+/* Half of the squared differences of neighbours, those that drew nothing between them too; before
+ * the first and after the last one there was nothing. Drawn without replacement: blocks that were
+ * drawn have no error, and the mean probability of a block to be drawn, p, is their share. */
 static double variance_of_windows(const struct tally *t, size_t n_windows)
 {
 	double n = (double)(n_windows > t->n_windows ? n_windows : t->n_windows);
@@ -115,7 +125,7 @@ static double variance_of_windows(const struct tally *t, size_t n_windows)
 	p = t->n_in_windows / t->weight_in_windows;
 	between = t->window_squares;
 	if (n >= WINDOWS_MIN)
-		between = n / (n - 1) * (between - t->window_sum * t->window_sum / n);
+		between -= t->neighbours;
 	return fmax(between * (1 - p), t->alone_in_windows);
 }
 

@@ -16,7 +16,8 @@
 /* One sample that is alive. A number that cannot be counts as little as it can: bytes that are
  * negative or not finite as 0, a weight that is below 1 or not finite as 1. */
 struct estimate_sample {
-	uint64_t window; /* which window it was drawn in; 0: none, drawn by itself */
+	uint64_t window; /* which of its target's windows it was drawn in, counted from 1 and by
+			  * time; 0: none, drawn by itself */
 	double bytes;
 	double weight; /* 1 / p >= 1 */
 };
@@ -26,12 +27,16 @@ struct estimate {
 	double blocks, blocks_error;
 };
 
-/* Samples of one window must be neighbours (sort again after putting lists together), or the error
- * comes out too small; the order of windows does not matter.
+/* Sorted by window (sort again after putting lists together), or the error comes out wrong. A
+ * number that is left out is a window that drew nothing.
+ *
  * n_windows: windows in which a sample of this stack that is alive now could have been drawn, those
- * that drew none too. weight_error: relative standard error that all weights share (the speed of
- * the target between windows is an estimate itself), 0: none. It is taken of what the weights add,
- * weight - 1: the sampled block itself is certain, so nearly exact stays nearly exact.
+ * that drew none too: few of them do not say how alike they are.
+ *
+ * weight_error: relative standard error that all weights share (the speed of the target between
+ * windows is an estimate itself), 0: none. It is taken of what the weights add, weight - 1: the
+ * sampled block itself is certain, so nearly exact stays nearly exact.
+ *
  * Never fails; n == 0 is { 0, 0, 0, 0 }: nothing was seen, whatever that means with so few windows.
  * Nor can samples tell of a part that no sample fell into: see test_estimate.c for how often the
  * interval holds the truth with few of them. */

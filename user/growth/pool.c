@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/growth/pool.c — see pool.h. An outer frame has all samples of all stacks, and there are many
  * outer frames. So windows are sorted once, to give them small numbers; each sum then counts how
- * many samples it has of each window, and puts them in place without sorting:
+ * many samples it has of each window, and puts them in place, sorting no more than windows:
  *
- *   windows of some stacks' samples   5 9 | 2 5 | 9      places   5: 0   9: 2   2: 4
- *   together                          5 5 9 9 2
+ *   windows of some stacks' samples   5 9 | 2 5 | 9      places   2: 0   5: 1   9: 3
+ *   together                          2 5 5 9 9
  */
 #include <errno.h>
 #include <math.h>
@@ -38,10 +38,19 @@ static int pool_alloc(struct pool *p, size_t n_stacks, size_t n_samples)
 	return p->members && p->windows && p->samples && p->places && p->touched ? 0 : -ENOMEM;
 }
 
+static const struct snapshot_process *process_of(const struct snapshot *s, pid_t pid)
+{
+	for (size_t i = 0; i < s->n_processes; i++)
+		if (s->processes[i].pid == pid)
+			return &s->processes[i];
+	return NULL;
+}
+
 static void members_init(struct pool *p, const struct snapshot_stack *const *stacks, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		p->members[i].stack = stacks[i];
+		p->members[i].process = process_of(p->snapshot, stacks[i]->pid);
 		if (!has_samples(stacks[i]))
 			continue;
 		p->members[i].windows = p->windows + p->n_samples;
@@ -98,7 +107,14 @@ int pool_init(struct pool *p, const struct snapshot *snapshot,
 	return number_windows(p);
 }
 
-/* Into p->samples; how many. */
+static int compare_numbers(const void *pa, const void *pb)
+{
+	const size_t *a = pa, *b = pb;
+
+	return (*a > *b) - (*a < *b);
+}
+
+/* Into p->samples, sorted by window; how many. */
 static size_t put_together(struct pool *p, const struct pool_member *const *m, size_t n)
 {
 	size_t n_touched = 0, n_samples = 0;
@@ -107,6 +123,7 @@ static size_t put_together(struct pool *p, const struct pool_member *const *m, s
 		for (size_t j = 0; m[i]->windows && j < m[i]->stack->n_samples; j++)
 			if (!p->places[m[i]->windows[j]]++)
 				p->touched[n_touched++] = m[i]->windows[j];
+	qsort(p->touched, n_touched, sizeof(*p->touched), compare_numbers);
 	for (size_t i = 0; i < n_touched; i++) {
 		size_t in_window = p->places[p->touched[i]];
 

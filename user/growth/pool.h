@@ -15,6 +15,7 @@
 
 struct pool_member {
 	const struct snapshot_stack *stack;
+	const struct snapshot_process *process; /* whose it is; NULL: the snapshot does not say */
 	const size_t *windows; /* of each of its samples, as a number; NULL: it has no samples */
 };
 

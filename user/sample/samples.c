@@ -243,6 +243,18 @@ void samples_del(struct samples *s, struct sample *sample)
 	row_del(s, container_of(sample, struct row, sample));
 }
 
+void samples_scale(struct samples *s, uint32_t number, uint64_t window_from, double factor)
+{
+	struct slot *slot = slot_of(s, number);
+
+	for (size_t i = 0; slot && i < slot->n; i++) {
+		struct sample *sample = &slot->heap[i]->sample;
+
+		if (sample->window >= window_from && isfinite(factor))
+			sample->weight = fmax(sample->weight * factor, 1);
+	}
+}
+
 void samples_forget(struct samples *s, uint32_t number)
 {
 	struct slot *slot = slot_of(s, number);

@@ -74,6 +74,9 @@ size_t samples_due(struct samples *s, uint32_t slot, double now_sec, struct samp
 void samples_alive(struct samples *s, struct sample *sample, double now_sec);
 #define SAMPLES_LOOK_MAX_SEC 300.0
 void samples_del(struct samples *s, struct sample *sample);
+/* Those of a slot that were drawn in this window or a later one stand for so many times more blocks
+ * than was thought; never for less than themselves. */
+void samples_scale(struct samples *s, uint32_t slot, uint64_t window_from, double factor);
 /* All of a slot, and what it lost: the next target there starts anew. */
 void samples_forget(struct samples *s, uint32_t slot);
 

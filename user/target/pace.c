@@ -21,7 +21,10 @@
 #define WIDE_SHARES   5 /* times the thin set's share, at least, is the wide one's */
 #define THIN_MAX      0.7 /* of the wide set's hits: with more the two equations are one */
 #define COUNTS_WANTED 10 /* counting windows, two of three, until the rate is believed */
-#define COUNT_EVERY   10 /* windows; later */
+#define COUNT_EVERY   2 /* windows; later, */
+#define COUNT_SELDOM  4 /* and once the error is below COUNT_ERROR */
+#define COUNT_ERROR   0.05
+#define COUNT_WEIGHT  0.5 /* sampling windows that a counting window stands for, at least */
 #define ERROR_MAX     0.25 /* with more nothing is said by rate before COUNTS_WANTED */
 #define COUNT_MIN_NS  300000.0 /* of CPU time in a counting window: it has its full weight */
 #define COST_MIN      0.8 /* times what a hit costs in a loop of nothing else; */
@@ -36,12 +39,12 @@
 #define SCATTER_MAX   100.0 /* of one count: more is no scatter but a change */
 
 /* Of all allocations, by the sites of each set. */
-static const double ref_share[PACE_SETS] = { 0.004, 0.08 };
+static const double ref_share[PACE_SETS] = { 0.004, 0.03 };
 
 /* A counting window of each set: hits that it should have, time until that is known, and limits. */
 static const struct {
 	double hits, first_ns, min_ns, max_ns;
-} counting[PACE_SETS] = { { 1000, 10e6, 3e6, 40e6 }, { 1000, 1.5e6, 1e6, 40e6 } };
+} counting[PACE_SETS] = { { 1000, 10e6, 3e6, 40e6 }, { 1000, 2e6, 1e6, 40e6 } };
 
 /* What is known. */
 struct estimate {
@@ -75,6 +78,7 @@ void pace_prime(struct pace *p, const uint8_t *on, const float *rates, const str
 		if (on[i] && p->is_alloc[i])
 			p->hits[i] = (float)((double)rates[i] / sum * PRIME_ALLOCS);
 	p->allocs = PRIME_ALLOCS;
+	p->primed_rate = sum;
 	traps = sum * cost->alloc_ns / NS_PER_SEC;
 	p->heaviness = traps / (1 + traps);
 }
@@ -173,6 +177,11 @@ double pace_rate(const struct pace *p)
 	return NS_PER_SEC * e.inverse_share / (e.hit_ns - e.cost_ns);
 }
 
+double pace_guess_rate(const struct pace *p)
+{
+	return p->primed_rate > 0 ? p->primed_rate : NAN;
+}
+
 double pace_count_ns(const struct pace *p)
 {
 	double ns = counting[p->turn].first_ns;
@@ -231,6 +240,8 @@ static void remember(struct pace *p, const struct pace_window *w)
 	double allocs = (double)w->allocs, wide = hits_in(p, w, PACE_WIDE);
 
 	forget(p);
+	for (unsigned k = 0; k < PACE_SETS; k++)
+		p->since_count[k]++;
 	for (size_t i = 0; i < p->n_sites; i++)
 		if (p->is_alloc[i])
 			p->hits[i] += (float)w->site_hits[i];
@@ -296,10 +307,12 @@ void pace_count(struct pace *p, const struct pace_window *w, const struct pace_c
 	if (cpu_ns <= (double)w->allocs * cost->count_ns * COST_MIN)
 		return; /* a burst of nothing but these sites: says nothing of the rest */
 	learn_from_count(p, w);
-	/* As sampling windows have it, every window the same weight, however long it took to have
-	 * its hits: while shares change, both averages are then of the same mixture of old and new.
-	 */
-	scale = COUNT_MIN_NS / fmax(cpu_ns, COUNT_MIN_NS);
+	/* However long it took to have its hits, it weighs as much as the sampling windows since
+	 * the last one: while shares change, both averages are then of the same mixture of old and
+	 * new. */
+	scale = COUNT_MIN_NS / fmax(cpu_ns, COUNT_MIN_NS) *
+		fmax(p->since_count[p->turn], COUNT_WEIGHT);
+	p->since_count[p->turn] = 0;
 	p->ref_seen[p->turn] += (double)w->allocs;
 	p->ref_hits[p->turn] += (double)w->allocs * scale;
 	p->ref_ns[p->turn] += cpu_ns * scale;
@@ -410,6 +423,7 @@ static void choose_refs(struct pace *p, const uint8_t *on)
 	memset(p->share_hits, 0, sizeof(p->share_hits));
 	memset(p->wide_hits, 0, sizeof(p->wide_hits));
 	p->share_allocs = 0;
+	memset(p->since_count, 0, sizeof(p->since_count));
 	p->scatter = p->n_scatter = 0;
 	p->n_counts = 0;
 	if (had_refs && p->allocs > DRIFT_ALLOCS) {
@@ -419,8 +433,7 @@ static void choose_refs(struct pace *p, const uint8_t *on)
 	}
 }
 
-/* Each in turn, and then at first whose windows would make the rate known better, later the thin
- * one, which tells how fast the target is now. */
+/* Each in turn, and then whose windows would make the rate known better. */
 static enum pace_set next_set(const struct pace *p)
 {
 	struct estimate e;
@@ -429,7 +442,7 @@ static enum pace_set next_set(const struct pace *p)
 		return PACE_THIN;
 	if (p->n_counts % 3 == 1)
 		return PACE_WIDE;
-	if (p->n_counts >= COUNTS_WANTED || !estimate(p, &e))
+	if (!estimate(p, &e))
 		return PACE_THIN;
 	return e.of_thin + e.of_ns[PACE_WIDE] > e.of_ns[PACE_THIN] ? PACE_WIDE : PACE_THIN;
 }
@@ -447,5 +460,5 @@ bool pace_wants_count(struct pace *p, const uint8_t *on, uint64_t n_windows)
 	p->turn = next_set(p);
 	if (p->n_counts < COUNTS_WANTED)
 		return n_windows % 3 != 0;
-	return n_windows % COUNT_EVERY == 1;
+	return n_windows % (pace_error(p) < COUNT_ERROR ? COUNT_SELDOM : COUNT_EVERY) == 1;
 }

@@ -67,6 +67,8 @@ struct pace {
 	double scatter,
 		n_scatter; /* of counts, squared, over what Poisson's would be; and how many */
 	unsigned n_counts; /* counting windows with these sets */
+	double since_count[PACE_SETS]; /* sampling windows since the last one of each set */
+	double primed_rate; /* allocations a second, by scouting */
 	double count_ns; /* what a hit costs at least */
 	double heaviness; /* share of traps in the CPU time of late sampling windows */
 };
@@ -78,7 +80,8 @@ void pace_init(struct pace *p, const uint8_t *is_alloc, size_t n_sites);
 void pace_prime(struct pace *p, const uint8_t *on, const float *rates,
 		const struct pace_cost *cost);
 /* CPU time, in ns, that the work in this sampling window would have taken without us; at most
- * cpu_ns. NAN: not known well enough before some counting windows. */
+ * cpu_ns. NAN: not known well enough before some counting windows; pace_guess_rate() may do until
+ * then. */
 double pace_sample(struct pace *p, const struct pace_window *w, const struct pace_cost *cost);
 /* A counting window with the sites of is_ref[turn] on. cost->count_ns: what a hit costs at least.
  */
@@ -94,6 +97,8 @@ double pace_count_ns(const struct pace *p);
 bool pace_is_wanting(const struct pace *p);
 /* Allocations a second of CPU time; NAN: not known well enough yet. */
 double pace_rate(const struct pace *p);
+/* The same by what scouting said, which may be wrong by half; NAN: there was none. */
+double pace_guess_rate(const struct pace *p);
 /* Relative standard error of what pace_sample() says by rate; 0 while it goes by time. */
 double pace_error(const struct pace *p);
 
