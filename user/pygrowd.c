@@ -12,6 +12,7 @@
 #include "daemon/setup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "report/journal.h"
 
 /* Those that were named, or whoever the rules let in. */
 static int take_on(const struct setup *s, struct pipeline *p, struct roster **ret_roster,
@@ -43,10 +44,12 @@ int main(int argc, char **argv)
 
 	setlocale(LC_CTYPE, "");
 	options_parse(&setup.flags, argc, argv);
+	if (journal_open() && log_level_get() < LOG_LEVEL_INFO)
+		log_set_level(LOG_LEVEL_INFO); /* who reads it can leave out what it is not after */
+	if (setup.flags.check)
+		return check_run(&setup);
 	if (setup_load(&setup, &why) < 0)
 		return log_err(0, "%s", why.buf), EXIT_FAILURE;
-	if (o->check)
-		return check_run(o);
 	po.state_dir = o->state;
 	po.exact = o->exact;
 	po.budget = setup_budget(&setup);

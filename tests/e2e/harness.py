@@ -220,7 +220,7 @@ class Pygrowd(Process):
         answers = []
 
         def fresh():
-            answers[:] = [self.json("report", "-n", "100000")]
+            answers[:] = [self.json("report", "-n", "100000", "--split")]
             return seconds_of(answers[0]["at"]) >= due
         wait_until("a report newer than now", fresh)
         return answers[0]

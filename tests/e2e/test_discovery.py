@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Nobody names a process: those that are there, those that come, rules, reload, metrics."""
-import json
 import os
 import signal
 import socket
@@ -8,7 +7,7 @@ import subprocess
 import time
 import urllib.request
 
-from harness import once, seconds_of, wait_until
+from harness import once, wait_until
 
 
 def write(path, text):
@@ -155,47 +154,3 @@ def match_and_metrics(t):
     done = subprocess.run(["promtool", "check", "metrics"], input=page[0], text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     t.result("discovery__promtool", None if done.returncode == 0 else done.stdout)
-
-
-@once
-def history_of_a_restart(t):
-    """What changed is told from the history, which a restart does not end."""
-    state = os.path.join(t.directory, "state")
-    target = t.target("leak_23.py")
-    words = ("--state", state, "-c", write(os.path.join(t.directory, "one.conf"), "metrics = off\n"
-                                          + ONLY % "corpus/leak_23"))
-    pygrowd = t.pygrowd([], *words, exact=False)
-    wait_until("pygrowd answers; it says: %s" % pygrowd.stderr(), lambda: answers(pygrowd))
-    wait_regime(pygrowd, target.pid, ("exact",))
-    empty = pygrowd.ctl("diff", "-5m", "-4m")
-    t.result("discovery__diff_of_a_time_before", None if empty.returncode == 1 and
-             len(empty.stderr.splitlines()) == 1 else str(empty))
-    target.ask("steadily", "large", 20)
-    began = pygrowd.json("status")["at"]
-    wait_until("its leak is in the report", lambda: any(
-        row["function"] == "leak_large" for row in pygrowd.report()["functions"]))
-    pygrowd.stop()
-    time.sleep(11)  # the finest points of the history are ten seconds apart
-    pygrowd = t.pygrowd([], *words, exact=False)
-    wait_until("pygrowd answers; it says: %s" % pygrowd.stderr(), lambda: answers(pygrowd))
-    since = "@%d" % int(seconds_of(began))
-    wait_until("a point of the second daemon's", lambda: pygrowd.ctl("diff", since).returncode == 0)
-    done = pygrowd.ctl("--json", "diff", since)
-    told = [row for row in json.loads(done.stdout)["stacks"] if row["blame"]["function"] == "leak_large"]
-    t.result("discovery__diff_after_a_restart", None if told else done.stdout + done.stderr)
-    text = pygrowd.ctl("diff", since).stdout
-    t.result("discovery__diff_in_words", None if "leak_large" in text and
-             max(map(len, text.splitlines())) <= 100 else text)
-    second = t.pygrowd([], *words, exact=False)
-    status, _ = second.finish(20)
-    t.result("discovery__one_history_one_daemon", None if status == 1 and
-             len(second.stderr().splitlines()) == 1 else second.stderr())
-
-
-@once
-def named_processes_keep_no_history(t):
-    target = t.target("leak_23.py")
-    pygrowd = t.pygrowd(target, exact=False).wait_watching()
-    done = pygrowd.ctl("diff", "-1m")
-    t.result("discovery__diff_without_history", None if done.returncode == 1 and
-             "keeps no history" in done.stderr else str(done))

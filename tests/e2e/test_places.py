@@ -7,7 +7,7 @@ known leak in the report.
 import os
 import shutil
 
-from harness import Skip, function_row, once, wait_until
+from harness import CORPUS, Skip, function_row, once, process_row, wait_until
 
 BLOCKS = 3000
 
@@ -22,6 +22,22 @@ def check_leak(t, target):
     row = function_row(pygrowd.report(), truth["function"], target.pid_to_watch)
     assert 0.99 * BLOCKS <= row["live_blocks"] <= 1.01 * BLOCKS + 10, \
         "%d blocks seen of %d" % (row["live_blocks"], BLOCKS)
+    return pygrowd
+
+
+def check_pid_inside(pygrowd, target):
+    """The PID is the host's; the one inside is said beside it."""
+    inside = target.hello["ready"]
+    assert inside != target.pid_to_watch, "not in another PID namespace"
+    row = process_row(pygrowd.json("status"), target.pid_to_watch)
+    assert row["pid_inside"] == inside, "pid_inside %s, not %d" % (row["pid_inside"], inside)
+    text = pygrowd.ctl("status").stdout
+    assert "pid %d in its own namespace" % inside in text, text
+
+
+def child(pid):
+    path = "/proc/%d/task/%d/children" % (pid, pid)
+    return int(wait_until("a child of pid %d" % pid, lambda: open(path).read().split())[0])
 
 
 def copied(t):
@@ -36,7 +52,8 @@ def deleted_interpreter(t):
     path = copied(t)
     target = t.target("lives.py")
     os.unlink(path)
-    check_leak(t, target)
+    row = process_row(check_leak(t, target).json("status"), target.pid)
+    assert row["pid_inside"] is None, "pid_inside %s in our own namespace" % row["pid_inside"]
 
 
 @once
@@ -66,12 +83,38 @@ def other_mount_namespace(t):
 
 @once
 def other_pid_namespace(t):
-    def child(pid):
-        path = "/proc/%d/task/%d/children" % (pid, pid)
-        return int(wait_until("a child of unshare", lambda: open(path).read().split())[0])
-    target = t.target("lives.py", prefix=["unshare", "--pid", "--fork"], pid=child)
+    target = t.target("lives.py", prefix=["unshare", "--pid", "--mount", "--fork"], pid=child)
     assert target.hello["ready"] == 1
-    check_leak(t, target)
+    check_pid_inside(check_leak(t, target), target)
+
+
+@once
+def namespace_in_a_namespace(t):
+    """NSpid has a PID for each level: the innermost is what the process itself sees."""
+    prefix = ["unshare", "--pid", "--fork", "sh", "-c", '"$@"; true', "sh", "unshare", "--pid", "--fork",
+              "sh", "-c", '"$@"; true', "sh"]
+    target = t.target("lives.py", prefix=prefix,
+                      pid=lambda pid: child(child(child(child(pid)))))
+    assert target.hello["ready"] == 2
+    check_pid_inside(check_leak(t, target), target)
+
+
+@once
+def container_of_systemd(t):
+    """Of a root of its own, which has this host's /usr and nothing else."""
+    if not os.path.exists("/usr/bin/systemd-nspawn"):
+        raise Skip("no systemd-nspawn here (package systemd-container)")
+    root = os.path.join(t.directory, "root")
+    for name in ("etc", "usr"):
+        os.makedirs(os.path.join(root, name))
+    for name in ("bin", "lib", "lib64", "sbin"):
+        os.symlink("usr/" + name, os.path.join(root, name))
+    shutil.copy2("/etc/os-release", root + "/etc")
+    prefix = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--directory", root,
+              "--bind-ro=/usr", "--bind-ro=" + CORPUS, "--console=pipe"]
+    t.python = type(t.python)("system", t.python.version, "-", system_python())
+    target = t.target("lives.py", prefix=prefix, pid=child)
+    check_pid_inside(check_leak(t, target), target)
 
 
 @once

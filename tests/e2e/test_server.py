@@ -3,13 +3,20 @@
 import json
 import os
 import re
+import resource
+import shutil
+import socket
+import struct
+import subprocess
+import time
 import unicodedata
+import urllib.request
 
-from harness import ctl, function_row, once, process_row
+from harness import CORPUS, PYGROWCTL, ctl, function_row, once, process_row, wait_until
 
 COLUMNS = 100
 TOP_KEYS = {"version", "at", "uptime_seconds", "processes", "stacks"}
-PROCESS_KEYS = {"pid", "comm", "cmdline", "unit", "python", "build_id", "regime", "duty", "coverage",
+PROCESS_KEYS = {"pid", "uid", "comm", "cmdline", "unit", "python", "build_id", "regime", "duty", "coverage",
                 "coverage_frees", "overhead", "rss_bytes", "uss_bytes", "pymalloc_bytes", "libc_bytes",
                 "unexplained_bytes", "samples", "lost", "hits", "gc"}
 STACK_KEYS = {"id", "pid", "verdict", "live_bytes", "live_bytes_error", "live_blocks",
@@ -131,3 +138,177 @@ def a_second_server_is_refused(t):
     status, _ = second.finish()
     assert status == 1 and first.socket in second.stderr(), (status, second.stderr())
     assert first.ctl("status").returncode == 0, "the first server does not answer any more"
+
+
+# ── clients that are many, slow, hostile, or somebody else ───────────────────────────────────
+PLACES = 1016  # CTL_CLIENTS_MAX; given that many descriptors, times four
+NOBODY = 65534
+STATUS = b'{"command":"status"}'
+
+
+def frame(text, length=None):
+    return b"PYGD" + struct.pack("<II", 1, len(text) if length is None else length) + text
+
+
+def connect(pygrowd):
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(20)
+    client.connect(pygrowd.socket)
+    return client
+
+
+def send(client, data):
+    """As much as the daemon takes: it may have said no, and closed, long before the end."""
+    try:
+        client.sendall(data)
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+
+
+def answer(client):
+    """What it says until it closes, which it must."""
+    got = b""
+    while True:
+        try:
+            part = client.recv(1 << 20)
+        except ConnectionResetError:
+            break
+        if not part:
+            break
+        got += part
+    client.close()
+    assert got[:4] == b"PYGD", "no answer: %r" % got[:80]
+    return json.loads(got[12:])
+
+
+def lost(pygrowd):
+    return pygrowd.json("status")["lost"]
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def descriptors(pygrowd):
+    return len(os.listdir("/proc/%d/fd" % pygrowd.pid))
+
+
+@once
+def a_thousand_clients(t):
+    """All of them are answered, the one too many is told at once, and all of it is counted."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], 4 * PLACES), max(before[1], 4 * PLACES)))
+    port = free_port()
+    try:
+        pygrowd = t.pygrowd(t.target("leak_23.py"), "--metrics", "127.0.0.1:%d" % port).wait_watching()
+        wait_until("it answers", lambda: pygrowd.ctl("status").returncode == 0)
+        idle = descriptors(pygrowd)
+        clients = [connect(pygrowd) for _ in range(PLACES)]
+        refused = answer(connect(pygrowd))
+        assert "as many clients as it takes" in refused.get("error", ""), refused
+        for client in clients:
+            send(client, frame(STATUS))
+        wrong = [got for got in map(answer, clients) if "processes" not in got]
+        assert not wrong, "%d of %d have no document, but %s" % (len(wrong), PLACES, wrong[0])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert lost(pygrowd) == {"ctl_busy": 1}, lost(pygrowd)
+    assert "ctl_busy" in check_text(pygrowd.ctl("status"))
+    with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % port, timeout=10) as page:
+        text = page.read().decode()
+    assert '\npygrowd_lost_total{reason="ctl_busy"} 1\n' in text, text[-1500:]
+    wait_until("its descriptors are those of before", lambda: descriptors(pygrowd) <= idle)
+
+
+@once
+def hostile_clients(t):
+    """Each is told what is wrong, nobody else notices, nothing of them stays."""
+    pygrowd = t.pygrowd(t.target("leak_23.py")).wait_watching()
+    wait_until("it answers", lambda: pygrowd.ctl("status").returncode == 0)
+    idle, began = descriptors(pygrowd), time.monotonic()
+    silent, unread = connect(pygrowd), connect(pygrowd)
+    slow = connect(pygrowd)
+    send(unread, frame(b'{"command":"report","limit":5000}'))
+    for name, data, wanted in (
+            ("garbage", os.urandom(4096), "not in pygrowctl's protocol"),
+            ("http", b"GET / HTTP/1.1\r\n\r\n", "not in pygrowctl's protocol"),
+            ("10_megabytes", frame(b" " * (10 << 20)), "longer than 64 KiB"),
+            ("10_megabytes_of_garbage", os.urandom(10 << 20), "not in pygrowctl's protocol"),
+            ("most_that_can_be_said", frame(b"", 0xffffffff), "longer than 64 KiB"),
+            ("no_json", frame(b"\0" * 1000), "not one JSON object"),
+            ("deep_json", frame(b"[" * 60000), "not one JSON object"),
+            ("wrong_types", frame(b'{"command":["status"],"pid":{}}'), "not known")):
+        client = connect(pygrowd)
+        send(client, data)
+        got = answer(client).get("error", "")
+        t.result("server__hostile_" + name, None if wanted in got and "\n" not in got else repr(got))
+    for byte in frame(STATUS)[:6]:
+        slow.sendall(bytes([byte]))
+        if pygrowd.ctl("status").returncode != 0:
+            t.result("server__hostile_slow", "nobody else is answered meanwhile")
+        time.sleep(0.7)
+    told = [answer(client).get("error", "") for client in (silent, slow)]
+    seconds = time.monotonic() - began
+    t.result("server__hostile_slow", None if all("in time" in words for words in told) and seconds < 8
+             else "after %.1f s: %s" % (seconds, told))
+    counted = lost(pygrowd)
+    t.result("server__hostile_counted", None if counted == {"ctl_wrong": 7, "ctl_slow": 2} else counted)
+    unread.close()
+    wait_until("its descriptors are those of before", lambda: descriptors(pygrowd) <= idle)
+    t.result("server__hostile_leaves_nothing")
+
+
+def ctl_as(t, pygrowd, *groups):
+    """pygrowctl --json status as nobody, in these groups."""
+    program = os.path.join(t.directory, "pygrowctl")
+    if not os.path.exists(program):
+        shutil.copy2(PYGROWCTL, program)
+    return subprocess.run(["setpriv", "--reuid=%d" % NOBODY, "--regid=%d" % NOBODY,
+                           "--groups=" + ",".join(groups) if groups else "--clear-groups", program,
+                           "--socket", pygrowd.socket, "--json", "status"],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, timeout=30)
+
+
+@once
+def others_may_not_ask(t):
+    """Not through the socket's mode; nor if somebody has loosened it."""
+    pygrowd = t.pygrowd(t.target("leak_23.py")).wait_watching()
+    wait_until("it answers", lambda: pygrowd.ctl("status").returncode == 0)
+    done = ctl_as(t, pygrowd)
+    assert done.returncode == 1 and "Permission denied" in done.stderr, done
+    os.chmod(pygrowd.socket, 0o666)
+    for _ in range(3):
+        done = ctl_as(t, pygrowd)
+        assert done.returncode == 1 and not done.stdout, done
+        assert "may not ask" in done.stderr and len(done.stderr.splitlines()) == 1, done
+    assert lost(pygrowd) == {"ctl_denied": 3}, lost(pygrowd)
+    lines = [line for line in pygrowd.errors if "uid %d may not ask" % NOBODY in line]
+    assert len(lines) == 1, "not one line in its log: %s" % pygrowd.stderr()
+
+
+@once
+def command_lines_are_their_owners(t):
+    """A member of the group is shown its own; root all."""
+    roots = t.target("leak_23.py", "secret")
+    # The sources may be in a directory that is closed to others.
+    for name in ("leak_23.py", "commands.py"):
+        os.chmod(shutil.copyfile(os.path.join(CORPUS, name), os.path.join(t.directory, name)), 0o644)
+    nobodys = t.process("setpriv", "--reuid=%d" % NOBODY, "--regid=%d" % NOBODY, "--clear-groups",
+                        *t.python.command, os.path.join(t.directory, "leak_23.py"), "token")
+    assert nobodys.popen.stdout.readline(), nobodys.stderr()
+    pygrowd = t.pygrowd([roots.pid, nobodys.pid]).wait_watching()
+    wait_until("it answers", lambda: pygrowd.ctl("status").returncode == 0)
+    everything = pygrowd.json("status")
+    for pid, word, uid in ((roots.pid, "secret", 0), (nobodys.pid, "token", NOBODY)):
+        row = process_row(everything, pid)
+        assert word in row["cmdline"] and row["uid"] == uid, row
+    done = ctl_as(t, pygrowd, str(os.stat(pygrowd.socket).st_gid))
+    assert done.returncode == 0, done.stderr
+    assert "secret" not in done.stdout, done.stdout
+    seen = json.loads(done.stdout)
+    assert process_row(seen, roots.pid)["cmdline"] is None, process_row(seen, roots.pid)
+    assert process_row(seen, roots.pid)["comm"], process_row(seen, roots.pid)
+    assert "token" in process_row(seen, nobodys.pid)["cmdline"], process_row(seen, nobodys.pid)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Wrong usage: exit 2 and one line; help and version: exit 0; --check: exit 0 where all is well."""
+import os
 import re
+import socket
 
 from harness import PYGROWCTL, PYGROWD, once
 
@@ -81,10 +83,67 @@ def right(t):
                  "exit status %d: %r" % (status, out))
 
 
+def run_check(t, *words, state=None):
+    """Exit status, and {first words of each line: the line} of --check."""
+    process = t.process(PYGROWD, "--check", "--socket", os.path.join(t.directory, "sock"), "--state",
+                        state or t.state, *words)
+    status, out = process.finish()
+    assert not process.stderr(), process.stderr()
+    return status, out.splitlines()
+
+
+def verdict(lines, about):
+    """ok, warn or fail of the only line about that."""
+    found = [line.split()[0] for line in lines if about in line]
+    assert len(found) == 1, "%d lines about %s: %s" % (len(found), about, lines)
+    return found[0]
+
+
 @once
 def check(t):
-    target = t.target("leak_23.py")
-    process = t.process(PYGROWD, "--check", "-p", str(target.pid), "--state", t.state)
-    status, out = process.finish()
-    assert status == 0, "exit status %d: %s%s" % (status, out, process.stderr())
-    assert str(target.pid) in out + process.stderr(), "it says nothing of the target: %s" % out
+    word = "the-one-of-%d" % os.getpid()
+    target = t.target("leak_23.py", word)
+    config = os.path.join(t.directory, "pygrowd.conf")
+    with open(config, "w") as file:
+        file.write("include one { cmdline = 'leak_23.py %s$' }\nmetrics = 127.0.0.1:0\n" % word)
+    status, lines = run_check(t, "-c", config)
+    assert status == 0, lines
+    for about in ("config: " + config, "kernel, BTF", "state: ", "socket: ", "metrics: ", "select 1"):
+        assert verdict(lines, about) == "ok", lines
+    assert verdict(lines, "group pygrowd") in ("ok", "warn"), lines
+    assert not os.path.exists(os.path.join(t.directory, "sock")), "the socket is left"
+    status, lines = run_check(t, "-p", str(target.pid))
+    assert status == 0 and verdict(lines, "pid %d: python %s" % (target.pid, t.python.version)) == "ok"
+
+
+@once
+def check_says_what_is_wrong(t):
+    config, plain = os.path.join(t.directory, "bad.conf"), os.path.join(t.directory, "plain")
+    for path, text in ((config, "interval = 10s\noverhaed = 2%\n"), (plain, "")):
+        with open(path, "w") as file:
+            file.write(text)
+    taken = socket.create_server(("127.0.0.1", 0))
+    for name, about, wanted, words in (
+            ("config", config + ":2: ", "fail", ("-c", config)),
+            ("no_config", "/nowhere.conf", "fail", ("-c", "/nowhere.conf")),
+            ("metrics", ":%d: Address already in use" % taken.getsockname()[1], "fail",
+             ("--metrics", "127.0.0.1:%d" % taken.getsockname()[1])),
+            ("socket", "something that is no socket is there", "fail", ("--socket", plain)),
+            ("process", "process 1", "fail", ("-p", "1"))):
+        status, lines = run_check(t, *words)
+        got = verdict(lines, about)
+        t.result("usage__check_%s" % name, None if got == wanted and status == 1 else
+                 "exit status %d: %s" % (status, lines))
+    taken.close()
+    status, lines = run_check(t, state="/proc/nowhere")
+    t.result("usage__check_state", None if verdict(lines, "no history would be kept") == "warn" and
+             status == 0 else "exit status %d: %s" % (status, lines))
+
+
+@once
+def check_beside_a_daemon(t):
+    """That one is not disturbed, and what it has is not a failure."""
+    pygrowd = t.pygrowd(t.target("leak_23.py")).wait_watching()
+    status, lines = run_check(t, "--socket", pygrowd.socket)
+    assert status == 0 and verdict(lines, "answers on %s already" % pygrowd.socket) == "warn", lines
+    assert pygrowd.ctl("status").returncode == 0, pygrowd.stderr()

@@ -9,6 +9,7 @@ import datetime
 import grp
 import json
 import os
+import pwd
 import re
 import signal
 import stat
@@ -25,11 +26,16 @@ DROP_IN = "/etc/pygrowd/pygrowd.conf.d/test.conf"
 APP = "http://127.0.0.1:8000/?"
 METRICS = "http://127.0.0.1:9748/metrics"
 BASE = "metrics = 127.0.0.1:9748\ninterval = 500ms\n"
-# What a purge is not to be blamed for: logs, and what dpkg and apt know and remember.
-NOT_OURS = ("/var/log/", "/var/lib/dpkg/", "/var/lib/apt/", "/var/cache/", "/var/backups/")
+# What a purge is not to be blamed for: logs, what dpkg and apt know and remember, and the /tmp that
+# each start of another service has of its own.
+NOT_OURS = ("/var/log/", "/var/lib/dpkg/", "/var/lib/apt/", "/var/cache/", "/var/backups/",
+            "/var/tmp/systemd-private-")
 # Above this, somebody has loosened the unit: see systemd-analyze security pygrowd.
 EXPOSURE_MAX = 4.0
 HISTORY_STEP_SEC = 10
+# MESSAGE_ID= of log.h, as pygrowd(8) promises them.
+STARTED, STOPPED = "c28fc4024b8a49f98d064b895217cd00", "e8d956278cb74f68ae727f85bc2173b0"
+RELOADED, RELOAD_REFUSED = "df624dd46a2f4ce7b2800514c91429c7", "adf799f7f2764d19b768690c27bb91b9"
 STEPS = []
 
 
@@ -108,6 +114,12 @@ def journal(since):
     return run("journalctl", "--no-pager", "-o", "cat", "-u", UNIT, "--since", since)
 
 
+def events(message_id):
+    """The journal's entries of that kind, with all their fields."""
+    lines = run("journalctl", "--no-pager", "-o", "json", "MESSAGE_ID=%s" % message_id, check=False)
+    return [json.loads(line) for line in lines.splitlines() if line.startswith("{")]
+
+
 def now():
     return "@%d" % time.time()
 
@@ -180,6 +192,33 @@ def only_its_group_may_ask():
     as_nobody = ("setpriv", "--reuid=65534", "--regid=65534")
     assert succeeds(*as_nobody, "--groups=pygrowd", "pygrowctl", "status"), "a member is refused"
     assert not succeeds(*as_nobody, "--clear-groups", "pygrowctl", "status"), "anybody may ask"
+    os.chmod("/run/pygrowd", 0o755)
+    os.chmod(SOCKET, 0o666)
+    why = run(*as_nobody, "--clear-groups", "pygrowctl", "status", check=False)
+    os.chmod(SOCKET, 0o660)
+    os.chmod("/run/pygrowd", 0o750)
+    assert "may not ask" in why and len(why.splitlines()) == 1, "a loosened mode lets in: %s" % why
+
+
+def cmdlines(user):
+    """What a member of the group sees of the workers."""
+    known = pwd.getpwnam(user)
+    text = run("setpriv", "--reuid=%d" % known.pw_uid, "--regid=%d" % known.pw_gid,
+               "--groups=pygrowd", "pygrowctl", "--json", "status")
+    return [row["cmdline"] for row in json.loads(text)["processes"] if row["pid"] in workers()]
+
+
+@step
+def command_lines_are_their_owners():
+    until(lambda: "all workers are watched: %s" % regimes(), lambda: are_watched(workers()), 60)
+    assert set(cmdlines("nobody")) == {None}, cmdlines("nobody")
+    assert all("gunicorn" in text for text in cmdlines("www-data")), cmdlines("www-data")
+
+
+@step
+def check_says_that_it_could_run():
+    text = run("pygrowd", "--check")
+    assert "ok    group pygrowd" in text and "answers on %s already" % SOCKET in text, text
 
 
 @step
@@ -218,6 +257,23 @@ def metrics_are_served():
 
 
 @step
+def a_watched_unit_is_restarted():
+    """Its processes go and others come: these are watched, and their leak is named."""
+    old = workers()
+    run("systemctl", "restart", "leaky.service")
+    served = VISITORS.served
+    until("the app serves again", lambda: VISITORS.served > served + 40 and len(workers()) == 4)
+    VISITORS.failed = 0  # while there was no app
+    new = BEFORE["workers"] = workers()
+    assert not new & old, "%s are still there" % (new & old)
+    until(lambda: "the new workers are watched: %s" % regimes(), lambda: are_watched(new))
+    rows = {row["pid"]: row for row in ask("status")["processes"]}
+    assert {rows[pid]["unit"] for pid in new} == {"leaky.service"}, rows
+    assert {rows[pid]["regime"] for pid in old & set(rows)} <= {"gone"}, regimes()
+    until(lambda: "the leak is named again: %s" % regimes(), names_the_leak, 90)
+
+
+@step
 def a_bad_config_is_said_and_changes_nothing():
     pid, since = main_pid(), now()
     configure("overhaed = 2%\n")
@@ -230,10 +286,22 @@ def a_bad_config_is_said_and_changes_nothing():
 
 
 @step
+def the_journal_has_fields():
+    for what, message_id, priority in (("started", STARTED, "6"), ("reloaded", RELOADED, "6"),
+                                       ("refused", RELOAD_REFUSED, "3")):
+        rows = until("the journal has an entry for %s" % what, lambda: events(message_id))
+        assert all(row["PRIORITY"] == priority and row["SYSLOG_IDENTIFIER"] == "pygrowd" and
+                   row["CODE_FILE"].endswith(".c") and row["_SYSTEMD_UNIT"] == UNIT
+                   for row in rows), rows
+    assert "overhaed" in events(RELOAD_REFUSED)[-1]["MESSAGE"], events(RELOAD_REFUSED)
+
+
+@step
 def a_restart_keeps_history():
     pid, moment = main_pid(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     time.sleep(HISTORY_STEP_SEC)  # so that the point of that moment is the first daemon's only
     run("systemctl", "stop", UNIT)
+    until("the journal says that it stopped", lambda: events(STOPPED))
     stopped = datetime.datetime.now(datetime.timezone.utc).isoformat()
     run("systemctl", "start", UNIT)
     assert is_active() and main_pid() != pid, "not another process: %d" % pid
@@ -247,6 +315,17 @@ def a_restart_keeps_history():
                 and answer["from"]["at"] < stopped < answer["to"]["at"]]
     until(lambda: "diff knows what the leak held before %s: %s" % (stopped, run(
         "pygrowctl", "diff", moment, check=False)), leak_in_diff)
+
+
+@step
+def who_is_killed_is_started_again():
+    pid, since = main_pid(), now()
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: "another process: %s" % journal(since),
+          lambda: is_active() and main_pid() not in (0, pid))
+    assert int(unit("NRestarts")) == 1, "not at the first try: %s" % journal(since)
+    until(lambda: "workers are watched again: %s" % regimes(), lambda: are_watched(workers()))
+    until(lambda: "the leak is named again: %s" % regimes(), names_the_leak, 90)
 
 
 @step

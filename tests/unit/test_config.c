@@ -105,7 +105,8 @@ static void config__every_key_is_read(void **state)
 		      "host-overhead=0.2 socket = /run/x/y.sock # three in a line\n"
 		      "state = \"/var/lib/a \\\"b\\\" \\\\c\"\n"
 		      "metrics = '[::1]:9748'\n"
-		      "history-max-bytes = 64MiB\n");
+		      "history-max-bytes = 64MiB\n"
+		      "history-levels = '1s for 10m,1m for 1d , 1h  for 2d'\n");
 	expect_ok(f);
 	assert_true(f->config.interval_sec == 90);
 	assert_true(f->config.overhead == 0.005);
@@ -113,7 +114,12 @@ static void config__every_key_is_read(void **state)
 	assert_string_equal(f->config.socket, "/run/x/y.sock");
 	assert_string_equal(f->config.state, "/var/lib/a \"b\" \\c");
 	assert_string_equal(f->config.metrics, "[::1]:9748");
-	assert_int_equal(f->config.history_max_bytes, 64 << 20);
+	assert_int_equal(f->config.history.max_bytes, 64 << 20);
+	assert_int_equal(f->config.history.levels[0].step_sec, 1);
+	assert_int_equal(f->config.history.levels[0].keep_sec, 600);
+	assert_int_equal(f->config.history.levels[1].step_sec, 60);
+	assert_int_equal(f->config.history.levels[2].step_sec, 3600);
+	assert_int_equal(f->config.history.levels[2].keep_sec, 2 * 86400);
 }
 
 static void config__what_is_not_set_is_told_apart(void **state)
@@ -123,12 +129,53 @@ static void config__what_is_not_set_is_told_apart(void **state)
 	write_main(f, "");
 	expect_ok(f);
 	assert_true(f->config.interval_sec == 0 && f->config.overhead == 0);
-	assert_true(f->config.host_overhead == 0 && f->config.history_max_bytes == 0);
+	assert_true(f->config.host_overhead == 0 && f->config.history.max_bytes == 0);
+	assert_int_equal(f->config.history.levels[0].step_sec, 0);
 	assert_null(f->config.socket);
 	assert_null(f->config.state);
 	assert_null(f->config.metrics);
 	assert_int_equal(rules_cnt(f->config.rules, RULES_INCLUDE), 0);
 	assert_true(rules_match(f->config.rules, &(struct rules_facts){ 0 }).is_watched);
+}
+
+static void config__levels_that_cannot_be_are_refused(void **state)
+{
+	static const struct {
+		const char *value, *want;
+	} rows[] = {
+		{ "", "three times STEP for KEEP" },
+		{ "10s for 2h", "three times" },
+		{ "10s for 2h, 1m for 2d", "three times" },
+		{ "10s for 2h, 1m for 2d, 15m for 60d, 1h for 1d", "three times" },
+		{ "10s for 2h, 1m for 2d, 15m for 60d x", "three times" },
+		{ "10s, 1m, 15m", "three times" },
+		{ "10s 2h, 1m 2d, 15m 60d", "three times" },
+		{ "10s for 2h 1m for 2d 15m for 60d", "three times" },
+		{ "10s for two hours, 1m for 2d, 15m for 60d", "three times" },
+		{ "10s for long, 1m for 2d, 15m for 60d", "durations of whole seconds" },
+		{ "100ms for 2h, 1m for 2d, 15m for 60d", "durations of whole seconds" },
+		{ "10.5s for 2h, 1m for 2d, 15m for 60d", "durations of whole seconds" },
+		{ "0 for 2h, 1m for 2d, 15m for 60d", "durations of whole seconds" },
+		{ "-10s for 2h, 1m for 2d, 15m for 60d", "durations of whole seconds" },
+		{ "10s for 2h, 1m for 2d, 15m for 100000d", "durations of whole seconds" },
+		{ "10s for 2h, 1m for 20d, 2d for 60d", "a step must be 1 s to 86400 s" },
+		{ "10s for 2h, 15s for 2d, 15m for 60d", "15 s is no multiple of the one before" },
+		{ "10s for 2h, 10s for 2d, 15m for 60d", "10 s is no multiple of the one before" },
+		{ "10s for 1m, 1m for 2d, 15m for 60d", "kept for two steps of 60 s" },
+		{ "15m for 60d, 1m for 2d, 10s for 2h", "no multiple of the one before" },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char text[160];
+
+		snprintf(text, sizeof(text), "\nhistory-levels = '%s'\n", rows[i].value);
+		write_main(f, text);
+		assert_err(load(f), -EINVAL);
+		if (!strstr(f->why.buf, "/pygrowd.conf:2: history-levels \"") ||
+		    !strstr(f->why.buf, rows[i].want) || strchr(f->why.buf, '\n'))
+			fail_msg("%s: %s", rows[i].value, f->why.buf);
+	}
 }
 
 static void config__sizes_and_addresses(void **state)
@@ -152,7 +199,7 @@ static void config__sizes_and_addresses(void **state)
 		write_main(f, rows[i].line);
 		expect_ok(f);
 		if (rows[i].bytes)
-			assert_int_equal(f->config.history_max_bytes, rows[i].bytes);
+			assert_int_equal(f->config.history.max_bytes, rows[i].bytes);
 		else
 			assert_string_equal(f->config.metrics, rows[i].line + strlen("metrics = "));
 	}
@@ -571,6 +618,7 @@ static void uncomment(char *text)
 static void config__the_manual_is_right(void **state)
 {
 	_cleanup_free_ char *text = NULL;
+	struct history_options history;
 	struct fixture *f = *state;
 	size_t n;
 
@@ -588,7 +636,9 @@ static void config__the_manual_is_right(void **state)
 	assert_string_equal(f->config.socket, PGD_SOCKET_PATH);
 	assert_string_equal(f->config.state, OPTIONS_STATE);
 	assert_string_equal(f->config.metrics, METRICS_HTTP_ADDRESS);
-	assert_int_equal(f->config.history_max_bytes, CONFIG_HISTORY_BYTES_DEFAULT);
+	assert_int_equal(f->config.history.max_bytes, CONFIG_HISTORY_BYTES_DEFAULT);
+	history_options_init(&history);
+	assert_memory_equal(f->config.history.levels, history.levels, sizeof(history.levels));
 	assert_int_equal(rules_cnt(f->config.rules, RULES_INCLUDE), 2);
 	assert_int_equal(rules_cnt(f->config.rules, RULES_EXCLUDE), 1);
 }
@@ -600,6 +650,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_FILES(config__every_key_is_read),
 		WITH_FILES(config__what_is_not_set_is_told_apart),
+		WITH_FILES(config__levels_that_cannot_be_are_refused),
 		WITH_FILES(config__sizes_and_addresses),
 		WITH_FILES(config__sections_become_rules),
 		WITH_FILES(config__later_dropins_win),

@@ -82,6 +82,7 @@ static void document__fields_are_as_promised(void **state)
 		{ "uptime_seconds", "20.000" },
 		{ "alerts", "[]" },
 		{ "processes.0.pid", "4711" },
+		{ "processes.0.pid_inside", "null" },
 		{ "processes.0.comm", "\"uvicorn\"" },
 		{ "processes.0.unit", "null" },
 		{ "processes.0.python", "\"3.11.2\"" },
@@ -131,6 +132,9 @@ static void document__fields_are_as_promised(void **state)
 		{ "stacks.3.tau", "null" },
 		{ "stacks.3.blame", "null" },
 		{ "stacks.3.frames", "[]" },
+		{ "lines.0.pid", "4711" },
+		{ "lines.0.pids", "[4711]" },
+		{ "lines.0.unit", "null" },
 		{ "lines.0.function", "\"get_user\"" },
 		{ "lines.0.line", "17" },
 		{ "lines.0.blamed_live_bytes", "25165824" },
@@ -140,6 +144,7 @@ static void document__fields_are_as_promised(void **state)
 		{ "lines.0.through.line", "98" },
 		{ "functions.0.function", "\"get_user\"" },
 		{ "functions.0.line", "null" },
+		{ "unit_stacks", "(none)" },
 		{ "stacks_total", "4" },
 		{ "truncated_to", "(none)" },
 	};
@@ -283,14 +288,6 @@ static void document__filters(void **state)
 {
 	struct fixture *f = *state;
 
-	f->sample.stacks[1].since += 100;
-	f->options.since_sec = f->sample.stacks[0].since + 1;
-	make(f);
-	assert_string_equal(at(f->doc, "stacks.0.id"), "\"00000000000000aa\"");
-	assert_string_equal(at(f->doc, "stacks_total"), "1");
-	assert_string_equal(at(f->doc, "processes.0.live_bytes"), "25235456");
-
-	f->options.since_sec = NAN;
 	f->options.stack = "00000000000000A";
 	make(f);
 	assert_string_equal(at(f->doc, "stacks_total"), "2");
@@ -299,6 +296,72 @@ static void document__filters(void **state)
 	make(f);
 	assert_string_equal(at(f->doc, "stacks"), "[]");
 	assert_string_equal(at(f->doc, "processes"), "[]");
+}
+
+static void document__workers_are_one_row(void **state)
+{
+	static const struct expectation rows[] = {
+		{ "processes.1.pid_inside", "7" },
+		{ "lines.0.pid", "null" },
+		{ "lines.0.pids", "[4711,4712]" },
+		{ "lines.0.unit", "\"web.service\"" },
+		{ "lines.0.is_gone", "false" },
+		{ "lines.0.gone", "null" },
+		{ "lines.0.blamed_live_bytes", "46137344" },
+		{ "stacks.0.pid", "4711" },
+		{ "stacks.1.pid", "4711" },
+		{ "unit_stacks.0.id", "\"1f2e3d4c5b6a7988\"" },
+		{ "unit_stacks.0.pid", "null" },
+		{ "unit_stacks.0.live_bytes", "41943040" },
+		{ "unit_stacks.0.history.19", "41943040" },
+		{ "unit_stacks.0.blame.line", "17" },
+		{ "unit_stacks.0.frames.4.line", "8" },
+		{ "unit_stacks.1.pid", "4711" },
+		{ "unit_stacks.1.pids", "[4711]" },
+	};
+	static const struct expectation split[] = {
+		{ "lines.0.pid", "4711" },    { "lines.0.blamed_live_bytes", "25165824" },
+		{ "lines.1.pids", "[4712]" }, { "lines.1.unit", "\"web.service\"" },
+		{ "unit_stacks", "(none)" },
+	};
+	static const struct expectation gone[] = {
+		{ "lines.0.pid", "4711" },
+		{ "lines.0.gone", "{\"pids\":[4712],\"held_bytes\":20971520,"
+				  "\"blamed_held_bytes\":20971520}" },
+		{ "lines.0.blamed_live_bytes", "25165824" },
+	};
+	struct fixture *f = *state;
+	struct snapshot_process processes[] = { f->sample.process, f->sample.process };
+	struct snapshot_stack stacks[5];
+
+	for (int i = 0; i < 2; i++) {
+		processes[i].group = 4711;
+		processes[i].service = "web.service";
+	}
+	processes[1].pid = 4712;
+	processes[1].pid_inside = 7;
+	memcpy(stacks, f->sample.stacks, sizeof(f->sample.stacks));
+	stacks[4] = stacks[0];
+	stacks[4].pid = 4712;
+	f->sample.snapshot.processes = processes;
+	f->sample.snapshot.n_processes = 2;
+	f->sample.snapshot.stacks = stacks;
+	f->sample.snapshot.n_stacks = 5;
+	make(f);
+	expect_all(f->doc, rows, ARRAY_SIZE(rows));
+	processes[1].is_gone = true;
+	make(f);
+	expect_all(f->doc, gone, ARRAY_SIZE(gone));
+	processes[1].is_gone = false;
+	f->options.is_split = true;
+	make(f);
+	expect_all(f->doc, split, ARRAY_SIZE(split));
+	/* Of one process there is nothing to add up. */
+	f->options = (struct document_options)DOCUMENT_OPTIONS_INIT;
+	f->options.pid = 4712;
+	make(f);
+	assert_string_equal(at(f->doc, "lines.0.pid"), "4712");
+	assert_string_equal(at(f->doc, "unit_stacks"), "(none)");
 }
 
 static void document__nothing_watched_is_a_document_too(void **state)
@@ -321,6 +384,8 @@ static void answer__requests(void **state)
 		{ "{\"command\":\"report\",\"limit\":3,\"pid\":4711,\"since\":12.5}", NULL },
 		{ "{\"command\":\"report\",\"limit\":null,\"more\":[1]}", NULL },
 		{ "{\"command\":\"report\",\"pid\":1}", NULL },
+		{ "{\"command\":\"report\",\"split\":true}", NULL },
+		{ "{\"command\":\"report\",\"split\":1}", "split" },
 		{ "{\"command\":\"show\",\"stack\":\"1f2e\"}", NULL },
 		{ "{\"command\":\"show\",\"stack\":\"1F2E3D4C5B6A7988\"}", NULL },
 		{ "{\"command\":\"show\",\"stack\":\"00\"}", "could be 00000000000000a" },
@@ -346,7 +411,7 @@ static void answer__requests(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		json_object *request = json_tokener_parse(rows[i].request);
-		json_object *answer = answer_new(&f->sample.snapshot, request);
+		json_object *answer = answer_new(&f->sample.snapshot, NULL, request);
 		const char *error = at(answer, "error");
 		bool is_as_wanted = rows[i].error ? strstr(error, rows[i].error) != NULL
 						  : strcmp(error, "(none)") == 0;
@@ -361,7 +426,7 @@ static void answer__requests(void **state)
 static void answer__before_the_first_figures(void **state)
 {
 	json_object *request = json_tokener_parse("{\"command\":\"report\"}");
-	json_object *answer = answer_new(NULL, request);
+	json_object *answer = answer_new(NULL, NULL, request);
 
 	(void)state;
 	assert_non_null(strstr(at(answer, "error"), "no figures yet"));
@@ -381,6 +446,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(document__text_is_valid_utf8, setup, teardown),
 		cmocka_unit_test_setup_teardown(document__limits_are_said, setup, teardown),
 		cmocka_unit_test_setup_teardown(document__filters, setup, teardown),
+		cmocka_unit_test_setup_teardown(document__workers_are_one_row, setup, teardown),
 		cmocka_unit_test_setup_teardown(document__nothing_watched_is_a_document_too, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(answer__requests, setup, teardown),

@@ -183,11 +183,11 @@ static void history__a_newer_schema_is_refused_another_file_is_put_aside(void **
 	struct fixture *f = *state;
 
 	add(f, T0, 5);
-	sql(f, "PRAGMA user_version = 2");
+	sql(f, "PRAGMA user_version = 3");
 	assert_err(history_open(&f->options, T0, &why, &f->h), -EPROTONOSUPPORT);
 	assert_null(f->h);
-	assert_non_null(strstr(why.buf, "written by a newer pygrowd (schema 2, this one knows 1)"));
-	sql(f, "PRAGMA user_version = 1");
+	assert_non_null(strstr(why.buf, "written by a newer pygrowd (schema 3, this one knows 2)"));
+	sql(f, "PRAGMA user_version = 2");
 	open_ok(f, T0);
 	assert_true(live_at(f, T0) == 5);
 
@@ -199,6 +199,71 @@ static void history__a_newer_schema_is_refused_another_file_is_put_aside(void **
 	open_ok(f, T0 + 1);
 	assert_int_equal(history_counter_get(f->h, HISTORY_COUNTER_CORRUPT), 1);
 	add(f, T0 + 1, 5);
+}
+
+/* What the first version wrote had no table of starts. */
+static void history__an_older_schema_is_migrated(void **state)
+{
+	struct fixture *f = *state;
+	struct history_series s;
+
+	add(f, T0, 5);
+	sql(f, "DROP TABLE start; PRAGMA user_version = 1");
+	open_ok(f, T0 + 5);
+	assert_int_equal(history_counter_get(f->h, HISTORY_COUNTER_CORRUPT), 0);
+	assert_true(live_at(f, T0) == 5);
+	add(f, T0 + 10, 6);
+	reopen(f, T0 + 15);
+	add(f, T0 + 20, 1);
+	assert_ok(history_series_whole(f->h, f->stacks[0].id, 0, &s));
+	assert_int_equal(s.n, 3);
+	assert_true(s.points[1].is_break && s.points[2].is_break);
+	history_series_done(&s);
+}
+
+/* rm -r under a daemon that runs: what it goes on writing would be in no file. */
+static void history__a_directory_that_vanishes_is_made_again(void **state)
+{
+	struct fixture *f = *state;
+	char command[160];
+	double first, last;
+
+	add(f, T0, 5);
+	snprintf(command, sizeof(command), "rm -r %s", f->dir);
+	assert_ok(system(command));
+	for (int i = 1; i < 4; i++)
+		add(f, T0 + i * 10, 5 + i);
+	assert_int_equal(history_counter_get(f->h, HISTORY_COUNTER_VANISHED), 1);
+	assert_int_equal(history_counter_get(f->h, HISTORY_COUNTER_UNWRITTEN), 0);
+	reopen(f, T0 + 40); /* they are in a file that is there */
+	assert_ok(history_extent(f->h, &first, &last));
+	assert_true(first == T0 + 10 && last == T0 + 30);
+	assert_ok(unlink(f->db));
+	add(f, T0 + 50, 9);
+	assert_int_equal(history_counter_get(f->h, HISTORY_COUNTER_VANISHED), 1);
+	assert_true(live_at(f, T0 + 50) == 9);
+}
+
+/* A file where the directory was: nothing can be made there until it is gone. */
+static void history__a_directory_that_cannot_be_made_again_is_survived(void **state)
+{
+	struct fixture *f = *state;
+	char command[160];
+
+	add(f, T0, 5);
+	snprintf(command, sizeof(command), "rm -r %s && touch %s", f->dir, f->dir);
+	assert_ok(system(command));
+	f->stacks[0].live_bytes = 6;
+	assert_err(history_add(f->h, &f->snapshot, T0 + 10), -ENOTDIR);
+	assert_true(history_is_failed(f->h));
+	assert_err(history_add(f->h, &f->snapshot, T0 + 20), -EAGAIN);
+	assert_err(history_add(f->h, &f->snapshot, T0 + 80), -ENOTDIR);
+	assert_int_equal(history_counter_get(f->h, HISTORY_COUNTER_VANISHED), 1);
+	assert_int_equal(history_counter_get(f->h, HISTORY_COUNTER_UNWRITTEN), 3);
+	assert_ok(unlink(f->dir));
+	add(f, T0 + 140, 7);
+	assert_false(history_is_failed(f->h));
+	assert_true(live_at(f, T0 + 140) == 7);
 }
 
 #define CANNOT_TRY 77
@@ -354,6 +419,9 @@ int main(void)
 		WITH_DIR(history__damage_while_it_runs_is_found_by_a_reader),
 		WITH_DIR(history__random_damage_never_stops_it),
 		WITH_DIR(history__a_newer_schema_is_refused_another_file_is_put_aside),
+		WITH_DIR(history__an_older_schema_is_migrated),
+		WITH_DIR(history__a_directory_that_vanishes_is_made_again),
+		WITH_DIR(history__a_directory_that_cannot_be_made_again_is_survived),
 		WITH_DIR(history__a_file_that_may_not_grow_is_survived),
 		WITH_DIR(history__a_full_disk_is_survived),
 		WITH_DIR(history__a_directory_without_write_permission_is_survived),

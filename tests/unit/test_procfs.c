@@ -299,6 +299,47 @@ static void procfs__container_of_a_cgroup(void **state)
 	}
 }
 
+static void procfs__service_of_a_cgroup(void **state)
+{
+	static const struct {
+		const char *cgroup, *want; /* "": none */
+	} rows[] = {
+		{ "/system.slice/web.service", "/system.slice/web.service" },
+		{ "/system.slice/web.service/workers", "/system.slice/web.service" },
+		{ "/system.slice/system-web.slice/web@2.service",
+		  "/system.slice/system-web.slice/web@2.service" },
+		{ "/user.slice/user-7.slice/user@7.service/app.slice/shop.service",
+		  "/user.slice/user-7.slice/user@7.service/app.slice/shop.service" },
+		/* what somebody runs in a session is not one thing */
+		{ "/user.slice/user-7.slice/session-2.scope", "" },
+		{ "/user.slice/user-7.slice/user@7.service/app.slice/vte-spawn-1.scope", "" },
+		{ "/user.slice/user-7.slice/user@7.service", "" },
+		{ "/system.slice/web.service/run-1.scope", "" },
+		{ "/init.scope", "" },
+		/* containers and machines, and what runs in them */
+		{ "/system.slice/docker-" ID ".scope", "/system.slice/docker-" ID ".scope" },
+		{ "/docker/" ID "/x", "/docker/" ID },
+		{ "/machine.slice/libpod-conmon-" ID ".scope", "" },
+		{ "/machine.slice/machine-a.scope/payload", "/machine.slice/machine-a.scope" },
+		{ "/machine.slice/machine-a.scope/payload/system.slice/web.service",
+		  "/machine.slice/machine-a.scope/payload/system.slice/web.service" },
+		{ "/machine.slice/machine-a.scope/init.scope", "" },
+		{ "/", "" },
+		{ "", "" },
+		{ "///", "" },
+		{ "/.service", "" },
+		{ "web.service", "web.service" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		size_t n = procfs_service(rows[i].cgroup);
+
+		if (n != strlen(rows[i].want) || strncmp(rows[i].cgroup, rows[i].want, n))
+			fail_msg("%s: %.*s", rows[i].cgroup, (int)n, rows[i].cgroup);
+	}
+}
+
 static void procfs__cgroup_is_systemds_or_the_unified_one(void **state)
 {
 	static const struct {
@@ -386,6 +427,7 @@ int main(void)
 		cmocka_unit_test(procfs__command_line_is_made_printable),
 		cmocka_unit_test(procfs__systemd_unit),
 		cmocka_unit_test(procfs__container_of_a_cgroup),
+		cmocka_unit_test(procfs__service_of_a_cgroup),
 		cmocka_unit_test(procfs__cgroup_is_systemds_or_the_unified_one),
 		cmocka_unit_test(procfs__users_have_names),
 		cmocka_unit_test(procfs__facts_of_a_process),

@@ -50,7 +50,8 @@ static const struct rollup_row *row_of(const struct fixture *f, const char *func
 	for (size_t i = 0; i < f->rollup.n_rows; i++) {
 		const struct rollup_row *row = &f->rollup.rows[i];
 
-		if (row->function && strcmp(row->function, function) == 0 && row->line == line)
+		if (row->key.function && strcmp(row->key.function, function) == 0 &&
+		    row->key.line == line)
 			return row;
 	}
 	fail_msg("no row of %s:%d", function, line);
@@ -62,10 +63,10 @@ static void rollup__the_line_to_mend_is_on_top(void **state)
 	struct fixture *f = *state;
 	const struct rollup_row *top;
 
-	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, &f->rollup));
+	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, false, &f->rollup));
 	top = &f->rollup.rows[0];
-	assert_string_equal(top->function, "get_user");
-	assert_int_equal(top->line, 17);
+	assert_string_equal(top->key.function, "get_user");
+	assert_int_equal(top->key.line, 17);
 	assert_true(top->in_application);
 	assert_true(top->blamed.live_bytes == 24 << 20);
 	assert_true(top->blamed.growth_bytes_per_sec == (1 << 20) + 200000);
@@ -80,7 +81,7 @@ static void rollup__errors_without_samples_or_times_add_in_quadrature(void **sta
 	f->sample.stacks[0].live_bytes_error = 3;
 	f->sample.stacks[1].live_bytes_error = 4;
 	f->sample.stacks[1].n_samples = SIZE_MAX; /* told, but not given */
-	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, &f->rollup));
+	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, false, &f->rollup));
 	assert_true(fabs(f->rollup.rows[0].blamed.growth_error - 50000) < 1e-6);
 	assert_true(fabs(f->rollup.rows[0].blamed.live_error - 5) < 1e-9);
 }
@@ -90,7 +91,7 @@ static void rollup__outer_frames_have_it_all_but_are_not_blamed(void **state)
 	struct fixture *f = *state;
 	const struct rollup_row *loop;
 
-	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, &f->rollup));
+	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, false, &f->rollup));
 	loop = row_of(f, "Handle._run", 80);
 	/* It is twice in the first stack, and counts once. */
 	assert_true(loop->all.live_bytes == (24 << 20) + (64 << 10));
@@ -108,7 +109,8 @@ static void rollup__functions_join_their_lines(void **state)
 	other_line[1].line = 18;
 	f->sample.stacks[1].frames = other_line;
 	f->sample.stacks[1].n_frames = 2;
-	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_FUNCTION, &f->rollup));
+	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_FUNCTION, false,
+			     &f->rollup));
 	assert_true(row_of(f, "get_user", 0)->blamed.live_bytes == 24 << 20);
 }
 
@@ -117,9 +119,9 @@ static void rollup__processes_stay_apart(void **state)
 	struct fixture *f = *state;
 
 	f->sample.stacks[1].pid = 4712;
-	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, &f->rollup));
-	assert_int_equal(f->rollup.rows[0].pid, 4711);
-	assert_int_equal(f->rollup.rows[1].pid, 4712);
+	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, false, &f->rollup));
+	assert_int_equal(f->rollup.rows[0].pids[0], 4711);
+	assert_int_equal(f->rollup.rows[1].pids[0], 4712);
 	assert_true(f->rollup.rows[1].blamed.live_bytes == 4 << 20);
 }
 
@@ -130,11 +132,11 @@ static void rollup__stacks_without_frames_are_one_row(void **state)
 
 	f->sample.stacks[2].n_frames = 0;
 	f->sample.stacks[2].blame = 7; /* out of range: not followed */
-	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, &f->rollup));
+	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, false, &f->rollup));
 	for (size_t i = 0; i < f->rollup.n_rows; i++)
-		last = f->rollup.rows[i].file ? last : &f->rollup.rows[i];
+		last = f->rollup.rows[i].key.file ? last : &f->rollup.rows[i];
 	assert_non_null(last);
-	assert_null(last->function);
+	assert_null(last->key.function);
 	assert_int_equal(last->blamed.n_stacks, 2);
 	/* One rate is known, the other adds nothing to it. */
 	assert_true(last->blamed.growth_bytes_per_sec == 0);
@@ -149,9 +151,8 @@ static void rollup__histories_are_aligned_at_the_newest(void **state)
 	f->sample.stacks[1].n_history = 2;
 	f->sample.stacks[1].history[0] = 7;
 	f->sample.stacks[1].history[1] = 8;
-	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, &f->rollup));
-	assert_int_equal(rollup_history(f->stacks, 4, ROLLUP_BY_LINE, &f->rollup.rows[0], history),
-			 20);
+	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, false, &f->rollup));
+	assert_int_equal(rollup_history(&f->rollup.rows[0], history), 20);
 	assert_true(history[19] == (20 << 20) + 8);
 	assert_true(history[18] == (19 << 20) + 7);
 	assert_true(history[17] == 18 << 20);
@@ -162,7 +163,7 @@ static void rollup__nothing_gives_nothing(void **state)
 	struct fixture *f = *state;
 	struct rollup_figures sum;
 
-	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 0, ROLLUP_BY_LINE, &f->rollup));
+	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 0, ROLLUP_BY_LINE, false, &f->rollup));
 	assert_int_equal(f->rollup.n_rows, 0);
 	assert_ok(rollup_sum(&f->sample.snapshot, f->stacks, 0, &sum));
 	assert_true(isnan(sum.growth_bytes_per_sec) && isnan(sum.growth_error));
@@ -217,7 +218,7 @@ static void rollup__live_error_is_of_all_samples_together(void **state)
 
 	give_all_samples(f);
 	f->sample.stacks[3].live_bytes_error = 0; /* exact: has no samples, and no error */
-	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, &f->rollup));
+	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, false, &f->rollup));
 	row = row_of(f, "get_user", 17);
 	error = estimate_live(samples_of_0_1, ARRAY_SIZE(samples_of_0_1), 40, 0.1).bytes_error;
 	assert_near(row->blamed.live_error, error);
@@ -242,7 +243,7 @@ static void rollup__live_errors_of_both_kinds_add_in_quadrature(void **state)
 	sampled = f->sample.stacks[0].live_bytes_error;
 	f->sample.stacks[1].samples = NULL;
 	f->sample.stacks[1].live_bytes_error = 4000;
-	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, &f->rollup));
+	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, false, &f->rollup));
 	assert_near(row_of(f, "get_user", 17)->all.live_error, hypot(sampled, 4000));
 }
 
@@ -314,7 +315,7 @@ static void rollup__growth_error_is_of_the_summed_history(void **state)
 	for (int i = 0; i < 50; i++)
 		sum[i] = a[i] + (i < 30 ? 0 : b[i - 30]);
 	want = give_history(NULL, sum, 50, 50);
-	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, &f->rollup));
+	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, false, &f->rollup));
 	row = row_of(f, "get_user", 17);
 	assert_near(row->blamed.growth_error, want.error);
 	assert_near(row->blamed.growth_bytes_per_sec, want.bytes_per_sec);
@@ -322,7 +323,7 @@ static void rollup__growth_error_is_of_the_summed_history(void **state)
 	/* What falls exactly as much as another one rises leaves a straight line. */
 	give_history(&f->sample.stacks[1], same, 50, 50);
 	rollup_done(&f->rollup);
-	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, &f->rollup));
+	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, false, &f->rollup));
 	row = row_of(f, "get_user", 17);
 	assert_true(row->all.growth_error < 1e-6 && f->sample.stacks[0].growth_error > 1);
 	assert_near(row->all.growth_bytes_per_sec, 15);
@@ -340,12 +341,12 @@ static void rollup__without_a_history_growth_errors_add_in_quadrature(void **sta
 	error = give_history(&f->sample.stacks[0], a, 10, 10).error;
 	f->sample.stacks[1].n_history = 0;
 	f->sample.stacks[1].growth_error = 300;
-	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, &f->rollup));
+	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, false, &f->rollup));
 	assert_near(row_of(f, "get_user", 17)->all.growth_error, hypot(error, 300));
 	/* Two times are too few for a rate of anything. */
 	give_times(f, SERIES_RATE_POINTS_MIN - 1);
 	rollup_done(&f->rollup);
-	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, &f->rollup));
+	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, false, &f->rollup));
 	assert_near(row_of(f, "get_user", 17)->all.growth_error, hypot(error, 300));
 }
 
@@ -363,7 +364,7 @@ static void rollup__stack_without_a_rate_has_no_part_in_growth(void **state)
 	error = give_history(&f->sample.stacks[0], a, 10, 10).error;
 	give_history(&f->sample.stacks[1], wild, 10, 10);
 	f->sample.stacks[1].growth_bytes_per_second = NAN;
-	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, &f->rollup));
+	assert_ok(rollup_new(&f->sample.snapshot, f->stacks, 4, ROLLUP_BY_LINE, false, &f->rollup));
 	assert_near(row_of(f, "get_user", 17)->all.growth_error, error);
 }
 
@@ -463,10 +464,11 @@ static void rollup__interval_of_live_bytes_holds_the_truth(void **state)
 		service_init(&s);
 		truth = requests_are_sampled(&s, &seed);
 		rollup_done(&f->rollup);
-		assert_ok(rollup_new(&s.snapshot, s.list, STACKS, ROLLUP_BY_LINE, &f->rollup));
+		assert_ok(
+			rollup_new(&s.snapshot, s.list, STACKS, ROLLUP_BY_LINE, false, &f->rollup));
 		for (size_t i = 0; i < STACKS; i++)
 			quadrature = hypot(quadrature, s.stacks[i].live_bytes_error);
-		assert_int_equal(f->rollup.rows[0].line, 7);
+		assert_int_equal(f->rollup.rows[0].key.line, 7);
 		outcome_add(&o, f->rollup.rows[0].blamed.live_bytes - truth,
 			    f->rollup.rows[0].blamed.live_error, quadrature);
 	}
@@ -516,14 +518,168 @@ static void rollup__interval_of_growth_holds_the_truth(void **state)
 		service_init(&s);
 		truth = requests_are_followed(&s, &seed);
 		rollup_done(&f->rollup);
-		assert_ok(rollup_new(&s.snapshot, s.list, STACKS, ROLLUP_BY_LINE, &f->rollup));
+		assert_ok(
+			rollup_new(&s.snapshot, s.list, STACKS, ROLLUP_BY_LINE, false, &f->rollup));
 		for (size_t i = 0; i < STACKS; i++)
 			quadrature = hypot(quadrature, s.stacks[i].growth_error);
-		assert_int_equal(f->rollup.rows[0].line, 7);
+		assert_int_equal(f->rollup.rows[0].key.line, 7);
 		outcome_add(&o, f->rollup.rows[0].blamed.growth_bytes_per_sec - truth,
 			    f->rollup.rows[0].blamed.growth_error, quadrature);
 	}
 	assert_outcome("growth", &o);
+}
+
+/* ── processes that are one ───────────────────────────────────────────────────────────────── */
+#define WORKERS 3
+
+/* Three workers of a service, each with the first two stacks of the sample; interleaved, as sorted
+ * by growth they would be. */
+struct workers {
+	struct snapshot_process processes[WORKERS];
+	struct snapshot_stack stacks[2 * WORKERS];
+	const struct snapshot_stack *list[2 * WORKERS];
+};
+
+static void workers_init(struct workers *w, struct fixture *f)
+{
+	for (pid_t i = 0; i < WORKERS; i++)
+		w->processes[i] = (struct snapshot_process){ .pid = 30 - i,
+							     .group = 30,
+							     .service = "web.service" };
+	for (int i = 0; i < 2 * WORKERS; i++) {
+		w->stacks[i] = f->sample.stacks[i / WORKERS];
+		w->stacks[i].pid = w->processes[i % WORKERS].pid;
+		w->list[i] = &w->stacks[i];
+	}
+	f->sample.snapshot.processes = w->processes;
+	f->sample.snapshot.n_processes = WORKERS;
+}
+
+static void rollup__workers_are_added_up(void **state)
+{
+	struct fixture *f = *state;
+	struct workers w;
+	const struct rollup_row *row;
+	struct rollup_figures one;
+	double history[SNAPSHOT_HISTORY_MAX];
+
+	give_all_samples(f);
+	workers_init(&w, f);
+	assert_ok(rollup_sum(&f->sample.snapshot, f->stacks, 2, &one));
+	assert_ok(rollup_new(&f->sample.snapshot, w.list, 6, ROLLUP_BY_LINE, false, &f->rollup));
+	row = &f->rollup.rows[0];
+	assert_string_equal(row->key.function, "get_user");
+	assert_string_equal(row->service, "web.service");
+	assert_int_equal(row->n_pids, WORKERS);
+	for (int i = 0; i < WORKERS; i++)
+		assert_int_equal(row->pids[i], 28 + i);
+	assert_int_equal(row->n_gone_pids, 0);
+	assert_false(row->is_gone);
+	assert_near(row->blamed.live_bytes, 3 * one.live_bytes);
+	assert_near(row->blamed.growth_bytes_per_sec, 3 * one.growth_bytes_per_sec);
+	/* Within a process windows are shared, between processes nothing is. */
+	assert_near(row->blamed.live_error, sqrt(3) * one.live_error);
+	assert_ptr_equal(row->top_stack, &w.stacks[0]);
+	assert_int_equal(rollup_history(row, history), 20);
+	assert_near(history[19], 3.0 * (24 << 20));
+}
+
+static void rollup__split_is_by_process(void **state)
+{
+	struct fixture *f = *state;
+	struct workers w;
+	int n = 0;
+
+	workers_init(&w, f);
+	assert_ok(rollup_new(&f->sample.snapshot, w.list, 6, ROLLUP_BY_LINE, true, &f->rollup));
+	for (size_t i = 0; i < f->rollup.n_rows; i++) {
+		assert_int_equal(f->rollup.rows[i].n_pids, 1);
+		n += f->rollup.rows[i].key.line == 17;
+	}
+	assert_int_equal(n, WORKERS);
+}
+
+static void rollup__by_stack_ids_are_added_up(void **state)
+{
+	struct fixture *f = *state;
+	struct workers w;
+
+	workers_init(&w, f);
+	w.stacks[2].n_frames =
+		0; /* whatever else is known of it: the id says that it is the same */
+	w.stacks[2].blame = -1;
+	assert_ok(rollup_new(&f->sample.snapshot, w.list, 6, ROLLUP_BY_STACK, false, &f->rollup));
+	assert_int_equal(f->rollup.n_rows, 2);
+	assert_true(f->rollup.rows[0].key.stack == 0x1f2e3d4c5b6a7988);
+	assert_int_equal(f->rollup.rows[0].n_pids, WORKERS);
+	assert_true(f->rollup.rows[0].blamed.live_bytes == 60 << 20);
+	assert_true(f->rollup.rows[1].all.live_bytes == 12 << 20);
+}
+
+static void rollup__groups_stay_apart(void **state)
+{
+	struct fixture *f = *state;
+	struct workers w;
+
+	workers_init(&w, f);
+	w.processes[1].group = 29;
+	w.processes[2].group = 0; /* nobody has said */
+	assert_ok(rollup_new(&f->sample.snapshot, w.list, 6, ROLLUP_BY_STACK, false, &f->rollup));
+	assert_int_equal(f->rollup.n_rows, 6);
+	rollup_done(&f->rollup);
+	f->sample.snapshot.n_processes = 0;
+	assert_ok(rollup_new(&f->sample.snapshot, w.list, 6, ROLLUP_BY_STACK, false, &f->rollup));
+	assert_int_equal(f->rollup.n_rows, 6);
+	assert_null(f->rollup.rows[0].service);
+}
+
+static void rollup__what_a_worker_held_that_has_gone_is_told_apart(void **state)
+{
+	struct fixture *f = *state;
+	struct workers w;
+	const struct rollup_row *row;
+	double history[SNAPSHOT_HISTORY_MAX];
+
+	workers_init(&w, f);
+	w.processes[1].is_gone = true;
+	/* It freed one of its two stacks before it ended. */
+	w.stacks[1].live_bytes = 0;
+	w.stacks[1].peak_bytes = 20 << 20;
+	assert_ok(rollup_new(&f->sample.snapshot, w.list, 6, ROLLUP_BY_LINE, false, &f->rollup));
+	row = row_of(f, "get_user", 17);
+	assert_int_equal(row->n_pids, 2);
+	assert_int_equal(row->pids[1], 30);
+	assert_int_equal(row->n_gone_pids, 1);
+	assert_int_equal(row->gone_pids[0], 29);
+	assert_true(row->blamed.live_bytes == 48 << 20);
+	assert_true(row->blamed.growth_bytes_per_sec == 2 * ((1 << 20) + 200000));
+	assert_true(row->gone_bytes == 24 << 20 && row->gone_blamed_bytes == 24 << 20);
+	rollup_history(row, history);
+	assert_true(history[19] == 48 << 20);
+	row = row_of(f, "Handle._run", 80);
+	assert_true(row->gone_bytes == 24 << 20 && row->gone_blamed_bytes == 0);
+	assert_true(row->all.live_bytes == 48 << 20);
+}
+
+static void rollup__if_all_have_gone_it_is_what_they_held(void **state)
+{
+	struct fixture *f = *state;
+	struct workers w;
+	const struct rollup_row *row;
+
+	workers_init(&w, f);
+	w.processes[0].is_gone = w.processes[1].is_gone = true;
+	/* The one that is left never came by here. */
+	w.stacks[2].frames = w.stacks[5].frames = sample_frames[2];
+	w.stacks[2].n_frames = w.stacks[5].n_frames = 3;
+	w.stacks[2].blame = w.stacks[5].blame = 0;
+	assert_ok(rollup_new(&f->sample.snapshot, w.list, 6, ROLLUP_BY_LINE, false, &f->rollup));
+	row = row_of(f, "get_user", 17);
+	assert_true(row->is_gone);
+	assert_int_equal(row->n_pids, 2);
+	assert_int_equal(row->n_gone_pids, 0);
+	assert_true(row->blamed.live_bytes == 48 << 20);
+	assert_false(row_of(f, "Handle._run", 80)->is_gone);
 }
 
 /* ── size ─────────────────────────────────────────────────────────────────────────────────── */
@@ -543,9 +699,10 @@ static void rollup__many_rows(void **state)
 		list[i] = list[MANY + i] = &stacks[i];
 		sum += 2.0 * i;
 	}
-	assert_ok(rollup_new(&f->sample.snapshot, list, MANY * 2, ROLLUP_BY_LINE, &f->rollup));
+	assert_ok(
+		rollup_new(&f->sample.snapshot, list, MANY * 2, ROLLUP_BY_LINE, false, &f->rollup));
 	assert_int_equal(f->rollup.n_rows, MANY);
-	assert_int_equal(f->rollup.rows[0].line, MANY);
+	assert_int_equal(f->rollup.rows[0].key.line, MANY);
 	for (size_t i = 0; i < MANY; i++)
 		sum -= f->rollup.rows[i].blamed.live_bytes;
 	assert_true(sum == 0);
@@ -612,7 +769,8 @@ static void bench(struct fixture *f, size_t n_shared)
 	give_times(f, SNAPSHOT_HISTORY_MAX);
 	start = cpu_ms();
 	rollup_done(&f->rollup);
-	assert_ok(rollup_new(&f->sample.snapshot, list, BENCH_STACKS, ROLLUP_BY_LINE, &f->rollup));
+	assert_ok(rollup_new(&f->sample.snapshot, list, BENCH_STACKS, ROLLUP_BY_LINE, false,
+			     &f->rollup));
 	print_message("  %d stacks of %d frames, %d samples, %zu rows: %.1f ms\n", BENCH_STACKS,
 		      BENCH_FRAMES, BENCH_SAMPLES, f->rollup.n_rows, cpu_ms() - start);
 	free(list);
@@ -661,6 +819,14 @@ int main(void)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(rollup__interval_of_growth_holds_the_truth, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(rollup__workers_are_added_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(rollup__split_is_by_process, setup, teardown),
+		cmocka_unit_test_setup_teardown(rollup__by_stack_ids_are_added_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(rollup__groups_stay_apart, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			rollup__what_a_worker_held_that_has_gone_is_told_apart, setup, teardown),
+		cmocka_unit_test_setup_teardown(rollup__if_all_have_gone_it_is_what_they_held,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(rollup__many_rows, setup, teardown),
 	};
 

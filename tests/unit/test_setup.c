@@ -83,6 +83,27 @@ static void setup__flag_wins_over_config_and_that_over_default(void **state)
 	assert_string_equal(o->metrics, "off");
 }
 
+static void setup__history_is_as_the_config_says_or_as_usual(void **state)
+{
+	struct history_options history, usual;
+	struct fixture *f = *state;
+
+	history_options_init(&usual);
+	write_config(f, "state = /b\n");
+	assert_ok(setup_load(&f->setup, &f->why));
+	setup_history(&f->setup, &history);
+	assert_string_equal(history.dir, "/b");
+	assert_true(history.max_bytes == usual.max_bytes);
+	assert_memory_equal(history.levels, usual.levels, sizeof(usual.levels));
+	write_config(f, "history-max-bytes = 8MiB\n"
+			"history-levels = '30s for 1h, 5m for 1d, 1h for 30d'\n");
+	assert_ok(setup_load(&f->setup, &f->why));
+	setup_history(&f->setup, &history);
+	assert_true(history.max_bytes == 8 << 20);
+	assert_int_equal(history.levels[0].step_sec, 30);
+	assert_int_equal(history.levels[2].keep_sec, 30 * 86400);
+}
+
 static void setup__bad_config_leaves_what_was_in_force(void **state)
 {
 	struct fixture *f = *state;
@@ -160,6 +181,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(setup__defaults_are_in_force),
 		TEST(setup__flag_wins_over_config_and_that_over_default),
+		TEST(setup__history_is_as_the_config_says_or_as_usual),
 		TEST(setup__bad_config_leaves_what_was_in_force),
 		TEST(setup__config_that_was_named_must_be_there),
 		TEST(setup__look_needs_no_config),

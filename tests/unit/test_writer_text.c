@@ -129,6 +129,52 @@ static void writer_text__by_stack_and_by_function(void **state)
 	expect(write_view(f, WRITER_REPORT), "  1. +1.19 MiB/s ±0.05  service.py get_user\n");
 }
 
+static void writer_text__workers_are_counted(void **state)
+{
+	struct fixture *f = *state;
+	struct snapshot_process processes[] = { f->sample.process, f->sample.process,
+						f->sample.process };
+	struct snapshot_stack stacks[3];
+
+	for (int i = 0; i < 3; i++) {
+		stacks[i] = f->sample.stacks[0];
+		stacks[i].pid = processes[i].pid = 4711 + i;
+		processes[i].group = 4711;
+	}
+	processes[0].pid_inside = 12;
+	f->sample.snapshot.processes = processes;
+	f->sample.snapshot.n_processes = 3;
+	f->sample.snapshot.stacks = stacks;
+	f->sample.snapshot.n_stacks = 3;
+	expect(write_view(f, WRITER_STATUS), "        pid 12 in its own namespace\n");
+	expect(write_view(f, WRITER_REPORT), "▇█  3 processes  /srv/demo/service.py\n");
+	assert_null(strstr(f->text, "without"));
+
+	for (int i = 0; i < 3; i++)
+		processes[i].service = "web.service";
+	processes[1].is_gone = true;
+	expect(write_view(f, WRITER_REPORT),
+	       "▇█  2 workers of web.service  /srv/demo/service…\n"
+	       "     without pid 4712, gone, which held up to 20.0 MiB\n"
+	       "     2 stacks, the fastest: ");
+	f->options.by = WRITER_BY_STACK;
+	expect(write_view(f, WRITER_REPORT), "  1. +2.00 MiB/s ±0.04  service.py:17 get_user\n"
+					     "     live 40.0 MiB in 327,680 blocks  ");
+	expect(f->text, "  2 workers of web.service  /srv/demo/service…\n     without pid 4712, ");
+
+	processes[0].is_gone = true;
+	expect(write_view(f, WRITER_REPORT),
+	       "  pid 4713  /srv/demo/service.py\n"
+	       "     without 2 processes, gone, which held up to 40.0");
+	processes[2].is_gone = true;
+	processes[0].service =
+		"docker-4fa6e0f0c6786287e131c3852c58a2e01cc697a68231826813597e4994f1d6e2.scope";
+	processes[1].service = processes[2].service = processes[0].service;
+	expect(write_view(f, WRITER_REPORT), "  3 workers of container 4fa6e0f0c678, gone");
+	assert_null(strstr(f->text, "without"));
+	expect_harmless(f->text, 100);
+}
+
 static void writer_text__without_a_daemon_the_top_stack_is_printed(void **state)
 {
 	struct fixture *f = *state;
@@ -570,6 +616,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_SAMPLE(writer_text__the_first_ranked_line_is_the_one_to_mend),
 		WITH_SAMPLE(writer_text__by_stack_and_by_function),
+		WITH_SAMPLE(writer_text__workers_are_counted),
 		WITH_SAMPLE(writer_text__without_a_daemon_the_top_stack_is_printed),
 		WITH_SAMPLE(writer_text__nothing_grows_is_said),
 		WITH_SAMPLE(writer_text__poor_coverage_is_a_warning_in_words),

@@ -159,6 +159,9 @@ static error_t command_parse(int key, char *arg, struct argp_state *state)
 		return whole_number_parse(arg, INT_MAX, &w->pid)
 			       ? usage(p, "--pid '%s': not a process number", arg)
 			       : 0;
+	case COMMAND_KEY_SPLIT:
+		w->is_split = true;
+		return 0;
 	case 's':
 		w->since = arg;
 		return since_check(arg) ? usage(p, "--since '%s': not a time", arg) : 0;
@@ -333,6 +336,8 @@ static json_object *request_new(const char *name, const struct command_words *w)
 	json_object_object_add(request, "limit", json_object_new_int64(w->limit));
 	if (w->pid)
 		json_object_object_add(request, "pid", json_object_new_int64(w->pid));
+	if (w->is_split)
+		json_object_object_add(request, "split", json_object_new_boolean(true));
 	if (w->stack)
 		json_object_object_add(request, "stack", json_object_new_string(w->stack));
 	for (size_t i = 0; i < ARRAY_SIZE(moments); i++)

@@ -18,6 +18,7 @@
 struct command_words {
 	const char *socket;
 	bool json;
+	bool is_split;
 	int64_t limit, pid; /* pid 0: all */
 	const char *since; /* NULL: all; a moment, checked */
 	enum writer_by by;
@@ -35,6 +36,8 @@ struct command {
 	int (*run)(const struct command_words *words); /* 0 or -errno, said already */
 };
 
+#define COMMAND_KEY_SPLIT 0x200 /* it has no letter */
+
 /* Options that commands share; each command lists those that it takes. */
 #define COMMAND_OPTION_LIMIT                                                        \
 	{                                                                           \
@@ -44,15 +47,21 @@ struct command {
 	{                                                                           \
 		.name = "pid", .key = 'p', .arg = "PID", .doc = "only this process" \
 	}
+#define COMMAND_OPTION_SPLIT                                                       \
+	{                                                                          \
+		.name = "split", .key = COMMAND_KEY_SPLIT,                         \
+		.doc = "do not add up the processes of one service, or one parent" \
+	}
 #define COMMAND_OPTION_BY                                               \
 	{                                                               \
 		.name = "by", .key = 'b', .arg = "line|function|stack", \
 		.doc = "what a row is (default line)"                   \
 	}
-#define COMMAND_OPTION_SINCE                                                            \
-	{                                                                               \
-		.name = "since", .key = 's', .arg = "TIME",                             \
-		.doc = "only stacks first seen after it: -10m, or 2026-03-01T12:00:00Z" \
+#define COMMAND_OPTION_SINCE                                                    \
+	{                                                                       \
+		.name = "since", .key = 's', .arg = "TIME",                     \
+		.doc = "growth since then, in place of the last minutes: -2h, " \
+		       "2026-03-01T12:00:00Z"                                   \
 	}
 #define COMMAND_OPTION_INTERVAL                                    \
 	{                                                          \

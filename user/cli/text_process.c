@@ -365,11 +365,14 @@ static void status_samples(struct page *p, json_object *process)
 static void status_details(struct page *p, json_object *process)
 {
 	const char *unit = field_text(process, "unit"), *why = field_text(process, "coverage_why");
+	int64_t pid_inside = field_count(process, "pid_inside");
 
 	if (field_text(process, "cmdline"))
 		page_line(p, "        %s", field_text(process, "cmdline"));
 	if (unit)
 		page_line(p, "        unit %s", unit);
+	if (pid_inside > 0)
+		page_line(p, "        pid %" PRId64 " in its own namespace", pid_inside);
 	status_samples(p, process);
 	if (why)
 		page_wrap(p, 2, "        coverage: %s", why);
@@ -380,6 +383,7 @@ void text_process_status(struct page *p, json_object *doc)
 	size_t n = field_list_cnt(doc, "processes");
 
 	title(p, doc);
+	lost_notes(p, doc, doc);
 	if (!n) {
 		page_line(p, "No such process is watched.");
 		return;

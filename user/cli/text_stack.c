@@ -9,6 +9,7 @@
 #include "cli/sparkline.h"
 #include "cli/text_stack.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/strbuf.h"
 #include "lib/units.h"
 #include "lib/utf8.h"
@@ -52,7 +53,8 @@ static void frame_lines(struct page *p, json_object *stack)
 		page_line(p, "       … frames further out are missing");
 }
 
-static void series_line(struct page *p, json_object *stack)
+/* Of a pygrowd that keeps no history, or whose first point is still to come. */
+static void intervals_line(struct page *p, json_object *stack)
 {
 	double values[HISTORY_MAX];
 	size_t n = field_numbers(stack, "history", values, HISTORY_MAX);
@@ -62,6 +64,86 @@ static void series_line(struct page *p, json_object *stack)
 		page_line(p, "  series      %s %s %s over the last %zu intervals",
 			  units_bytes_format(from, values[0]), sparkline_format(spark, values, n),
 			  units_bytes_format(to, values[n - 1]), n);
+}
+
+/* A moment, to the second. */
+static const char *moment_format(char buf[CLOCK_TEXT_MAX], double unix_sec)
+{
+	char *dot = strchr(clock_rfc3339_format(buf, unix_sec), '.');
+
+	if (dot)
+		strcpy(dot, "Z");
+	return buf;
+}
+
+struct past {
+	double cells[SPARKLINE_CELLS]; /* means of parts of the time that are as long; NAN: none */
+	double first_sec, last_sec, first_bytes, last_bytes;
+	size_t n_restarts;
+};
+
+static double point_sec(json_object *point)
+{
+	double sec = NAN;
+
+	if (clock_moment_parse(field_text_or(point, "at", ""), 0, &sec) < 0)
+		return NAN;
+	return sec;
+}
+
+/* Points are closer, the younger they are: each counts for its step. */
+static void past_add(struct past *p, double weights[SPARKLINE_CELLS], json_object *point)
+{
+	double bytes = field_number(point, "live_bytes"), sec = point_sec(point);
+	double step_sec = field_number(point, "step_seconds"), place;
+	size_t cell;
+
+	if (!isfinite(bytes) || !isfinite(sec) || !(step_sec > 0))
+		return;
+	place = (sec - p->first_sec) / (p->last_sec - p->first_sec) * SPARKLINE_CELLS;
+	cell = place > 0 ? (size_t)place : 0; /* NAN, of a single moment: the first */
+	cell = cell < SPARKLINE_CELLS ? cell : SPARKLINE_CELLS - 1;
+	if (weights[cell] == 0)
+		p->cells[cell] = 0;
+	weights[cell] += step_sec;
+	p->cells[cell] += (bytes - p->cells[cell]) * step_sec / weights[cell];
+	p->n_restarts += field_bool(point, "is_restart");
+}
+
+/* false: nothing is known. */
+static bool past_get(json_object *stack, struct past *ret)
+{
+	size_t n = field_list_cnt(stack, "series");
+	double weights[SPARKLINE_CELLS] = { 0 };
+	json_object *first = field_list_get(stack, "series", 0);
+	json_object *last = field_list_get(stack, "series", n ? n - 1 : 0);
+
+	if (!n)
+		return false;
+	*ret = (struct past){ .first_sec = point_sec(first), .last_sec = point_sec(last) };
+	ret->first_bytes = field_number(first, "live_bytes");
+	ret->last_bytes = field_number(last, "live_bytes");
+	for (size_t i = 0; i < SPARKLINE_CELLS; i++)
+		ret->cells[i] = NAN;
+	for (size_t i = 0; i < n; i++)
+		past_add(ret, weights, field_list_get(stack, "series", i));
+	return isfinite(ret->first_sec) && isfinite(ret->last_sec);
+}
+
+static void past_lines(struct page *p, const struct past *past)
+{
+	char spark[SPARKLINE_TEXT_MAX], from[UNITS_TEXT_MAX], to[UNITS_TEXT_MAX];
+	char first[CLOCK_TEXT_MAX], last[CLOCK_TEXT_MAX];
+
+	page_line(p, "  series      %s %s %s", units_bytes_format(from, past->first_bytes),
+		  sparkline_format(spark, past->cells, SPARKLINE_CELLS),
+		  units_bytes_format(to, past->last_bytes));
+	page_line(p, "              from %s to %s", moment_format(first, past->first_sec),
+		  moment_format(last, past->last_sec));
+	if (past->n_restarts)
+		page_wrap(p, 14,
+			  "              pygrowd was started anew in that time; what is held from "
+			  "before is not known, so figures begin at 0 then");
 }
 
 static void samples_line(struct page *p, json_object *stack)
@@ -145,13 +227,41 @@ static void types_line(struct page *p, json_object *stack)
 		page_wrap(p, 12, "  survivors   %s", b.buf);
 }
 
+/* What is known of one that holds nothing any more. */
+static void gone_show(struct page *p, json_object *stack)
+{
+	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
+	json_object *process = field_object(stack, "process");
+	const char *unit = field_text(process, "unit"), *cmdline = field_text(process, "cmdline");
+	char text[UNITS_TEXT_MAX], peak[UNITS_TEXT_MAX];
+	struct past past;
+
+	page_line(p, "Stack %s holds nothing any more", field_text_or(stack, "id", "?"));
+	strbuf_printf(&b, "%s%s%s", unit ? unit : "", unit ? " · " : "",
+		      cmdline ? cmdline : field_text_or(process, "comm", "?"));
+	page_line(p, "  process     %s", b.buf);
+	page_line(p, "  held last   %s, at %s; at most %s",
+		  units_bytes_format(text, field_number(stack, "last_bytes")),
+		  field_text_or(stack, "last_seen", "?"),
+		  units_bytes_format(peak, field_number(stack, "peak_bytes")));
+	page_line(p, "  first seen  %s", field_text_or(stack, "since", "?"));
+	if (past_get(stack, &past))
+		past_lines(p, &past);
+	frame_lines(p, stack);
+}
+
 void text_stack_show(struct page *p, json_object *stack)
 {
 	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
 	double tau = field_number(stack, "tau"), p_value = field_number(stack, "p_value");
 	double by_gc = field_number(field_object(stack, "gc"), "freed_by_collector_bytes");
 	char text[UNITS_TEXT_MAX];
+	struct past past;
 
+	if (field_bool(stack, "is_gone")) {
+		gone_show(p, stack);
+		return;
+	}
 	page_line(p, "Stack %s of pid %" PRId64,
 		  field_text(stack, "id") ? field_text(stack, "id") : "?",
 		  field_count(stack, "pid"));
@@ -166,7 +276,10 @@ void text_stack_show(struct page *p, json_object *stack)
 	if (!isnan(tau))
 		page_line(p, "  trend       tau %.2f (-1 always falling, 1 always rising), p %.2g",
 			  tau, p_value);
-	series_line(p, stack);
+	if (past_get(stack, &past))
+		past_lines(p, &past);
+	else
+		intervals_line(p, stack);
 	page_line(p, "  first seen  %s, %s ago",
 		  field_text(stack, "since") ? field_text(stack, "since") : "?",
 		  units_duration_format(text, field_number(stack, "age_seconds")));

@@ -20,6 +20,8 @@
 #define HISTORY_MAX	256
 #define TOP_FRAMES_MAX	16 /* frames of the top stack in a report that nobody can ask about */
 #define PLACE_BYTES_MAX 512
+#define ID_DIGITS	64 /* of a container */
+#define ID_DIGITS_SHOWN 12 /* as its own tools do */
 
 /* The part of a path that tells files apart: below site-packages or the standard library, else its
  * last component. */
@@ -72,13 +74,14 @@ static char *history_format(char buf[SPARKLINE_TEXT_MAX], json_object *o, const 
 struct list {
 	const char *key; /* of the document */
 	const char *growing, *others;
-	const char *live, *error, *blocks, *growth, *growth_error, *history;
+	const char *live, *error, *blocks, *growth, *growth_error, *history, *held;
 };
 
 #define BLAMED_FIGURES                                                              \
 	.live = "blamed_live_bytes", .error = "blamed_live_bytes_error",            \
 	.blocks = "blamed_live_blocks", .growth = "blamed_growth_bytes_per_second", \
-	.growth_error = "blamed_growth_error", .history = "blamed_history"
+	.growth_error = "blamed_growth_error", .history = "blamed_history",         \
+	.held = "blamed_held_bytes"
 
 static const struct list lists[WRITER_BY_MAX] = {
 	[WRITER_BY_LINE] = {
@@ -103,8 +106,17 @@ static const struct list lists[WRITER_BY_MAX] = {
 		.growth = "growth_bytes_per_second",
 		.growth_error = "growth_error",
 		.history = "history",
+		.held = "held_bytes",
 	},
 };
+
+/* Stacks are added up, too, if there is something to add. */
+static const char *list_key(const struct list *l, json_object *doc)
+{
+	bool is_stack = l == &lists[WRITER_BY_STACK];
+
+	return is_stack && field_list_cnt(doc, "unit_stacks") ? "unit_stacks" : l->key;
+}
 
 static bool is_growing(const struct list *l, json_object *row)
 {
@@ -153,6 +165,54 @@ static void through_line(struct page *p, json_object *row, const struct writer_o
 	page_line(p, "%s", b.buf);
 }
 
+/* "web.service", "container 0123456789ab" */
+static void unit_add(struct strbuf *b, const char *unit)
+{
+	for (const char *id = unit; *id; id++)
+		if (strspn(id, "0123456789abcdef") >= ID_DIGITS) {
+			strbuf_printf(b, "container %.*s", ID_DIGITS_SHOWN, id);
+			return;
+		}
+	strbuf_puts(b, unit);
+}
+
+/* "4 workers of web.service", "4 processes", "pid 4711, gone" */
+static void whose_add(struct strbuf *b, json_object *row, bool with_pid)
+{
+	size_t n = field_list_cnt(row, "pids");
+	const char *unit = field_text(row, "unit");
+
+	if (n > 1 && unit) {
+		strbuf_printf(b, "  %zu workers of ", n);
+		unit_add(b, unit);
+	} else if (n > 1) {
+		strbuf_printf(b, "  %zu processes", n);
+	} else if (with_pid) {
+		strbuf_printf(b, "  pid %" PRId64, field_count(row, "pid"));
+	} else {
+		return;
+	}
+	if (field_bool(row, "is_gone"))
+		strbuf_puts(b, ", gone");
+}
+
+/* Why the sum is less than it was. */
+static void gone_line(struct page *p, const struct list *l, json_object *row)
+{
+	json_object *gone = field_object(row, "gone");
+	size_t n = field_list_cnt(gone, "pids");
+	char text[UNITS_TEXT_MAX], who[64];
+
+	if (!n)
+		return;
+	snprintf(who, sizeof(who), "%zu processes", n);
+	if (n == 1)
+		snprintf(who, sizeof(who), "pid %d",
+			 json_object_get_int(field_list_get(gone, "pids", 0)));
+	page_line(p, "     without %s, gone, which held up to %s", who,
+		  units_bytes_format(text, field_number(gone, l->held)));
+}
+
 static void row_lines(struct page *p, const struct list *l, json_object *row, size_t number,
 		      bool with_pid, const struct writer_options *o)
 {
@@ -170,11 +230,11 @@ static void row_lines(struct page *p, const struct list *l, json_object *row, si
 	figure_live_add(&b, field_number(row, l->live), field_number(row, l->error),
 			field_number(row, l->blocks));
 	strbuf_printf(&b, "  %s", history_format(spark, row, l->history));
-	if (with_pid)
-		strbuf_printf(&b, "  pid %" PRId64, field_count(row, "pid"));
+	whose_add(&b, row, with_pid);
 	if (file)
 		strbuf_printf(&b, "  %s", file);
 	page_line(p, "     %s", b.buf);
+	gone_line(p, l, row);
 	if (!is_stack) {
 		through_line(p, row, o);
 		return;
@@ -183,12 +243,9 @@ static void row_lines(struct page *p, const struct list *l, json_object *row, si
 	page_line(p, "     %s%s", o->is_live ? "pygrowctl show " : "stack ", field_text(row, "id"));
 }
 
-/* Why the list is empty. The processes' own sums know nothing of --since. */
+/* Why the list is empty. */
 static const char *nothing_of(json_object *doc)
 {
-	for (size_t i = 0; i < field_list_cnt(doc, "processes"); i++)
-		if (field_number(field_list_get(doc, "processes", i), "live_blocks") > 0)
-			return "Nothing that is alive now was first seen in that time.";
 	return text_process_has_estimates(doc)
 		       ? "Of the blocks sampled so far none is alive now."
 		       : "Nothing that was allocated since pygrowd looks is alive now.";
@@ -198,8 +255,8 @@ static void list_heading(struct page *p, const struct list *l, json_object *doc,
 {
 	bool grows = false;
 
-	for (size_t i = 0; i < field_list_cnt(doc, l->key) && !grows; i++)
-		grows = is_growing(l, field_list_get(doc, l->key, i));
+	for (size_t i = 0; i < field_list_cnt(doc, list_key(l, doc)) && !grows; i++)
+		grows = is_growing(l, field_list_get(doc, list_key(l, doc), i));
 	if (!n_shown)
 		page_line(p, "%s", nothing_of(doc));
 	else if (grows)
@@ -213,15 +270,15 @@ static size_t shown_cnt(const struct list *l, json_object *doc)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < field_list_cnt(doc, l->key); i++)
-		n += is_shown(l, field_list_get(doc, l->key, i));
+	for (size_t i = 0; i < field_list_cnt(doc, list_key(l, doc)); i++)
+		n += is_shown(l, field_list_get(doc, list_key(l, doc), i));
 	return n;
 }
 
 /* Whoever has no daemon to ask gets the one stack that matters with the report. */
 static void top_stack_lines(struct page *p, const struct list *l, json_object *doc)
 {
-	json_object *row = field_list_get(doc, l->key, 0), *stack = NULL;
+	json_object *row = field_list_get(doc, list_key(l, doc), 0), *stack = NULL;
 	const char *id = field_text(row, l == &lists[WRITER_BY_STACK] ? "id" : "top_stack");
 	char place[PLACE_BYTES_MAX];
 	size_t n, i;
@@ -255,9 +312,12 @@ static void report_write(struct page *p, json_object *doc, const struct writer_o
 		return;
 	}
 	page_line(p, "%s", "");
+	if (field_text(doc, "growth_since"))
+		page_line(p, "Growth and sparklines are of the time since %s.",
+			  field_text(doc, "growth_since"));
 	list_heading(p, l, doc, n_shown);
-	for (size_t i = 0; i < field_list_cnt(doc, l->key); i++) {
-		json_object *row = field_list_get(doc, l->key, i);
+	for (size_t i = 0; i < field_list_cnt(doc, list_key(l, doc)); i++) {
+		json_object *row = field_list_get(doc, list_key(l, doc), i);
 
 		if (is_shown(l, row))
 			row_lines(p, l, row, ++number, with_pid, o);

@@ -150,6 +150,13 @@ static int set_address(void *ret, const char *text, double min, double max, stru
 	return set_text(ret, text);
 }
 
+static int set_levels(void *ret, const char *text, double min, double max, struct strbuf *why)
+{
+	(void)min;
+	(void)max;
+	return history_levels_parse(text, ret, why);
+}
+
 #define AT(member) offsetof(struct config, member)
 
 static const struct {
@@ -166,8 +173,9 @@ static const struct {
 	{ "socket", set_path, AT(socket), 2, CONFIG_SOCKET_BYTES_MAX },
 	{ "state", set_path, AT(state), 2, CONFIG_PATH_BYTES_MAX },
 	{ "metrics", set_address, AT(metrics), 0, 0 },
-	{ "history-max-bytes", set_bytes, AT(history_max_bytes), HISTORY_BYTES_MIN,
+	{ "history-max-bytes", set_bytes, AT(history.max_bytes), HISTORY_BYTES_MIN,
 	  CONFIG_HISTORY_BYTES_MAX },
+	{ "history-levels", set_levels, AT(history.levels), 0, 0 },
 };
 _Static_assert(ARRAY_SIZE(keys) <= 32, "struct reader has a bit for each");
 

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "lib/strbuf.h"
+#include "report/history.h"
 #include "target/rules.h"
 
 #define CONFIG_PATH		     "/etc/pygrowd/pygrowd.conf"
@@ -41,6 +42,12 @@
 #define CONFIG_OVERHEAD_MAX	 0.5
 #define CONFIG_HOST_OVERHEAD_MAX 1.0
 
+/* As in struct history_options. 0: not set. */
+struct config_history {
+	uint64_t max_bytes;
+	struct history_level levels[HISTORY_LEVELS];
+};
+
 /* {0} is an empty one. A key that no file sets is 0 or NULL: a flag wins over what is set, and that
  * over the default. */
 struct config {
@@ -48,7 +55,7 @@ struct config {
 	double overhead, host_overhead; /* as in struct options */
 	char *socket, *state; /* absolute paths */
 	char *metrics; /* "ADDR:PORT", "[ADDR]:PORT", or "off" */
-	uint64_t history_max_bytes;
+	struct config_history history;
 	struct rules *rules; /* there after config_load(), if only without a rule */
 };
 

@@ -2,8 +2,8 @@
 /* user/daemon/coverage.c — see coverage.h.
  *
  * The binary belongs to the target, so the child is given no more than the target has: its root
- * directory, its user (nobody, if that is root in another namespace than ours), no capabilities, no
- * network, no new privileges, limits on memory and time, no files to write (-B: no .pyc either).
+ * directory, its user (nobody, if that is the root of a container), no capabilities, no network, no
+ * new privileges, limits on memory and time, no files to write (-B: no .pyc either).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -89,6 +89,9 @@ static int child_drop(uid_t uid, gid_t gid)
 {
 	for (int cap = 0; cap < 64; cap++)
 		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+	/* Those would outlive the bounding set, the change of user and exec. */
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return -errno;
 	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
 		return -errno;
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
@@ -156,20 +159,33 @@ static int child_go(const struct child *c)
 	return write(c->to, "\n", 1) == 1 ? 0 : -EPIPE;
 }
 
-/* As whom: the target's user; nobody, if it is root somewhere else than here. */
-static void whom(const struct procfs *fs, pid_t pid, uid_t *ret_uid, gid_t *ret_gid)
+/* Is what `name` leads to, of both, the same file? Not known: no. */
+static bool is_same(const struct procfs *fs, pid_t a, pid_t b, const char *name)
 {
 	char path[PROCFS_PATH_MAX];
-	struct stat proc, theirs, ours;
-	bool elsewhere = true;
+	struct stat of_a, of_b;
+
+	return procfs_path(fs, a, name, path, sizeof(path)) == 0 && stat(path, &of_a) == 0 &&
+	       procfs_path(fs, b, name, path, sizeof(path)) == 0 && stat(path, &of_b) == 0 &&
+	       of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+}
+
+/* Not by mount namespaces: our own unit has one, and so has many a service of the host's root. */
+static bool is_beside(const struct procfs *fs, pid_t pid, pid_t other)
+{
+	return is_same(fs, pid, other, "root/.") && is_same(fs, pid, other, "ns/user");
+}
+
+void coverage_user(const struct procfs *fs, pid_t pid, uid_t *ret_uid, gid_t *ret_gid)
+{
+	char path[PROCFS_PATH_MAX];
+	struct stat proc;
 
 	*ret_uid = *ret_gid = NOBODY;
 	if (procfs_path(fs, pid, "", path, sizeof(path)) < 0 || stat(path, &proc) < 0)
 		return;
-	if (procfs_path(fs, pid, "ns/mnt", path, sizeof(path)) == 0 && stat(path, &theirs) == 0 &&
-	    stat("/proc/self/ns/mnt", &ours) == 0)
-		elsewhere = theirs.st_ino != ours.st_ino;
-	if (proc.st_uid == 0 && elsewhere)
+	/* In a sandbox, we may not look into PID 1: then whose root is ours is ours. */
+	if (proc.st_uid == 0 && !is_beside(fs, pid, 1) && !is_beside(fs, pid, getpid()))
 		return;
 	*ret_uid = proc.st_uid;
 	*ret_gid = proc.st_gid;
@@ -225,7 +241,7 @@ static int child_start(const struct procfs *fs, pid_t pid, struct child *ret, st
 			    "the interpreter is part of another program and cannot be run alone");
 		return -ENOEXEC;
 	}
-	whom(fs, pid, &uid, &gid);
+	coverage_user(fs, pid, &uid, &gid);
 	if (pipe2(in, O_CLOEXEC) < 0)
 		return -errno;
 	if (pipe2(out, O_CLOEXEC) < 0) {

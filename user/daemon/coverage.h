@@ -15,4 +15,9 @@
  * process. */
 void coverage_measure(struct probes *p, const struct watch_options *o, struct watch *w);
 
+/* As whom it runs the interpreter of `pid`: the owner of /proc/PID; but nobody (65534) in place of
+ * a root that is not the host's, whose root directory and user namespace are those of PID 1 or
+ * ours. */
+void coverage_user(const struct procfs *fs, pid_t pid, uid_t *ret_uid, gid_t *ret_gid);
+
 #endif

@@ -6,22 +6,8 @@
 #include <string.h>
 
 #include "daemon/gather.h"
+#include "daemon/kinship.h"
 #include "lib/clock.h"
-
-/* Fastest growing first, then biggest; a rate that is not known yet comes last. */
-static int by_growth(const void *a, const void *b)
-{
-	const struct snapshot_stack *x = a, *y = b;
-	double gx = x->growth_bytes_per_second, gy = y->growth_bytes_per_second;
-
-	gx = isnan(gx) ? -INFINITY : gx;
-	gy = isnan(gy) ? -INFINITY : gy;
-	if (gx != gy)
-		return gx < gy ? 1 : -1;
-	if (x->live_bytes != y->live_bytes)
-		return x->live_bytes < y->live_bytes ? 1 : -1;
-	return x->id < y->id ? -1 : x->id > y->id;
-}
 
 /* Its blocks, from birth on: those that died in their window were never looked at. */
 static void gather_survival(const struct stack *from, struct snapshot_stack *ret)
@@ -62,6 +48,16 @@ static void gather_types(const struct stack *from, struct snapshot_stack *ret)
 	memcpy(ret->types, all, ret->n_types * sizeof(*all));
 }
 
+/* As it was said then: what series_history() gives is brought to one level. */
+static double peak_of(const struct series *series)
+{
+	double peak = 0;
+
+	for (size_t i = 0; i < series->n; i++)
+		peak = fmax(peak, series_get(series, i)->live_bytes);
+	return peak;
+}
+
 static void gather_stack(const struct pipeline *p, const struct stack *from, double now_sec,
 			 struct snapshot_stack *ret)
 {
@@ -74,6 +70,7 @@ static void gather_stack(const struct pipeline *p, const struct stack *from, dou
 		.pid = w ? w->pid : -1,
 		.live_bytes = (double)from->live_bytes + from->sampled_bytes,
 		.live_bytes_error = from->sampled_error,
+		.peak_bytes = peak_of(series),
 		.live_blocks = from->live_blocks + llround(from->sampled_blocks),
 		.growth_bytes_per_second = rate.bytes_per_sec,
 		.growth_error = rate.error,
@@ -118,7 +115,7 @@ static int gather_stacks(const struct pipeline *p, struct snapshot *s)
 		gather_stack(p, list[i], s->at, &s->stacks[i]);
 	s->n_stacks = n;
 	gather_times(p, s);
-	qsort(s->stacks, n, sizeof(*s->stacks), by_growth);
+	snapshot_sort(s);
 	return 0;
 }
 
@@ -164,7 +161,12 @@ static void gather_process(const struct pipeline *p, const struct watch *w,
 		.pid = w->pid,
 		.comm = w->comm,
 		.cmdline = w->cmdline,
+		.uid = w->uid,
 		.unit = w->unit,
+		.group = kinship_group(p->watches, p->n_watches, w),
+		.service = kinship_service(w),
+		.pid_inside = w->pid_inside,
+		.is_gone = w->regime == WATCH_GONE,
 		.python = w->runtime.version,
 		.build_id = w->build_id,
 		.regime = w->regime == WATCH_GONE ? "gone" : "exact",
@@ -201,8 +203,10 @@ static void gather_left_out(const struct left_out *from, struct snapshot_process
 {
 	*ret = (struct snapshot_process){ .pid = from->pid,
 					  .comm = from->comm,
+					  .uid = -1,
 					  .regime = from->regime,
 					  .why = from->why,
+					  .pid_inside = -1,
 					  .coverage = NAN,
 					  .coverage_frees = NAN,
 					  .overhead = NAN,

@@ -13,6 +13,8 @@
 
 #include "daemon/gather.h"
 #include "daemon/loop.h"
+#include "daemon/losses.h"
+#include "daemon/recall.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/units.h"
@@ -34,6 +36,8 @@ struct loop {
 	struct pipeline *pipeline;
 	struct roster *roster; /* NULL: processes were named */
 	struct history *history; /* NULL: none is kept */
+	struct recall recall;
+	const struct ctl *ctl; /* NULL: nobody can ask */
 	sd_event_source *roster_news, *roster_timer; /* the loop's */
 	sd_event *event;
 	enum loop_end end;
@@ -89,6 +93,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 
 	(void)usec;
 	pipeline_tick(l->pipeline);
+	recall_tick(&l->recall, l->pipeline);
 	show_progress(l);
 	say_status(l);
 	remember(l);
@@ -164,7 +169,8 @@ static int on_roster_news(sd_event_source *source, int fd, uint32_t revents, voi
 }
 
 /* What needs a restart is said; the rest is in force from here on. */
-static void apply(struct loop *l, const struct options *before)
+static void apply(struct loop *l, const struct options *before,
+		  const struct config_history *before_history)
 {
 	_cleanup_(strbuf_done) struct strbuf why = STRBUF_INIT;
 	const struct options *now = l->options;
@@ -178,6 +184,9 @@ static void apply(struct loop *l, const struct options *before)
 		log_full(LOG_LEVEL_WARN, 0, takes, "metrics");
 	if (strcmp(before->state, now->state) != 0)
 		log_full(LOG_LEVEL_WARN, 0, takes, "state");
+	if (l->history &&
+	    memcmp(before_history, &l->setup->config.history, sizeof(*before_history)))
+		log_full(LOG_LEVEL_WARN, 0, takes, "history-max-bytes or history-levels");
 	if (!l->roster)
 		return;
 	/* Its descriptor is another one then. */
@@ -194,6 +203,7 @@ static void apply(struct loop *l, const struct options *before)
 static int reload(struct loop *l, struct strbuf *why)
 {
 	struct options before = *l->options;
+	const struct config_history before_history = l->setup->config.history;
 	_cleanup_free_ char *socket = strdup(before.socket), *metrics = strdup(before.metrics);
 	_cleanup_free_ char *state = strdup(before.state);
 	int r;
@@ -205,7 +215,7 @@ static int reload(struct loop *l, struct strbuf *why)
 	before.state = state;
 	r = setup_load(l->setup, why);
 	if (r == 0)
-		apply(l, &before);
+		apply(l, &before, &before_history);
 	return r;
 }
 
@@ -221,7 +231,10 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	sd_event_now(l->event, CLOCK_MONOTONIC, &now);
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)now);
 	if (reload(l, &why) < 0)
-		log_err(0, "%s; the configuration before it stays in force", why.buf);
+		log_about_full(0, LOG_ID_RELOAD_REFUSED, LOG_LEVEL_ERR, 0,
+			       "%s; the configuration before it stays in force", why.buf);
+	else
+		log_about_full(0, LOG_ID_RELOADED, LOG_LEVEL_INFO, 0, "configuration read again");
 	sd_notify(0, "READY=1");
 	return 0;
 }
@@ -258,28 +271,18 @@ static json_object *on_request(void *userdata, json_object *request)
 {
 	struct loop *l = userdata;
 	struct snapshot snapshot = { 0 };
+	struct losses losses;
 	json_object *answer;
 
 	if (answer_diff_is_asked(request))
 		return answer_diff_new(l->history, request, clock_realtime_sec());
 	if (gather(l->pipeline, &snapshot) < 0)
-		return answer_new(NULL, request);
-	answer = answer_new(&snapshot, request);
+		return answer_new(NULL, l->history, request);
+	answer = answer_new(&snapshot, l->history, request);
 	gather_done(&snapshot);
+	losses_gather(l->pipeline, l->roster, l->history, l->ctl, &losses);
+	losses_put(&losses, answer);
 	return answer;
-}
-
-static size_t history_lost(const struct loop *l, struct metrics_lost more[HISTORY_COUNTER_MAX])
-{
-	static const char *const names[] = {
-#define COUNTER_NAME(id, name, help) [HISTORY_COUNTER_##id] = name,
-		HISTORY_COUNTERS(COUNTER_NAME)
-#undef COUNTER_NAME
-	};
-
-	for (int i = 0; l->history && i < HISTORY_COUNTER_MAX; i++)
-		more[i] = (struct metrics_lost){ names[i], history_counter_get(l->history, i) };
-	return l->history ? HISTORY_COUNTER_MAX : 0;
 }
 
 /* A scrape: likewise. */
@@ -287,18 +290,16 @@ static int on_scrape(void *userdata, struct strbuf *ret)
 {
 	struct loop *l = userdata;
 	struct metrics_options o = METRICS_OPTIONS_INIT;
-	struct metrics_lost more[HISTORY_COUNTER_MAX];
-	uint64_t lost[PGD_COUNTER_MAX];
+	struct losses losses;
 	struct snapshot snapshot = { 0 };
 	int r = gather(l->pipeline, &snapshot);
 
 	if (r < 0)
 		return r;
-	memcpy(lost, l->pipeline->lost_before, sizeof(lost));
-	lost[PGD_COUNTER_PROCS_LOST] += l->roster ? roster_lost(l->roster) : 0;
-	o.lost_besides = lost;
-	o.lost_more = more;
-	o.n_lost_more = history_lost(l, more);
+	losses_gather(l->pipeline, l->roster, l->history, l->ctl, &losses);
+	o.lost_besides = losses.besides;
+	o.lost_more = losses.more;
+	o.n_lost_more = losses.n_more;
 	r = metrics_format(&snapshot, &o, ret);
 	gather_done(&snapshot);
 	return r;
@@ -376,17 +377,14 @@ static int add_sources(struct loop *l)
 }
 
 /* Only of a whole host: who names processes looks at them for a while. */
-static int open_history(const struct loop *l, struct history **ret, struct strbuf *why)
+static int open_history(struct loop *l, struct history **ret, struct strbuf *why)
 {
 	struct history_options o;
 	int r = -EBUSY;
 
 	if (!l->roster)
 		return 0;
-	history_options_init(&o);
-	o.dir = l->options->state;
-	if (l->setup->config.history_max_bytes)
-		o.max_bytes = l->setup->config.history_max_bytes;
+	setup_history(l->setup, &o);
 	/* The guards of a daemon that was killed hold its lock until they have ended. */
 	for (int i = 0; i < LOCK_TRIES; i++) {
 		strbuf_done(why);
@@ -395,6 +393,9 @@ static int open_history(const struct loop *l, struct history **ret, struct strbu
 			break;
 		usleep(LOCK_USEC);
 	}
+	l->history = *ret;
+	recall_begin(&l->recall, l->history, l->pipeline->stacks, o.levels[0].step_sec,
+		     l->options->interval_sec);
 	return r;
 }
 
@@ -408,8 +409,8 @@ static int serve(struct loop *l, struct ctl **ret_ctl, struct metrics_http **ret
 	r = ctl_open(l->event, o->socket, on_request, l, ret_ctl);
 	if (r < 0)
 		return log_err(r, "listen on %s", o->socket);
+	l->ctl = *ret_ctl;
 	r = open_history(l, ret_history, &why);
-	l->history = *ret_history;
 	if (r == 0)
 		r = metrics_http_open(l->event, o->metrics, on_scrape, l, ret_metrics, &why);
 	if (r < 0)
@@ -420,6 +421,7 @@ static int serve(struct loop *l, struct ctl **ret_ctl, struct metrics_http **ret
 			 o->metrics);
 	say_status(l);
 	sd_notify(0, "READY=1");
+	log_about_full(0, LOG_ID_STARTED, LOG_LEVEL_INFO, 0, "started, answering on %s", o->socket);
 	return 0;
 }
 
@@ -455,6 +457,8 @@ int loop_run(struct setup *setup, struct pipeline *p, struct roster *roster, enu
 	pipeline_detach(p);
 	pipeline_tick(p);
 	remember(&l);
+	if (ctl)
+		log_about_full(0, LOG_ID_STOPPED, LOG_LEVEL_INFO, 0, "stopped, all sites are off");
 	*ret_end = l.end;
 	return r;
 }

@@ -61,7 +61,10 @@ static const struct argp_option table[] = {
 	{ "metrics", OPT_METRICS, "ADDR:PORT|off", 0,
 	  "where Prometheus asks (" METRICS_HTTP_ADDRESS "; off with -p)", 0 },
 	{ "check", OPT_CHECK, NULL, 0,
-	  "test kernel, capabilities and the processes given, say what is missing, and exit", 0 },
+	  "test config, kernel, capabilities, socket, directories and processes; say what is "
+	  "missing "
+	  "and how to mend it, and exit",
+	  0 },
 	{ "verbose", 'v', NULL, 0, "say more; twice: also what libbpf says", 0 },
 	{ 0 },
 };

@@ -229,8 +229,8 @@ void pipeline_let_in(struct pipeline *p, pid_t pid)
 	}
 }
 
-void pipeline_leave_out(struct pipeline *p, pid_t pid, const char *comm, const char *regime,
-			const char *why)
+struct left_out *pipeline_leave_out(struct pipeline *p, pid_t pid, const char *comm,
+				    const char *regime, const char *why)
 {
 	struct left_out *row;
 
@@ -240,6 +240,7 @@ void pipeline_leave_out(struct pipeline *p, pid_t pid, const char *comm, const c
 	*row = (struct left_out){ .pid = pid, .regime = regime };
 	snprintf(row->comm, sizeof(row->comm), "%s", comm);
 	snprintf(row->why, sizeof(row->why), "%s", why);
+	return row;
 }
 
 void pipeline_detach(struct pipeline *p)

@@ -21,6 +21,7 @@ struct left_out {
 	char comm[PROCFS_COMM_BYTES];
 	const char *regime; /* "unsupported" or "excluded" */
 	char why[192];
+	bool is_for_room; /* too many are watched: it could be later */
 };
 
 struct pipeline {
@@ -59,9 +60,10 @@ int pipeline_add(struct pipeline *p, pid_t pid, struct strbuf *why);
 
 /* Not any more: sites off, what was gathered of it goes. */
 void pipeline_remove(struct pipeline *p, struct watch *w);
-/* One that we do not watch, for status; and not so any more. */
-void pipeline_leave_out(struct pipeline *p, pid_t pid, const char *comm, const char *regime,
-			const char *why);
+/* One that we do not watch, for status: its row, until the next call of these two; and not so any
+ * more. */
+struct left_out *pipeline_leave_out(struct pipeline *p, pid_t pid, const char *comm,
+				    const char *regime, const char *why);
 void pipeline_let_in(struct pipeline *p, pid_t pid);
 /* All that was lost of it: by the kernel side, by us, by the samples' table. */
 void pipeline_lost(const struct pipeline *p, const struct watch *w, uint64_t ret[PGD_COUNTER_MAX]);

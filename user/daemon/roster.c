@@ -30,24 +30,35 @@ static struct watch *watch_of(const struct pipeline *p, pid_t pid, uint64_t star
 	return NULL;
 }
 
-/* Those that have gone for so long, or the one that has gone first. True: there was one. */
-static bool remove_gone(struct roster *r, double kept_sec)
+static void remove_gone(struct roster *r)
 {
 	struct pipeline *p = r->pipeline;
 	double now_sec = clock_monotonic_sec();
-	bool found = false;
 
-	for (size_t i = p->n_watches; i-- > 0;) {
-		if (p->watches[i]->regime != WATCH_GONE ||
-		    now_sec - p->watches[i]->gone_sec < kept_sec)
-			continue;
-		pipeline_remove(p, p->watches[i]);
-		found = true;
-	}
-	return found;
+	for (size_t i = p->n_watches; i-- > 0;)
+		if (p->watches[i]->regime == WATCH_GONE &&
+		    now_sec - p->watches[i]->gone_sec >= GONE_KEPT_SEC)
+			pipeline_remove(p, p->watches[i]);
 }
 
-static struct rules_verdict judge(const struct roster *r, const struct procfs_facts *f)
+/* The one that has gone first makes room, and no other: each removal takes 10 ms, in which nothing
+ * else is done. False: all are there. */
+static bool make_room(struct roster *r)
+{
+	struct watch *first = NULL;
+
+	for (size_t i = 0; i < r->pipeline->n_watches; i++) {
+		struct watch *w = r->pipeline->watches[i];
+
+		if (w->regime == WATCH_GONE && (!first || w->gone_sec < first->gone_sec))
+			first = w;
+	}
+	if (first)
+		pipeline_remove(r->pipeline, first);
+	return first;
+}
+
+struct rules_verdict roster_judge(const struct rules *rules, const struct procfs_facts *f)
 {
 	const struct rules_facts facts = { .comm = f->comm,
 					   .cmdline = f->cmdline,
@@ -56,7 +67,7 @@ static struct rules_verdict judge(const struct roster *r, const struct procfs_fa
 					   .cgroup = f->cgroup,
 					   .container = f->container };
 
-	return rules_match(r->rules, &facts);
+	return rules_match(rules, &facts);
 }
 
 static int take_on(struct roster *r, pid_t pid, const struct procfs_facts *f)
@@ -64,39 +75,60 @@ static int take_on(struct roster *r, pid_t pid, const struct procfs_facts *f)
 	_cleanup_(strbuf_done) struct strbuf why = STRBUF_INIT;
 	int error = pipeline_add(r->pipeline, pid, &why);
 
-	if (error == -ENOSPC && remove_gone(r, 0)) {
+	if (error == -ENOSPC && make_room(r)) {
 		strbuf_done(&why);
 		error = pipeline_add(r->pipeline, pid, &why);
 	}
 	if (error == -EAGAIN || error == -ESRCH)
 		return error;
 	if (error < 0) {
-		log_debug(error, "%s", why.buf);
-		pipeline_leave_out(r->pipeline, pid, f->comm, "unsupported", why.buf);
+		log_about_full(pid, LOG_ID_UNSUPPORTED, LOG_LEVEL_INFO, 0, "%s", why.buf);
+		pipeline_leave_out(r->pipeline, pid, f->comm, "unsupported", why.buf)->is_for_room =
+			error == -ENOSPC;
 	}
 	return error;
 }
 
-static int on_came(void *userdata, pid_t pid, uint64_t start_ticks, enum census_by by)
+/* Watched or left out from here on, if it returns 0. */
+static int consider(struct roster *r, pid_t pid)
 {
-	struct roster *r = userdata;
 	_cleanup_(procfs_facts_done) struct procfs_facts facts = { 0 };
 	struct rules_verdict verdict;
 	char text[RULES_TEXT_MAX];
 	int error = procfs_facts_load(&r->pipeline->fs, pid, &r->users, &facts);
 
-	(void)by;
 	if (error < 0)
 		return error;
-	if (facts.ppid == getpid() || watch_of(r->pipeline, pid, start_ticks))
-		return 0;
 	pipeline_let_in(r->pipeline, pid);
-	verdict = judge(r, &facts);
+	if (facts.ppid == getpid())
+		return 0;
+	verdict = roster_judge(r->rules, &facts);
 	if (verdict.is_watched)
 		return take_on(r, pid, &facts);
 	pipeline_leave_out(r->pipeline, pid, facts.comm, "excluded",
 			   rules_verdict_format(&verdict, text));
 	return 0;
+}
+
+static int on_came(void *userdata, pid_t pid, uint64_t start_ticks, enum census_by by)
+{
+	struct roster *r = userdata;
+
+	(void)by;
+	return watch_of(r->pipeline, pid, start_ticks) ? 0 : consider(r, pid);
+}
+
+/* Those who were too many, when somebody has gone. */
+static void fill_up(struct roster *r)
+{
+	struct pipeline *p = r->pipeline;
+
+	for (size_t i = 0; i < p->n_left_out && pipeline_alive(p) < PROBES_TARGETS_MAX;) {
+		pid_t pid = p->left_out[i].pid;
+
+		if (!p->left_out[i].is_for_room || consider(r, pid) < 0)
+			i++; /* else its row is gone, and another one is there */
+	}
 }
 
 static void on_execed(void *userdata, pid_t pid, uint64_t start_ticks)
@@ -204,7 +236,8 @@ void roster_tick(struct roster *r)
 	}
 	if (r->census)
 		census_tick(r->census, now_ns);
-	remove_gone(r, GONE_KEPT_SEC);
+	remove_gone(r);
+	fill_up(r);
 }
 
 int roster_set_rules(struct roster *r, const struct rules *rules, struct strbuf *why)
@@ -217,7 +250,7 @@ int roster_set_rules(struct roster *r, const struct rules *rules, struct strbuf 
 
 		if (p->watches[i]->regime != WATCH_GONE &&
 		    procfs_facts_load(&p->fs, p->watches[i]->pid, &r->users, &facts) == 0 &&
-		    !judge(r, &facts).is_watched)
+		    !roster_judge(r->rules, &facts).is_watched)
 			pipeline_remove(p, p->watches[i]);
 	}
 	r->lost_before = roster_lost(r);

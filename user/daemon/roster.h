@@ -5,7 +5,8 @@
  *                                            └─► left out, with the reason, for `status`
  *
  * A process that has not initialised its Python yet is asked again; our own children (coverage.h)
- * are nobody's business. When all PGD_TARGETS_MAX slots are taken, who has gone makes room.
+ * are nobody's business. When there are PROBES_TARGETS_MAX, who has gone first makes room; if all
+ * are there, a new one is left out until somebody has gone.
  */
 #ifndef USER_DAEMON_ROSTER_H
 #define USER_DAEMON_ROSTER_H
@@ -25,6 +26,9 @@ int roster_open(struct pipeline *p, const struct rules *rules, struct roster **r
 		struct strbuf *why);
 void roster_close(struct roster *r);
 DEFINE_CLEANUP(struct roster *, roster_close)
+
+/* What rules say of a process. */
+struct rules_verdict roster_judge(const struct rules *rules, const struct procfs_facts *f);
 
 /* Readable when there is news; -1: the kernel tells none here, roster_tick() looks for itself. */
 int roster_fd(const struct roster *r);

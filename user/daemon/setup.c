@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/daemon/setup.c — see setup.h. */
+#include <string.h>
+
 #include "daemon/setup.h"
 #include "lib/clock.h"
 
@@ -36,4 +38,16 @@ struct budget_options setup_budget(const struct setup *s)
 {
 	return (struct budget_options){ s->options.overhead, s->options.host_overhead,
 					clock_monotonic_ns() };
+}
+
+void setup_history(const struct setup *s, struct history_options *ret)
+{
+	const struct config_history *c = &s->config.history;
+
+	history_options_init(ret);
+	ret->dir = s->options.state;
+	if (c->max_bytes)
+		ret->max_bytes = c->max_bytes;
+	if (c->levels[0].step_sec)
+		memcpy(ret->levels, c->levels, sizeof(ret->levels));
 }

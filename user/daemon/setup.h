@@ -12,6 +12,7 @@
 #include "daemon/config.h"
 #include "daemon/options.h"
 #include "lib/strbuf.h"
+#include "report/history.h"
 #include "target/budget.h"
 
 struct setup {
@@ -28,5 +29,6 @@ void setup_done(struct setup *s);
 
 const struct rules *setup_rules(const struct setup *s);
 struct budget_options setup_budget(const struct setup *s);
+void setup_history(const struct setup *s, struct history_options *ret);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -29,19 +30,53 @@ static void watch_free(struct watch *w)
 	free(w->path);
 	free(w->cmdline);
 	free(w->unit);
+	free(w->service);
 	free(w);
 }
 DEFINE_CLEANUP(struct watch *, watch_free)
 
+/* Where it belongs: its service, and who has started it. */
+static void read_place(const struct procfs *fs, struct watch *w)
+{
+	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
+	struct procfs_stat stat;
+	pid_t pid = w->pid;
+	size_t n;
+
+	n = procfs_cgroup(fs, w->pid, &b) == 0 ? procfs_service(b.buf) : 0;
+	if (n)
+		w->service = strndup(b.buf, n);
+	while (w->n_ancestors < WATCH_ANCESTORS_MAX && procfs_stat(fs, pid, &stat) == 0 &&
+	       stat.ppid > 0)
+		pid = w->ancestors[w->n_ancestors++] = stat.ppid;
+}
+
+/* A process that has changed its user without exec is protected by the kernel: root's. */
+static int64_t read_owner(const struct procfs *fs, pid_t pid)
+{
+	char path[PROCFS_PATH_MAX];
+	struct stat st;
+
+	if (procfs_path(fs, pid, "", path, sizeof(path)) < 0 || stat(path, &st) < 0)
+		return -1;
+	return st.st_uid;
+}
+
 static void read_words(const struct procfs *fs, struct watch *w)
 {
 	struct strbuf b = STRBUF_INIT;
+	struct procfs_status status;
 	struct procfs_stat stat;
 
 	if (procfs_stat(fs, w->pid, &stat) == 0)
 		memcpy(w->comm, stat.comm, sizeof(w->comm));
+	if (procfs_status(fs, w->pid, &status) == 0 && status.inner_pid != w->pid)
+		w->pid_inside = status.inner_pid;
+	w->uid = read_owner(fs, w->pid);
 	if (procfs_cmdline(fs, w->pid, &b) == 0)
 		w->cmdline = strbuf_take(&b);
+	if (read_owner(fs, w->pid) != w->uid) /* by exec: whose command line was it? */
+		w->uid = -1;
 	strbuf_reset(&b);
 	if (procfs_unit(fs, w->pid, &b) == 0)
 		w->unit = strbuf_take(&b);
@@ -101,7 +136,7 @@ int watch_open(struct probes *p, pid_t pid, const struct watch_options *o, struc
 	if (!w)
 		return -ENOMEM;
 	w->pid = pid;
-	w->pidfd = -1;
+	w->pidfd = w->pid_inside = -1;
 	w->overhead = w->coverage_allocs = w->coverage_frees = NAN;
 
 	r = discover_open(o->fs, pid, &d, why);
@@ -129,6 +164,7 @@ int watch_open(struct probes *p, pid_t pid, const struct watch_options *o, struc
 		return r;
 	}
 	read_words(o->fs, w);
+	read_place(o->fs, w);
 	snprintf(w->build_id, sizeof(w->build_id), "%s", elf_build_id(d.elf));
 	w->has_gc = w->runtime.gc_stats && sites_count(&w->sites, SITE_GC_START) &&
 		    sites_count(&w->sites, SITE_GC_DONE);

@@ -19,6 +19,8 @@
 #include "target/sites.h"
 #include "target/window.h"
 
+#define WATCH_ANCESTORS_MAX 16 /* the nearest ones */
+
 enum watch_regime {
 	WATCH_ON = 0, /* observed: always, or through windows */
 	WATCH_GONE, /* exited, killed or replaced itself: what was seen stays */
@@ -46,6 +48,11 @@ struct watch {
 	/* for status */
 	char comm[PROCFS_COMM_BYTES];
 	char *cmdline, *unit; /* unit may be NULL */
+	int64_t uid; /* who may see cmdline: owner of /proc/PID; -1: not known */
+	char *service; /* cgroup of its service or container (procfs_service), or NULL */
+	pid_t pid_inside; /* in its own PID namespace, or -1: not known, or the same */
+	pid_t ancestors[WATCH_ANCESTORS_MAX]; /* when it was opened; its parent is the first */
+	size_t n_ancestors;
 	char build_id[72];
 	uint64_t lost_here[PGD_COUNTER_MAX]; /* counted by the daemon; the kernel has its own */
 	double opened_sec, gone_sec; /* monotonic */

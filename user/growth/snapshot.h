@@ -42,6 +42,7 @@ struct snapshot_stack {
 	uint64_t id; /* hash of (file, function, line) frames: the same on every host */
 	pid_t pid;
 	double live_bytes, live_bytes_error; /* error 0: exact; else half of a 95 % interval */
+	double peak_bytes; /* the most that live_bytes was of late; 0: not known */
 	int64_t live_blocks;
 	double growth_bytes_per_second, growth_error;
 	double since; /* Unix time of its first block seen */
@@ -78,7 +79,14 @@ struct snapshot_gc {
 struct snapshot_process {
 	pid_t pid;
 	const char *comm, *cmdline;
+	int64_t uid; /* owner of /proc/PID: root's, if the kernel protects it; -1: not known */
 	const char *unit; /* systemd unit from its cgroup, or NULL */
+	/* The same number for all processes that are one: of one service or container, or the
+	 * workers of one parent. 0: it is on its own. */
+	pid_t group;
+	const char *service; /* name of the service or container that its group is, or NULL */
+	pid_t pid_inside; /* its PID in its own namespace; <= 0: the same, or not known */
+	bool is_gone; /* it has ended: figures are those of then */
 	const char *python; /* "3.11.2", or NULL */
 	const char *build_id; /* of the interpreter, or NULL */
 	const char *regime; /* "exact", "windows", "waiting", "unsupported", "excluded", "gone" */
@@ -109,5 +117,8 @@ struct snapshot {
 						   * monotonic, oldest first */
 	size_t n_history;
 };
+
+/* The stacks: fastest growing first, then biggest. */
+void snapshot_sort(struct snapshot *s);
 
 #endif

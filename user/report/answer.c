@@ -12,15 +12,22 @@
 #include "lib/cleanup.h"
 #include "lib/utf8.h"
 #include "report/answer.h"
+#include "report/answer_show.h"
 #include "report/document.h"
+#include "report/jsonput.h"
+#include "report/past.h"
 
 static const struct {
 	const char *name;
-	bool needs_stack;
+	enum {
+		ANSWER_STATUS,
+		ANSWER_REPORT,
+		ANSWER_SHOW
+	} answer;
 } commands[] = {
-	{ "status", false },
-	{ "report", false },
-	{ "show", true },
+	{ "status", ANSWER_STATUS },
+	{ "report", ANSWER_REPORT },
+	{ "show", ANSWER_SHOW },
 };
 
 json_object *answer_error_new(const char *fmt, ...)
@@ -73,6 +80,18 @@ bool answer_get_number(json_object *request, const char *key, double *ret)
 	return isfinite(*ret);
 }
 
+static bool get_bool(json_object *request, const char *key, bool *ret)
+{
+	json_object *value;
+
+	if (!json_object_object_get_ex(request, key, &value) || !value)
+		return true;
+	if (!json_object_is_type(value, json_type_boolean))
+		return false;
+	*ret = json_object_get_boolean(value);
+	return true;
+}
+
 static bool get_stack(json_object *request, const char **ret)
 {
 	json_object *value;
@@ -92,7 +111,8 @@ static bool get_stack(json_object *request, const char **ret)
 }
 
 /* NULL, or the error to answer. */
-static json_object *options_parse(json_object *request, struct document_options *o)
+static json_object *options_parse(json_object *request, struct document_options *o,
+				  double *ret_since_sec)
 {
 	int64_t limit = DOCUMENT_LIMIT, pid = 0;
 
@@ -100,7 +120,9 @@ static json_object *options_parse(json_object *request, struct document_options 
 		return answer_error_new("limit: not a whole number of rows");
 	if (!get_integer(request, "pid", INT_MAX, &pid))
 		return answer_error_new("pid: not a process number");
-	if (!answer_get_number(request, "since", &o->since_sec))
+	if (!get_bool(request, "split", &o->is_split))
+		return answer_error_new("split: not true or false");
+	if (!answer_get_number(request, "since", ret_since_sec))
 		return answer_error_new("since: not a Unix time");
 	if (!get_stack(request, &o->stack))
 		return answer_error_new(
@@ -136,23 +158,72 @@ static json_object *stacks_check(json_object *doc, const char *prefix)
 	return NULL;
 }
 
-static json_object *document_or_error(const struct snapshot *snapshot,
-				      const struct document_options *o)
+/* The document, if it has the stack that was asked for. */
+static json_object *checked(json_object *doc, const struct document_options *o)
 {
-	json_object *doc, *error;
+	json_object *error = o->stack ? stacks_check(doc, o->stack) : NULL;
 
-	if (document_new(snapshot, o, &doc) < 0)
-		return NULL;
-	error = o->stack ? stacks_check(doc, o->stack) : NULL;
 	if (!error)
 		return doc;
 	json_object_put(doc);
 	return error;
 }
 
-json_object *answer_new(const struct snapshot *snapshot, json_object *request)
+static json_object *report(const struct snapshot *snapshot, const struct document_options *o)
+{
+	json_object *doc;
+
+	return document_new(snapshot, o, &doc) < 0 ? NULL : checked(doc, o);
+}
+
+static bool is_document(json_object *answer)
+{
+	return answer && !json_object_object_get_ex(answer, "error", NULL);
+}
+
+/* What is alive comes first: the history holds months of ids that begin alike. */
+static json_object *show(const struct snapshot *snapshot, struct history *h,
+			 const struct document_options *o)
+{
+	json_object *answer, *gone = NULL;
+
+	if (document_new(snapshot, o, &answer) < 0)
+		return NULL;
+	if (h && !o->pid && !json_object_array_length(json_object_object_get(answer, "stacks")))
+		gone = answer_show_gone(h, o->stack, snapshot);
+	if (gone) {
+		json_object_put(answer);
+		return gone;
+	}
+	answer = checked(answer, o);
+	if (is_document(answer))
+		answer_show_extend(answer, snapshot, h);
+	return answer;
+}
+
+/* Growth of the time that was asked for, and from when on it is known. */
+static json_object *report_since(const struct snapshot *snapshot, struct history *h,
+				 const struct document_options *o, double since_sec)
+{
+	json_object *answer;
+	struct past past;
+
+	if (past_new(snapshot, h, since_sec, &past) < 0)
+		return NULL;
+	answer = report(&past.snapshot, o);
+	if (is_document(answer)) {
+		jsonput_moment(answer, "growth_since", past.since_sec);
+		jsonput_count(answer, "growth_points", (int64_t)past.snapshot.n_history);
+	}
+	past_done(&past);
+	return answer;
+}
+
+json_object *answer_new(const struct snapshot *snapshot, struct history *history,
+			json_object *request)
 {
 	struct document_options o = DOCUMENT_OPTIONS_INIT;
+	double since_sec = NAN;
 	json_object *command = json_object_object_get(request, "command"), *error;
 	const char *name = json_object_is_type(command, json_type_string)
 				   ? json_object_get_string(command)
@@ -167,13 +238,19 @@ json_object *answer_new(const struct snapshot *snapshot, json_object *request)
 			"command '%.32s': not known to pygrowd %s; is pygrowctl of the "
 			"same version?",
 			name, PYGROWD_VERSION);
-	error = options_parse(request, &o);
+	error = options_parse(request, &o, &since_sec);
 	if (error)
 		return error;
-	if (commands[i].needs_stack && !o.stack)
+	if (commands[i].answer == ANSWER_SHOW && !o.stack)
 		return answer_error_new("show: no stack given; see pygrowctl report --by stack");
 	if (!snapshot)
 		return answer_error_new(
 			"no figures yet: the first interval is not over; ask again");
-	return document_or_error(snapshot, &o);
+	if (commands[i].answer == ANSWER_SHOW)
+		return show(snapshot, history, &o);
+	if (isnan(since_sec) || commands[i].answer != ANSWER_REPORT)
+		return report(snapshot, &o);
+	if (since_sec >= snapshot->at)
+		return answer_error_new("since: that moment is still to come");
+	return report_since(snapshot, history, &o, since_sec);
 }

@@ -7,10 +7,12 @@
 #include <stdbool.h>
 
 #include "growth/snapshot.h"
+#include "report/history.h"
 
 /* A document, or { "error": "one line: what, why, what to do" }. snapshot may be NULL: none was
- * made yet. The request may hold anything. NULL: out of memory. */
-json_object *answer_new(const struct snapshot *snapshot, json_object *request);
+ * made yet; history NULL: none is kept. The request may hold anything. NULL: out of memory. */
+json_object *answer_new(const struct snapshot *snapshot, struct history *history,
+			json_object *request);
 /* A number of the request; *ret stays if it is absent or null. False: it is no (finite) number. */
 bool answer_get_number(json_object *request, const char *key, double *ret);
 /* { "error": the text }, control characters taken out. */

@@ -4,11 +4,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "growth/blame.h"
 #include "lib/clock.h"
 #include "report/answer.h"
 #include "report/answer_diff.h"
 #include "report/document.h"
+#include "report/historyput.h"
 #include "report/jsonput.h"
 
 bool answer_diff_is_asked(json_object *request)
@@ -35,49 +35,19 @@ static json_object *moment_new(const struct history_snapshot *s)
 	return o;
 }
 
-static json_object *process_new(struct history *h, uint64_t key)
-{
-	struct history_process p = { 0 };
-	json_object *o = json_object_new_object();
-
-	history_process_get(h, key, &p); /* not known: all are null */
-	put_text(o, "unit", p.unit);
-	put_text(o, "comm", p.comm);
-	put_text(o, "cmdline", p.cmdline);
-	put_text(o, "python", p.python);
-	put_text(o, "build_id", p.build_id);
-	history_process_done(&p);
-	return o;
-}
-
-static void put_frames(json_object *o, struct history *h, uint64_t stack)
-{
-	json_object *frames = json_object_new_array();
-	struct history_stack s = { .n_frames = 0 };
-	int blame;
-
-	history_stack_get(h, stack, &s);
-	blame = blame_find(s.frames, s.n_frames);
-	for (size_t i = 0; i < s.n_frames; i++)
-		json_object_array_add(frames, document_frame_new(&s.frames[i]));
-	jsonput_object(o, "blame", blame < 0 ? NULL : document_frame_new(&s.frames[blame]));
-	jsonput_object(o, "frames", frames);
-	history_stack_done(&s);
-}
-
 static json_object *row_new(struct history *h, const struct diff_row *row)
 {
 	json_object *o = json_object_new_object();
 
 	jsonput_id(o, "id", row->stack);
-	jsonput_object(o, "process", process_new(h, row->process));
+	jsonput_object(o, "process", historyput_process_new(h, row->process));
 	jsonput_bytes(o, "from_bytes", row->from_bytes);
 	jsonput_bytes(o, "to_bytes", row->to_bytes);
 	jsonput_bytes(o, "change_bytes", row->change_bytes);
 	jsonput_bytes(o, "change_bytes_error", row->change_error);
 	jsonput_bool(o, "is_new", row->is_new);
 	jsonput_bool(o, "is_gone", row->is_gone);
-	put_frames(o, h, row->stack);
+	historyput_frames(o, h, row->stack);
 	return o;
 }
 

@@ -53,8 +53,7 @@ static bool has_id(const struct snapshot_stack *s, const char *prefix)
 
 static bool is_selected(const struct snapshot_stack *s, const struct document_options *o)
 {
-	return (!o->pid || s->pid == o->pid) && (!o->stack || has_id(s, o->stack)) &&
-	       (isnan(o->since_sec) || s->since >= o->since_sec);
+	return (!o->pid || s->pid == o->pid) && (!o->stack || has_id(s, o->stack));
 }
 
 static int selection_new(const struct snapshot *snapshot, const struct document_options *o,
@@ -124,11 +123,22 @@ static json_object *sites_new(const struct snapshot_process *p)
 	return o;
 }
 
+static void put_figures(json_object *o, const struct rollup_figures *f)
+{
+	jsonput_bytes(o, "live_bytes", f->live_bytes);
+	jsonput_bytes(o, "live_bytes_error", f->live_error);
+	jsonput_count(o, "live_blocks", f->live_blocks);
+	jsonput_decimal(o, "growth_bytes_per_second", f->growth_bytes_per_sec);
+	jsonput_decimal(o, "growth_error", f->growth_error);
+}
+
 static json_object *process_new(const struct snapshot_process *p, const struct rollup_figures *sum)
 {
 	json_object *o = json_object_new_object();
 
 	jsonput_count(o, "pid", p->pid);
+	jsonput_count(o, "pid_inside", p->pid_inside > 0 ? p->pid_inside : -1);
+	jsonput_count(o, "uid", p->uid);
 	put_text(o, "comm", p->comm);
 	put_text(o, "cmdline", p->cmdline);
 	put_text(o, "unit", p->unit);
@@ -148,11 +158,7 @@ static json_object *process_new(const struct snapshot_process *p, const struct r
 	jsonput_count(o, "pymalloc_bytes", p->pymalloc_bytes);
 	jsonput_count(o, "libc_bytes", p->libc_bytes);
 	jsonput_count(o, "unexplained_bytes", p->unexplained_bytes);
-	jsonput_bytes(o, "live_bytes", sum->live_bytes);
-	jsonput_bytes(o, "live_bytes_error", sum->live_error);
-	jsonput_count(o, "live_blocks", sum->live_blocks);
-	jsonput_decimal(o, "growth_bytes_per_second", sum->growth_bytes_per_sec);
-	jsonput_decimal(o, "growth_error", sum->growth_error);
+	put_figures(o, sum);
 	jsonput_count(o, "samples", (int64_t)p->samples);
 	jsonput_count(o, "samples_alive", (int64_t)p->samples_alive);
 	jsonput_count(o, "hits", (int64_t)p->hits);
@@ -166,7 +172,7 @@ static json_object *process_new(const struct snapshot_process *p, const struct r
 static int process_sum(const struct snapshot *snapshot, pid_t pid, struct rollup_figures *ret)
 {
 	_cleanup_(selection_done) struct selection s = { 0 };
-	const struct document_options o = { .pid = pid, .since_sec = NAN };
+	const struct document_options o = { .pid = pid };
 	int r;
 
 	r = selection_new(snapshot, &o, &s);
@@ -290,10 +296,16 @@ static void put_trend(json_object *o, const struct snapshot_stack *s)
 	jsonput_number(o, "p_value", t.p_value);
 }
 
+static json_object *blame_new(const struct snapshot_stack *s)
+{
+	return s->blame >= 0 && (size_t)s->blame < s->n_frames
+		       ? document_frame_new(&s->frames[s->blame])
+		       : NULL;
+}
+
 static json_object *stack_new(const struct snapshot_stack *s)
 {
 	json_object *o = json_object_new_object();
-	bool has_blame = s->blame >= 0 && (size_t)s->blame < s->n_frames;
 
 	jsonput_id(o, "id", s->id);
 	jsonput_count(o, "pid", s->pid);
@@ -310,7 +322,7 @@ static json_object *stack_new(const struct snapshot_stack *s)
 	jsonput_object(o, "types", types_new(s));
 	jsonput_count(o, "samples", (int64_t)s->n_samples);
 	jsonput_object(o, "gc", stack_gc_new(s));
-	jsonput_object(o, "blame", has_blame ? document_frame_new(&s->frames[s->blame]) : NULL);
+	jsonput_object(o, "blame", blame_new(s));
 	jsonput_object(o, "frames", frames_new(s));
 	jsonput_bool(o, "truncated", s->truncated);
 	jsonput_object(o, "history", history_new(s->history, s->n_history));
@@ -326,25 +338,58 @@ static json_object *stacks_new(const struct selection *s, size_t limit)
 	return list;
 }
 
-/* ── lines and functions ──────────────────────────────────────────────────────────────────── */
-static json_object *row_new(const struct selection *s, enum rollup_by by,
-			    const struct rollup_row *row)
+/* ── rows over stacks and processes ───────────────────────────────────────────────────────── */
+static json_object *pids_new(const pid_t *pids, size_t n)
+{
+	json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_object_array_add(list, json_object_new_int(pids[i]));
+	return list;
+}
+
+/* Those that have ended, and what is in no sum any more; NULL: nobody. */
+static json_object *gone_new(const struct rollup_row *row)
+{
+	json_object *o;
+
+	if (!row->n_gone_pids)
+		return NULL;
+	o = json_object_new_object();
+	jsonput_object(o, "pids", pids_new(row->gone_pids, row->n_gone_pids));
+	jsonput_bytes(o, "held_bytes", row->gone_bytes);
+	jsonput_bytes(o, "blamed_held_bytes", row->gone_blamed_bytes);
+	return o;
+}
+
+static void put_whose(json_object *o, const struct rollup_row *row)
+{
+	jsonput_count(o, "pid", row->n_pids == 1 ? row->pids[0] : -1);
+	jsonput_object(o, "pids", pids_new(row->pids, row->n_pids));
+	put_text(o, "unit", row->service);
+	jsonput_bool(o, "is_gone", row->is_gone);
+	jsonput_object(o, "gone", gone_new(row));
+}
+
+static json_object *row_history_new(const struct rollup_row *row)
+{
+	double history[SNAPSHOT_HISTORY_MAX];
+	size_t n = rollup_history(row, history);
+
+	return history_new(history, n);
+}
+
+static json_object *place_row_new(const struct rollup_row *row)
 {
 	json_object *o = json_object_new_object();
 	const struct snapshot_stack *top = row->top_stack;
-	double history[SNAPSHOT_HISTORY_MAX];
-	size_t n;
 
-	jsonput_count(o, "pid", row->pid);
-	put_text(o, "function", row->function);
-	put_text(o, "file", row->file);
-	jsonput_count(o, "line", row->line > 0 ? row->line : -1);
+	put_whose(o, row);
+	put_text(o, "function", row->key.function);
+	put_text(o, "file", row->key.file);
+	jsonput_count(o, "line", row->key.line > 0 ? row->key.line : -1);
 	jsonput_bool(o, "in_application", row->in_application);
-	jsonput_bytes(o, "live_bytes", row->all.live_bytes);
-	jsonput_bytes(o, "live_bytes_error", row->all.live_error);
-	jsonput_count(o, "live_blocks", row->all.live_blocks);
-	jsonput_decimal(o, "growth_bytes_per_second", row->all.growth_bytes_per_sec);
-	jsonput_decimal(o, "growth_error", row->all.growth_error);
+	put_figures(o, &row->all);
 	jsonput_count(o, "stacks", (int64_t)row->all.n_stacks);
 	jsonput_bytes(o, "blamed_live_bytes", row->blamed.live_bytes);
 	jsonput_bytes(o, "blamed_live_bytes_error", row->blamed.live_error);
@@ -352,29 +397,60 @@ static json_object *row_new(const struct selection *s, enum rollup_by by,
 	jsonput_decimal(o, "blamed_growth_bytes_per_second", row->blamed.growth_bytes_per_sec);
 	jsonput_decimal(o, "blamed_growth_error", row->blamed.growth_error);
 	jsonput_count(o, "blamed_stacks", (int64_t)row->blamed.n_stacks);
-	n = row->blamed.n_stacks ? rollup_history(s->stacks, s->n, by, row, history) : 0;
-	jsonput_object(o, "blamed_history", history_new(history, n));
+	jsonput_object(o, "blamed_history", row_history_new(row));
 	jsonput_id(o, "top_stack", top->id);
 	jsonput_object(o, "through", top->n_frames ? document_frame_new(&top->frames[0]) : NULL);
 	return o;
 }
 
-static int rows_new(const struct snapshot *snapshot, const struct selection *s, enum rollup_by by,
-		    size_t limit, size_t *ret_n, json_object **ret)
+static json_object *stack_row_new(const struct rollup_row *row)
+{
+	json_object *o = json_object_new_object();
+
+	jsonput_id(o, "id", row->top_stack->id);
+	put_whose(o, row);
+	put_figures(o, &row->all);
+	jsonput_object(o, "blame", blame_new(row->top_stack));
+	jsonput_object(o, "frames", frames_new(row->top_stack));
+	jsonput_object(o, "history", row_history_new(row));
+	return o;
+}
+
+/* The lists of rows, and what is the same for all of them. */
+struct rows {
+	const struct snapshot *snapshot;
+	const struct selection *selection;
+	bool is_split;
+	size_t limit;
+	bool is_cut; /* one of the lists was longer */
+};
+
+static int rows_put(struct rows *rows, const char *key, enum rollup_by by, json_object *doc)
 {
 	_cleanup_(rollup_done) struct rollup rollup = { 0 };
+	const struct selection *s = rows->selection;
 	json_object *list;
 	int r;
 
-	r = rollup_new(snapshot, s->stacks, s->n, by, &rollup);
+	r = rollup_new(rows->snapshot, s->stacks, s->n, by, rows->is_split, &rollup);
 	if (r < 0)
 		return r;
 	list = json_object_new_array();
-	for (size_t i = 0; i < rollup.n_rows && i < limit; i++)
-		json_object_array_add(list, row_new(s, by, &rollup.rows[i]));
-	*ret_n = rollup.n_rows;
-	*ret = list;
+	for (size_t i = 0; i < rollup.n_rows && i < rows->limit; i++)
+		json_object_array_add(list, by == ROLLUP_BY_STACK ? stack_row_new(&rollup.rows[i])
+								  : place_row_new(&rollup.rows[i]));
+	jsonput_object(doc, key, list);
+	rows->is_cut |= rollup.n_rows > rows->limit;
 	return 0;
+}
+
+/* Else a list of stacks by unit would say what "stacks" has said. */
+static bool has_groups(const struct snapshot *s)
+{
+	for (size_t i = 0; i < s->n_processes; i++)
+		if (s->processes[i].group && s->processes[i].group != s->processes[i].pid)
+			return true;
+	return false;
 }
 
 /* ── the whole ────────────────────────────────────────────────────────────────────────────── */
@@ -384,7 +460,7 @@ int document_new(const struct snapshot *snapshot, const struct document_options 
 	_cleanup_(json_object_putp) json_object *doc = json_object_new_object();
 	_cleanup_(selection_done) struct selection s = { 0 };
 	size_t limit = o->limit < DOCUMENT_LIMIT_MAX ? o->limit : DOCUMENT_LIMIT_MAX;
-	size_t n_lines, n_functions;
+	struct rows rows = { snapshot, &s, o->is_split, limit, false };
 	json_object *list;
 	int r;
 
@@ -399,17 +475,20 @@ int document_new(const struct snapshot *snapshot, const struct document_options 
 	jsonput_object(doc, "processes", list);
 	jsonput_object(doc, "lost_help", lost_help_new(snapshot));
 	jsonput_object(doc, "stacks", stacks_new(&s, limit));
-	r = rows_new(snapshot, &s, ROLLUP_BY_LINE, limit, &n_lines, &list);
+	r = rows_put(&rows, "lines", ROLLUP_BY_LINE, doc);
 	if (r < 0)
 		return r;
-	jsonput_object(doc, "lines", list);
-	r = rows_new(snapshot, &s, ROLLUP_BY_FUNCTION, limit, &n_functions, &list);
+	r = rows_put(&rows, "functions", ROLLUP_BY_FUNCTION, doc);
 	if (r < 0)
 		return r;
-	jsonput_object(doc, "functions", list);
+	r = !o->is_split && !o->pid && has_groups(snapshot)
+		    ? rows_put(&rows, "unit_stacks", ROLLUP_BY_STACK, doc)
+		    : 0;
+	if (r < 0)
+		return r;
 	jsonput_object(doc, "alerts", json_object_new_array());
 	jsonput_count(doc, "stacks_total", (int64_t)s.n);
-	if (s.n > limit || n_lines > limit || n_functions > limit)
+	if (s.n > limit || rows.is_cut)
 		jsonput_count(doc, "truncated_to", (int64_t)limit);
 	*ret = TAKE_PTR(doc);
 	return 0;

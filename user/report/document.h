@@ -10,6 +10,7 @@
 
 #include <json-c/json.h>
 #include <math.h>
+#include <stdbool.h>
 
 #include "growth/snapshot.h"
 
@@ -21,13 +22,13 @@
 struct document_options {
 	size_t limit; /* rows of each list; cut to DOCUMENT_LIMIT_MAX */
 	pid_t pid; /* only this process; 0: all */
-	double since_sec; /* only stacks first seen after this Unix time; NAN: all */
+	bool is_split; /* each process in rows of its own, also those of one service */
 	const char *stack; /* only stacks whose id begins with these hex digits; NULL: all */
 };
 
-#define DOCUMENT_OPTIONS_INIT                             \
-	{                                                 \
-		.limit = DOCUMENT_LIMIT, .since_sec = NAN \
+#define DOCUMENT_OPTIONS_INIT           \
+	{                               \
+		.limit = DOCUMENT_LIMIT \
 	}
 
 /* 0 or -ENOMEM; *ret is the caller's. */

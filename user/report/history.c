@@ -8,9 +8,11 @@
 #include <sys/stat.h>
 
 #include "lib/log.h"
+#include "lib/units.h"
 #include "report/history_internal.h"
 
-#define FILE_NAME "history.db"
+#define FILE_NAME      "history.db"
+#define LEVELS_EXAMPLE "10s for 2h, 1m for 2d, 15m for 60d"
 
 /* Said once, until it works again. */
 static void fail(struct history *h, double now_sec)
@@ -35,29 +37,81 @@ void history_options_init(struct history_options *o)
 	};
 }
 
+static int levels_check(const struct history_level levels[HISTORY_LEVELS], struct strbuf *why)
+{
+	for (int i = 0; i < HISTORY_LEVELS; i++) {
+		const struct history_level *l = &levels[i];
+
+		if (!l->step_sec || l->step_sec > HISTORY_STEP_SEC_MAX ||
+		    l->keep_sec > HISTORY_KEEP_SEC_MAX)
+			return strbuf_fail(why, -EINVAL,
+					   "a step must be 1 s to %d s, and be kept for %d days at "
+					   "most",
+					   HISTORY_STEP_SEC_MAX, HISTORY_KEEP_SEC_MAX / 86400);
+		if (i && (l->step_sec % l[-1].step_sec || l->step_sec == l[-1].step_sec))
+			return strbuf_fail(why, -EINVAL,
+					   "a step of %u s is no multiple of the one before it, "
+					   "%u s",
+					   l->step_sec, l[-1].step_sec);
+		if (i + 1 < HISTORY_LEVELS && l->keep_sec / 2 < l[1].step_sec)
+			return strbuf_fail(why, -EINVAL,
+					   "points of %u s must be kept for two steps of %u s at "
+					   "least",
+					   l->step_sec, l[1].step_sec);
+	}
+	return 0;
+}
+
+/* "10s": whole seconds. */
+static bool seconds_parse(const char *text, unsigned *ret)
+{
+	double sec;
+
+	if (units_duration_parse(text, &sec) < 0 || sec < 1 || sec > HISTORY_KEEP_SEC_MAX ||
+	    sec != floor(sec))
+		return false;
+	*ret = (unsigned)sec;
+	return true;
+}
+
+int history_levels_parse(const char *text, struct history_level ret[HISTORY_LEVELS],
+			 struct strbuf *why)
+{
+	struct history_level levels[HISTORY_LEVELS];
+	char words[HISTORY_LEVELS][2][UNITS_TEXT_MAX];
+	int end = 0;
+
+	_Static_assert(UNITS_TEXT_MAX == 48 && HISTORY_LEVELS == 3, "as sscanf() is told below");
+	if (sscanf(text, " %47s for %47[^, ] , %47s for %47[^, ] , %47s for %47s %n", words[0][0],
+		   words[0][1], words[1][0], words[1][1], words[2][0], words[2][1], &end) != 6 ||
+	    text[end])
+		return strbuf_fail(why, -EINVAL,
+				   "not three times STEP for KEEP (example: " LEVELS_EXAMPLE ")");
+	for (int i = 0; i < HISTORY_LEVELS; i++)
+		if (!seconds_parse(words[i][0], &levels[i].step_sec) ||
+		    !seconds_parse(words[i][1], &levels[i].keep_sec))
+			return strbuf_fail(why, -EINVAL,
+					   "%.20s for %.20s: not durations of whole seconds "
+					   "(example: " LEVELS_EXAMPLE ")",
+					   words[i][0], words[i][1]);
+	if (levels_check(levels, why) < 0)
+		return -EINVAL;
+	memcpy(ret, levels, sizeof(levels));
+	return 0;
+}
+
 static int options_check(const struct history_options *o, struct strbuf *why)
 {
+	_cleanup_(strbuf_done) struct strbuf levels = STRBUF_INIT;
+
 	if (o->max_bytes < HISTORY_BYTES_MIN)
 		return strbuf_fail(why, -EINVAL, "history: the size limit must be at least %u MiB",
 				   HISTORY_BYTES_MIN >> 20);
 	if (o->stacks_max < 1 || o->stacks_max > HISTORY_STACKS_MAX)
 		return strbuf_fail(why, -EINVAL, "history: stacks must be 1 to %d",
 				   HISTORY_STACKS_MAX);
-	for (int i = 0; i < HISTORY_LEVELS; i++) {
-		const struct history_level *l = &o->levels[i];
-
-		if (!l->step_sec || (i && l->step_sec % l[-1].step_sec) ||
-		    (i && l->step_sec == l[-1].step_sec))
-			return strbuf_fail(why, -EINVAL,
-					   "history: a step of %u s is no multiple of the one "
-					   "before it",
-					   l->step_sec);
-		if (i + 1 < HISTORY_LEVELS && l->keep_sec / 2 < l[1].step_sec)
-			return strbuf_fail(why, -EINVAL,
-					   "history: points of %u s must be kept for two steps of "
-					   "%u s at least",
-					   l->step_sec, l[1].step_sec);
-	}
+	if (levels_check(o->levels, &levels) < 0)
+		return strbuf_fail(why, -EINVAL, "history: %s", levels.buf);
 	return 0;
 }
 
@@ -94,8 +148,7 @@ void history_close(struct history *h)
 	if (!h)
 		return;
 	history_db_close(h);
-	if (h->lock_fd >= 0)
-		close(h->lock_fd);
+	history_lock_drop(h);
 	free(h->dir);
 	free(h->path);
 	free(h);
@@ -130,7 +183,7 @@ static void tick_write(struct history *h, const struct item *items, size_t n, do
 {
 	int64_t sec = (int64_t)now_sec, at = history_level_at(h, 0, sec);
 	struct tick t = { .at = at, .ticks = 1 }, same = { 0 };
-	bool is_quarter;
+	bool is_quarter, is_shared = false;
 
 	t.offset_ms = (int64_t)((now_sec - (double)at) * 1000);
 	is_quarter = h->last_at >= 0 && history_level_at(h, HISTORY_LEVELS - 1, h->last_at) !=
@@ -140,6 +193,7 @@ static void tick_write(struct history *h, const struct item *items, size_t n, do
 	history_tick_fill(h, &t, items, n);
 	history_query(h, SQL_TICK_GET, "ii", (int64_t)0, at);
 	if (history_tick_find(h, SQL_TICK_GET, &same) && same.ticks < TICKS_MAX) {
+		is_shared = true;
 		history_points_load(h, &same);
 		if (tick_merge(&t, &same) < 0)
 			history_note(h, SQLITE_NOMEM);
@@ -147,13 +201,17 @@ static void tick_write(struct history *h, const struct item *items, size_t n, do
 		history_tick_cut(h, &t);
 	}
 	history_tick_save(h, &t);
+	if (!h->is_begun)
+		history_run(h, SQL_START_PUT, "i", at + is_shared);
 	history_ticks_expire(h, at);
 	history_size_trim(h, &t);
 	history_series_expire(h, is_quarter);
 	history_run(h, SQL_COMMIT, "");
 	tick_done(&t);
-	if (h->rc == SQLITE_OK)
-		h->last_at = at;
+	if (h->rc != SQLITE_OK)
+		return;
+	h->last_at = at;
+	h->is_begun = true;
 }
 
 static int tick_try(struct history *h, const struct item *items, size_t n, double now_sec)
@@ -191,12 +249,28 @@ static int db_reopen(struct history *h, double now_sec)
 	return r;
 }
 
+/* SQLite would go on writing into a file that nobody will ever read. */
+static void gone_check(struct history *h)
+{
+	if (!h->db || !history_db_is_gone(h))
+		return;
+	h->counters[HISTORY_COUNTER_VANISHED]++;
+	log_warn(0, "history %s has been removed: starting a new one", h->path);
+	h->is_damaged = false;
+	history_db_close(h);
+	history_lock_drop(h);
+}
+
 static int tick_add(struct history *h, const struct item *items, size_t n, double now_sec)
 {
-	int r = h->is_damaged ? -EBADMSG : 0;
+	int r;
 
-	if (r == 0 && (!h->db || h->is_failed))
+	gone_check(h);
+	r = h->is_damaged ? -EBADMSG : 0;
+	if (r == 0 && (!h->db || h->is_failed)) {
+		history_lock_drop(h); /* the directory may be another one by now */
 		r = db_reopen(h, now_sec);
+	}
 	if (r == 0)
 		r = tick_try(h, items, n, now_sec);
 	if (r == -EBADMSG) {

@@ -23,7 +23,8 @@
  *
  * No disk, no history, but a daemon that goes on: a database that cannot be written (full,
  * read-only, failing) is said once and tried again every minute; ticks of the meantime are counted
- * and are not in the history. What could be read before can be read still.
+ * and are not in the history. What could be read before can be read still. One that somebody
+ * removes is said, too, and begun anew.
  *
  * SQLite is called on the caller's thread and never waits for a lock; it does wait for the disk.
  */
@@ -43,6 +44,7 @@
 #define HISTORY_POINTS_MAX    20000 /* of one history_series(); older ones are left out */
 #define HISTORY_RETRY_SEC     60
 #define HISTORY_PROCESS_ANY   0
+#define HISTORY_STARTS_MAX    4096 /* restarts of the daemon that are remembered; the last ones */
 #define HISTORY_CHECKED_BYTES (64u << 20) /* larger: only the small tables are checked at open */
 
 /* X(ID, "name", "what happened, and what it does to the figures") */
@@ -53,7 +55,8 @@
 	X(THINNED, "history_thinned", "size limit: an old point that grew little was summed up")  \
 	X(DROPPED, "history_dropped", "size limit: an old tick was deleted before its time")      \
 	X(BAD_ROW, "history_bad_row", "a row made no sense and was left out")                     \
-	X(CORRUPT, "history_corrupt", "the database was damaged, put aside and begun anew")
+	X(CORRUPT, "history_corrupt", "the database was damaged, put aside and begun anew")       \
+	X(VANISHED, "history_vanished", "the database was removed while it was in use")
 
 enum history_counter {
 #define HISTORY_COUNTER_ID(id, name, help) HISTORY_COUNTER_##id,
@@ -67,6 +70,10 @@ struct history_level {
 	unsigned keep_sec; /* at least two steps of the next level */
 };
 
+/* The numbers that a level may have: what 0 and too much would do to arithmetic and patience. */
+#define HISTORY_STEP_SEC_MAX 86400
+#define HISTORY_KEEP_SEC_MAX (3660u * 86400)
+
 struct history_options {
 	const char *dir; /* copied; made if it is missing */
 	uint64_t max_bytes; /* at least HISTORY_BYTES_MIN */
@@ -76,6 +83,10 @@ struct history_options {
 
 /* 256 MiB, 2,000 stacks, the levels above; dir is NULL. */
 void history_options_init(struct history_options *o);
+/* "STEP for KEEP, STEP for KEEP, STEP for KEEP", as "10s for 2h". 0, or -EINVAL and `why` says what
+ * it is not; *ret untouched then. */
+int history_levels_parse(const char *text, struct history_level ret[HISTORY_LEVELS],
+			 struct strbuf *why);
 
 struct history;
 
@@ -103,9 +114,13 @@ uint64_t history_process_key(const struct snapshot_process *p);
 
 struct history_point {
 	double time_sec; /* mean of its ticks */
+	int64_t begin_sec; /* of its step */
 	unsigned step_sec; /* of the level that it comes from */
 	double live_bytes, live_error; /* mean; error 0: exact */
 	double peak_bytes;
+	/* pygrowd was started anew between the point before and the end of this one's step: what is
+	 * held from before is not known, so figures begin at 0 again. The first point: false. */
+	bool is_break;
 };
 
 struct history_series {
@@ -122,13 +137,56 @@ struct history_series {
  * over all processes. */
 int history_series(struct history *h, uint64_t stack, uint64_t process, double from_sec,
 		   double to_sec, struct history_series *ret);
+/* All that is known of it, each moment at the finest level that has it. */
+int history_series_whole(struct history *h, uint64_t stack, uint64_t process,
+			 struct history_series *ret);
 void history_series_done(struct history_series *s);
 
-/* After a restart: the last n_max points of the finest level since then, oldest first. Times are
- * Unix times; take the clocks' difference off for a monotonic series. 0.1 ms for 60 points: not for
- * thousands of stacks in one go. */
-int history_recall(struct history *h, uint64_t stack, uint64_t process, double since_sec,
-		   struct series_point *ret_points, size_t n_max, size_t *ret_n);
+/* A moment at which everything was looked at. */
+struct history_moment {
+	double time_sec;
+	bool is_break; /* as of history_point */
+};
+
+/* The last n_max of the finest level with from <= its step < to, oldest first. */
+int history_moments(struct history *h, double from_sec, double to_sec,
+		    struct history_moment *ret_moments, size_t n_max, size_t *ret_n);
+/* A series' points at these moments; no points before its first tick, which is ret_since_sec (there
+ * may be no point at all: *ret_n 0). Times are Unix times; take the clocks' difference off for a
+ * monotonic series. 0.1 ms for 60 points: not for thousands of stacks in one go. */
+int history_recall(struct history *h, uint64_t stack, uint64_t process, double from_sec,
+		   double to_sec, struct series_point *ret_points, size_t n_max, size_t *ret_n,
+		   double *ret_since_sec);
+
+#define HISTORY_WINDOW_MAX	30 /* moments */
+#define HISTORY_WINDOW_ROWS_MAX 8192 /* series, those that held most; the rest is left out */
+
+struct history_row {
+	uint64_t process, stack;
+	const double *live_bytes, *live_error; /* at each moment; 0: held nothing, or too little */
+};
+
+/* What everything held at some moments, spread evenly over a time. */
+struct history_window {
+	struct history_moment moments[HISTORY_WINDOW_MAX]; /* oldest first */
+	size_t n;
+	bool is_cut; /* something that is not listed held something */
+	/* Nothing of it was taken by the daemon that has this history open now. */
+	bool is_before_start;
+	struct history_row *rows; /* by process, then stack */
+	size_t n_rows;
+	double *figures; /* the rows' */
+};
+
+/* At most n_max moments with from <= time < to (from the first that is known on), each at the level
+ * that suits their distance and knows of it. -ENOENT: there is none. Some 20 ms for 2,000 stacks.
+ */
+int history_window(struct history *h, double from_sec, double to_sec, size_t n_max,
+		   struct history_window *ret);
+void history_window_done(struct history_window *w);
+/* NULL: it held nothing, or too little. */
+const struct history_row *history_window_find(const struct history_window *w, uint64_t process,
+					      uint64_t stack);
 
 struct history_snapshot {
 	double time_sec; /* of what was found, mean of its ticks */
@@ -156,8 +214,20 @@ struct history_stack {
 	bool truncated;
 };
 
+/* Stacks whose ids lie between these two (as a beginning in hex digits says it), at most n_max. */
+int history_stacks_find(struct history *h, uint64_t first, uint64_t last, uint64_t *ret_ids,
+			size_t n_max, size_t *ret_n);
 int history_stack_get(struct history *h, uint64_t stack, struct history_stack *ret);
 void history_stack_done(struct history_stack *s);
+
+struct history_owner {
+	uint64_t process;
+	double since_sec; /* of the stack's first tick in it */
+};
+
+/* The processes that a stack was seen in, latest first, at most n_max. */
+int history_stack_owners(struct history *h, uint64_t stack, struct history_owner *ret, size_t n_max,
+			 size_t *ret_n);
 
 struct history_process { /* strings may be NULL */
 	char *unit, *comm, *cmdline, *python, *build_id;

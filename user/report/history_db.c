@@ -102,14 +102,16 @@ static int db_migrate(struct history *h, struct strbuf *why)
 				   "%s was written by a newer pygrowd (schema %lld, this one knows "
 				   "%d); upgrade pygrowd, or move the file away",
 				   h->path, (long long)version, SCHEMA_VERSION);
-	if (n_tables > 0 || version != 0) {
+	if (owner != SCHEMA_APP_ID && (n_tables > 0 || version != 0)) {
 		history_damage_note(h, "not a history of pygrowd");
 		return 0;
 	}
 	snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT;",
 		 SCHEMA_APP_ID, SCHEMA_VERSION);
 	exec(h, "BEGIN IMMEDIATE");
-	exec(h, schema_sql);
+	if (owner != SCHEMA_APP_ID)
+		exec(h, schema_sql);
+	exec(h, schema_2_sql);
 	exec(h, sql);
 	return 0;
 }
@@ -204,6 +206,21 @@ int history_db_put_aside(struct history *h, double now_sec)
 	log_warn(0, "history in %s is damaged (%s): kept as %s, starting a new one", h->path,
 		 h->error_text, to);
 	return 0;
+}
+
+bool history_db_is_gone(const struct history *h)
+{
+	int moved = 0;
+
+	return sqlite3_file_control(h->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
+	       moved;
+}
+
+void history_lock_drop(struct history *h)
+{
+	if (h->lock_fd >= 0)
+		close(h->lock_fd);
+	h->lock_fd = -1;
 }
 
 static int lock_take(struct history *h, struct strbuf *why)

@@ -2,10 +2,11 @@
 /* user/report/history_internal.h — what the files history*.c share: the open history, and who
  * offers what to the others. For them only; everybody else has history.h.
  *
- *   history.c        opens, closes, adds a tick           history_read.c   all that reads for
- * others history_fill.c   from a snapshot to a tick            history_trim.c   what goes again
- *   history_tick.c   ticks and levels in the database     history_db.c     the database itself
- *   history_stmt.c   its statements and their errors
+ *   history.c         opens, closes, adds a tick
+ *   history_fill.c    from a snapshot to a tick         history_read.c    figures, for others
+ *   history_tick.c    ticks and levels in the database  history_window.c  figures of everything
+ *   history_trim.c    what goes again                   history_names.c   frames and processes
+ *   history_db.c      the database itself               history_stmt.c    statements, their errors
  *
  * Functions without a result say what failed in `rc`: see history_stmt.c.
  */
@@ -35,6 +36,7 @@ struct history {
 	sqlite3_stmt *stmts[SQL_MAX];
 	int rc;
 	char error_text[200];
+	bool is_begun; /* a tick of ours is in it */
 	bool is_damaged; /* as a reader found: to be put aside */
 	bool is_failed;
 	double failed_sec; /* when it was tried last */
@@ -81,6 +83,12 @@ void history_db_close(struct history *h);
  * disk. Its log goes with it: there may be more in it than in the file. */
 int history_db_put_aside(struct history *h, double now_sec);
 
+/* Is the file that is open still the one that is there? */
+bool history_db_is_gone(const struct history *h);
+
+/* For whoever opens it next: the directory and its lock may be gone with the file. */
+void history_lock_drop(struct history *h);
+
 int history_db_open(struct history *h, double now_sec, bool is_checked, struct strbuf *why);
 
 /* ── history_tick.c ─────────────────────────────────────────────────────────────────────────── */
@@ -116,6 +124,25 @@ int history_items_new(const struct snapshot *s, struct item **ret, size_t *ret_n
 /* Names cannot be trimmed while ticks of the last minutes need them: without room there are no new
  * ones, or a program that makes ever new stacks would get past the limit. */
 void history_tick_fill(struct history *h, struct tick *t, const struct item *items, size_t n);
+
+/* ── history_read.c ─────────────────────────────────────────────────────────────────────────── */
+
+/* Readers run between ticks, and leave a failing database to the next tick. -EIO: there is none. */
+int history_read_begin(struct history *h);
+int history_read_end(struct history *h);
+
+/* The step of the first tick that is known, of any level; INT64_MAX: there is none. */
+int64_t history_first_at(struct history *h);
+
+/* Where daemons went on after others, by time. */
+struct starts {
+	int64_t at[HISTORY_STARTS_MAX];
+	size_t n;
+};
+
+void history_starts_load(struct history *h, struct starts *ret);
+/* Was one between (after, before)? */
+bool history_starts_has(const struct starts *s, int64_t after, int64_t before);
 
 /* ── history_trim.c ─────────────────────────────────────────────────────────────────────────── */
 

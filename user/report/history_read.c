@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* user/report/history_read.c — what did a stack hold then, and what was it?
+/* user/report/history_read.c — what did a stack hold then?
  *
  * Readers run between ticks, on the same connection. What they find damaged they only note
  * (is_damaged): the next tick puts the database aside.
@@ -8,14 +8,13 @@
 
 #include "report/history_internal.h"
 
-/* They run between ticks, and leave a failing database to the next tick. */
-static int read_begin(struct history *h)
+int history_read_begin(struct history *h)
 {
 	h->rc = SQLITE_OK;
 	return h->db ? 0 : -EIO;
 }
 
-static int read_end(struct history *h)
+int history_read_end(struct history *h)
 {
 	h->is_damaged |= history_error_of(h->rc) == -EBADMSG;
 	return h->rc == SQLITE_OK ? 0 : h->rc == SQLITE_NOMEM ? -ENOMEM : -EIO;
@@ -82,6 +81,7 @@ static size_t level_read(struct history *h, int level, int64_t series, int64_t f
 			t.ticks = 1;
 		}
 		p->time_sec = history_tick_time(&t);
+		p->begin_sec = t.at;
 		p->step_sec = h->o.levels[level].step_sec;
 		point_add(h, row, series, t.ticks, p);
 	}
@@ -134,21 +134,57 @@ static void points_reverse(struct history_point *p, size_t n)
 	}
 }
 
-/* From the finest level, which has the newest points, to the chosen one. */
-static size_t series_read(struct history *h, const struct members *m, int64_t from, int64_t to,
-			  struct history_point *points)
+/* Where each level is read from, up to where the finer one is: the chosen one from the time that is
+ * asked for, and the finer ones from where it is not complete yet. */
+static void begins_from(struct history *h, int64_t from, int64_t ret[HISTORY_LEVELS])
 {
 	int64_t ends[HISTORY_LEVELS];
 	int chosen = level_choose(h, from, ends);
+
+	for (int level = 0; level < HISTORY_LEVELS; level++) {
+		ret[level] = level < chosen ? ends[level + 1] : from;
+		if (ret[level] < from)
+			ret[level] = from;
+		if (level > chosen)
+			ret[level] = INT64_MAX;
+	}
+}
+
+/* Each level from where it begins, unless a finer one goes back as far; where that is within a step
+ * of the coarser one, the finer begins with the next step. */
+static void begins_whole(struct history *h, int64_t ret[HISTORY_LEVELS])
+{
+	int64_t end, from = level_begin(h, 0, &end);
+	int finer = 0;
+
+	ret[0] = from;
+	for (int level = 1; level < HISTORY_LEVELS; level++) {
+		int64_t begin = level_begin(h, level, &end);
+		int64_t step = history_level_at(h, level, from);
+
+		ret[level] = begin < step ? begin : INT64_MAX;
+		if (begin >= step)
+			continue;
+		if (step < from && step < end)
+			ret[finer] = step + h->o.levels[level].step_sec;
+		from = begin;
+		finer = level;
+	}
+}
+
+/* From the finest level, which has the newest points, to the coarsest. */
+static size_t series_read(struct history *h, const struct members *m,
+			  const int64_t begins[HISTORY_LEVELS], int64_t to,
+			  struct history_point *points)
+{
 	size_t n = 0;
 
-	for (int level = 0; level <= chosen; level++) {
-		int64_t begin = level == chosen ? from : ends[level + 1];
+	for (int level = 0; level < HISTORY_LEVELS; level++) {
+		int64_t begin = begins[level] > m->since ? begins[level] : m->since;
 		size_t n_read = 0;
 
-		begin = begin < from ? from : begin;
 		/* A step that the time lies in counts, and so does the one it was new in. */
-		begin = history_level_at(h, level, begin > m->since ? begin : m->since);
+		begin = history_level_at(h, level, begin);
 		for (size_t i = 0; i < m->n && begin < to; i++)
 			n_read = level_read(h, level, m->series[i], begin, to, points + n,
 					    HISTORY_POINTS_MAX - n);
@@ -158,13 +194,25 @@ static size_t series_read(struct history *h, const struct members *m, int64_t fr
 	return n;
 }
 
-int history_series(struct history *h, uint64_t stack, uint64_t process, double from_sec,
-		   double to_sec, struct history_series *ret)
+static void breaks_mark(struct history *h, struct history_point *points, size_t n)
+{
+	struct starts starts;
+
+	history_starts_load(h, &starts);
+	for (size_t i = 1; i < n; i++)
+		points[i].is_break = history_starts_has(&starts, points[i - 1].begin_sec,
+							points[i].begin_sec + points[i].step_sec);
+}
+
+/* to <= 0: all that is known. */
+static int series_get_range(struct history *h, uint64_t stack, uint64_t process, int64_t from,
+			    int64_t to, struct history_series *ret)
 {
 	_cleanup_free_ struct history_point *points = NULL;
+	int64_t begins[HISTORY_LEVELS];
 	struct members m;
 	size_t n = 0;
-	int r = read_begin(h);
+	int r = history_read_begin(h);
 
 	if (r < 0)
 		return r;
@@ -172,18 +220,37 @@ int history_series(struct history *h, uint64_t stack, uint64_t process, double f
 	points = calloc(HISTORY_POINTS_MAX, sizeof(*points));
 	if (!points)
 		return -ENOMEM;
-	if (m.n && to_sec > from_sec)
-		n = series_read(h, &m, (int64_t)fmax(from_sec, 0),
-				(int64_t)fmin(ceil(to_sec), TIME_MAX_SEC), points);
-	r = read_end(h);
+	if (to > 0)
+		begins_from(h, from, begins);
+	else
+		begins_whole(h, begins);
+	if (m.n)
+		n = series_read(h, &m, begins, to > 0 ? to : (int64_t)TIME_MAX_SEC, points);
+	points_reverse(points, n);
+	breaks_mark(h, points, n);
+	r = history_read_end(h);
 	if (r < 0)
 		return r;
 	if (!n)
 		return -ENOENT;
-	points_reverse(points, n);
 	ret->points = TAKE_PTR(points);
 	ret->n = n;
 	return 0;
+}
+
+int history_series(struct history *h, uint64_t stack, uint64_t process, double from_sec,
+		   double to_sec, struct history_series *ret)
+{
+	if (!(to_sec > fmax(from_sec, 0)))
+		return -ENOENT;
+	return series_get_range(h, stack, process, (int64_t)fmax(from_sec, 0),
+				(int64_t)fmin(ceil(to_sec), TIME_MAX_SEC), ret);
+}
+
+int history_series_whole(struct history *h, uint64_t stack, uint64_t process,
+			 struct history_series *ret)
+{
+	return series_get_range(h, stack, process, 0, 0, ret);
 }
 
 void history_series_done(struct history_series *s)
@@ -192,26 +259,32 @@ void history_series_done(struct history_series *s)
 	*s = (struct history_series){ 0 };
 }
 
-int history_recall(struct history *h, uint64_t stack, uint64_t process, double since_sec,
-		   struct series_point *ret_points, size_t n_max, size_t *ret_n)
+static int64_t whole_sec(double sec)
+{
+	return (int64_t)fmin(fmax(sec, 0), TIME_MAX_SEC);
+}
+
+int history_recall(struct history *h, uint64_t stack, uint64_t process, double from_sec,
+		   double to_sec, struct series_point *ret_points, size_t n_max, size_t *ret_n,
+		   double *ret_since_sec)
 {
 	struct history_point points[SERIES_MAX] = { 0 };
+	int64_t from = whole_sec(from_sec);
 	struct members m;
-	int64_t since;
-	size_t n;
-	int r = read_begin(h);
+	size_t n = 0;
+	int r = history_read_begin(h);
 
 	if (r < 0)
 		return r;
 	members_get(h, stack, process, &m);
-	since = (int64_t)fmin(fmax(since_sec, 0), TIME_MAX_SEC);
-	since = since > m.since ? since : m.since;
+	from = from > m.since ? from : m.since;
 	n_max = n_max < SERIES_MAX ? n_max : SERIES_MAX;
-	n = m.n ? level_read(h, 0, m.series[0], since, (int64_t)TIME_MAX_SEC, points, n_max) : 0;
-	r = read_end(h);
+	if (m.n)
+		n = level_read(h, 0, m.series[0], from, whole_sec(to_sec), points, n_max);
+	r = history_read_end(h);
 	if (r < 0)
 		return r;
-	if (!n)
+	if (!m.n)
 		return -ENOENT;
 	for (size_t i = 0; i < n; i++) {
 		const struct history_point *p = &points[n - 1 - i];
@@ -219,6 +292,7 @@ int history_recall(struct history *h, uint64_t stack, uint64_t process, double s
 		ret_points[i] = (struct series_point){ p->time_sec, p->live_bytes, p->live_error };
 	}
 	*ret_n = n;
+	*ret_since_sec = (double)m.since;
 	return 0;
 }
 
@@ -294,14 +368,14 @@ int history_snapshot_at(struct history *h, double time_sec, struct history_snaps
 {
 	struct history_snapshot s = { 0 };
 	struct tick t = { 0 };
-	int r = read_begin(h);
+	int r = history_read_begin(h);
 
 	if (r < 0)
 		return r;
 	if (!(time_sec >= 0 && time_sec < TIME_MAX_SEC))
 		return -ENOENT;
 	if (!tick_at(h, time_sec, &t)) {
-		r = read_end(h);
+		r = history_read_end(h);
 		return r < 0 ? r : -ENOENT;
 	}
 	history_points_load(h, &t);
@@ -316,7 +390,7 @@ int history_snapshot_at(struct history *h, double time_sec, struct history_snaps
 	s.other_bytes += (double)t.other_sum / (double)t.ticks;
 	s.other_cnt = (t.other_cnt + (uint64_t)t.ticks - 1) / (uint64_t)t.ticks;
 	tick_done(&t);
-	r = read_end(h);
+	r = history_read_end(h);
 	if (r < 0)
 		history_snapshot_done(&s);
 	else
@@ -330,23 +404,31 @@ void history_snapshot_done(struct history_snapshot *s)
 	*s = (struct history_snapshot){ 0 };
 }
 
-int history_extent(struct history *h, double *ret_first_sec, double *ret_last_sec)
+int64_t history_first_at(struct history *h)
 {
-	int64_t first = INT64_MAX, last = -1, end;
-	struct tick t;
-	int r = read_begin(h);
+	int64_t first = INT64_MAX, end;
 
-	if (r < 0)
-		return r;
 	for (int level = 0; level < HISTORY_LEVELS; level++) {
 		int64_t begin = level_begin(h, level, &end);
 
 		first = begin < first ? begin : first;
 	}
+	return first;
+}
+
+int history_extent(struct history *h, double *ret_first_sec, double *ret_last_sec)
+{
+	int64_t first, last = -1;
+	struct tick t;
+	int r = history_read_begin(h);
+
+	if (r < 0)
+		return r;
+	first = history_first_at(h);
 	history_query(h, SQL_TICK_BEFORE, "ii", (int64_t)0, (int64_t)TIME_MAX_SEC);
 	if (history_tick_find(h, SQL_TICK_BEFORE, &t))
 		last = (int64_t)history_tick_time(&t);
-	r = read_end(h);
+	r = history_read_end(h);
 	if (r < 0)
 		return r;
 	if (last < 0)
@@ -354,107 +436,4 @@ int history_extent(struct history *h, double *ret_first_sec, double *ret_last_se
 	*ret_first_sec = (double)(first < last ? first : last);
 	*ret_last_sec = (double)last;
 	return 0;
-}
-
-/* A text from a row, the caller's; NULL: it was NULL, or out of memory. */
-static char *text_dup(struct history *h, sqlite3_stmt *row, int column)
-{
-	const char *s = (const char *)sqlite3_column_text(row, column);
-	char *copy = s ? strdup(s) : NULL;
-
-	if (s && !copy)
-		history_note(h, SQLITE_NOMEM);
-	return copy;
-}
-
-static void frame_read(struct history *h, uint64_t id, struct snapshot_frame *ret)
-{
-	sqlite3_stmt *row;
-
-	history_query(h, SQL_FRAME_GET, "i", (int64_t)id);
-	row = history_row_next(h, SQL_FRAME_GET);
-	if (row)
-		*ret = (struct snapshot_frame){ text_dup(h, row, 0), text_dup(h, row, 1),
-						sqlite3_column_int(row, 2),
-						sqlite3_column_int(row, 3) != 0 };
-	history_query_end(h, SQL_FRAME_GET);
-}
-
-int history_stack_get(struct history *h, uint64_t stack, struct history_stack *ret)
-{
-	uint64_t ids[PGD_FRAMES_MAX];
-	sqlite3_stmt *row;
-	bool found;
-	int r = read_begin(h);
-
-	if (r < 0)
-		return r;
-	*ret = (struct history_stack){ 0 };
-	history_query(h, SQL_STACK_GET, "i", (int64_t)stack);
-	row = history_row_next(h, SQL_STACK_GET);
-	found = row != NULL;
-	if (row) {
-		const void *data = sqlite3_column_blob(row, 1);
-		size_t bytes = (size_t)sqlite3_column_bytes(row, 1);
-
-		ret->n_frames = bytes / sizeof(ids[0]);
-		if (ret->n_frames > PGD_FRAMES_MAX)
-			ret->n_frames = PGD_FRAMES_MAX;
-		if (ret->n_frames)
-			memcpy(ids, data, ret->n_frames * sizeof(ids[0]));
-		ret->truncated = sqlite3_column_int(row, 0) != 0;
-	}
-	history_query_end(h, SQL_STACK_GET);
-	for (size_t i = 0; i < ret->n_frames; i++) {
-		frame_read(h, ids[i], &ret->frames[i]);
-		if (!ret->frames[i].function || !ret->frames[i].file) {
-			h->counters[HISTORY_COUNTER_BAD_ROW]++;
-			found = false;
-		}
-	}
-	r = read_end(h);
-	if (r < 0 || !found)
-		history_stack_done(ret);
-	return r < 0 ? r : found ? 0 : -ENOENT;
-}
-
-void history_stack_done(struct history_stack *s)
-{
-	for (size_t i = 0; i < s->n_frames; i++) {
-		free((char *)s->frames[i].function);
-		free((char *)s->frames[i].file);
-	}
-	*s = (struct history_stack){ 0 };
-}
-
-int history_process_get(struct history *h, uint64_t process, struct history_process *ret)
-{
-	sqlite3_stmt *row;
-	bool found;
-	int r = read_begin(h);
-
-	if (r < 0)
-		return r;
-	history_query(h, SQL_PROCESS_GET, "i", (int64_t)process);
-	row = history_row_next(h, SQL_PROCESS_GET);
-	found = row != NULL;
-	if (row)
-		*ret = (struct history_process){ text_dup(h, row, 0), text_dup(h, row, 1),
-						 text_dup(h, row, 2), text_dup(h, row, 3),
-						 text_dup(h, row, 4) };
-	history_query_end(h, SQL_PROCESS_GET);
-	r = read_end(h);
-	if (r < 0 && found)
-		history_process_done(ret);
-	return r < 0 ? r : found ? 0 : -ENOENT;
-}
-
-void history_process_done(struct history_process *p)
-{
-	free(p->unit);
-	free(p->comm);
-	free(p->cmdline);
-	free(p->python);
-	free(p->build_id);
-	*p = (struct history_process){ 0 };
 }

@@ -6,6 +6,7 @@
  *                 ▲                                   frames are hashes, so nothing is looked up
  *                 │ id = part * 64 + 0..63
  *   tick ──► points (level, at, part): up to 64 series of one tick in one row
+ *   start                                               where another daemon went on
  *
  * Not a row per point: for 2,000 stacks that was 1.9 ms of CPU and 56 KiB a tick; so, it is half of
  * that and a third (test_history prints the figures). Not a row per tick: then one series of two
@@ -23,7 +24,7 @@
 
 #include "lib/cleanup.h"
 
-#define SCHEMA_VERSION	 1
+#define SCHEMA_VERSION	 2
 #define SCHEMA_APP_ID	 0x50594744 /* "PYGD": whose file this is */
 #define PART_SERIES	 64
 #define PARTS_MAX	 (INT64_C(1) << 40) /* of one tick; series are numbered from 1 */
@@ -53,6 +54,10 @@ static const char schema_sql[] =
 	"CREATE TABLE points (level INTEGER NOT NULL, at INTEGER NOT NULL, part INTEGER NOT NULL,"
 	" data BLOB NOT NULL, PRIMARY KEY (level, at, part)) WITHOUT ROWID;";
 
+/* Since schema 2. at: the finest step of a daemon's first tick, a second more if another daemon's
+ * ticks are in that step, too. */
+static const char schema_2_sql[] = "CREATE TABLE start (at INTEGER PRIMARY KEY);";
+
 #define TICK_COLUMNS "level, at, ticks, offset_ms, other_sum, other_cnt, floor_sum, thinned"
 
 /* X(ID, "statement"), prepared once. */
@@ -71,11 +76,14 @@ static const char schema_sql[] =
 	X(FRAME_DEL, "DELETE FROM frame WHERE id = ?")                                             \
 	X(STACK_PUT, "INSERT OR IGNORE INTO stack VALUES (?, ?, ?)")                               \
 	X(STACK_GET, "SELECT truncated, frames FROM stack WHERE id = ?")                           \
+	X(STACK_FIND, "SELECT id FROM stack WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?")         \
 	X(STACK_EACH, "SELECT frames FROM stack")                                                  \
 	X(STACK_DEL, "DELETE FROM stack WHERE id = ?1 AND NOT EXISTS"                              \
 		     " (SELECT 1 FROM series WHERE stack = ?1)")                                   \
 	X(SERIES_GET, "SELECT id FROM series WHERE stack = ? AND process = ?")                     \
 	X(SERIES_OF, "SELECT id, since FROM series WHERE stack = ?1 AND (?2 = 0 OR process = ?2)") \
+	X(SERIES_WHOSE, "SELECT process, since FROM series WHERE stack = ? ORDER BY id DESC"       \
+			" LIMIT ?")                                                                \
 	X(SERIES_PUT, "INSERT INTO series (stack, process, since, seen) VALUES (?1, ?2, ?3, ?3)")  \
 	X(SERIES_SEEN, "UPDATE series SET seen = ?2 WHERE id = ?1 AND seen < ?2")                  \
 	X(SERIES_NAME, "SELECT process, stack FROM series WHERE id = ?")                           \
@@ -96,7 +104,11 @@ static const char schema_sql[] =
 		       " ORDER BY at, level LIMIT 1")                                              \
 	X(POINTS_PUT, "INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?)")                         \
 	X(POINTS_GET, "SELECT part, data FROM points WHERE level = ? AND at = ? ORDER BY part")    \
-	X(POINTS_DEL, "DELETE FROM points WHERE level = ? AND at = ?")
+	X(POINTS_DEL, "DELETE FROM points WHERE level = ? AND at = ?")                             \
+	X(START_PUT, "INSERT OR IGNORE INTO start VALUES (?)")                                     \
+	X(START_EACH, "SELECT at FROM start WHERE at > ? AND at < ? ORDER BY at LIMIT ?")          \
+	X(START_EXPIRE, "DELETE FROM start WHERE at < ?1 OR at <="                                 \
+			" (SELECT at FROM start ORDER BY at DESC LIMIT 1 OFFSET ?2)")
 
 enum sql {
 #define HISTORY_SQL_ID(id, text) SQL_##id,

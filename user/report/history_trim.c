@@ -47,6 +47,10 @@ void history_ticks_expire(struct history *h, int64_t at)
 		for (size_t i = 0; i < n; i++)
 			history_tick_delete(h, level, gone[i]);
 	}
+	if (!h->is_begun) /* once a daemon */
+		history_run(h, SQL_START_EXPIRE, "ii",
+			    at - (int64_t)h->o.levels[HISTORY_LEVELS - 1].keep_sec,
+			    (int64_t)HISTORY_STARTS_MAX);
 }
 
 /* Of an old tick, the half whose stacks have grown most since stays: they are what somebody may ask

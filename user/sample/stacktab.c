@@ -363,6 +363,18 @@ struct stack *stacktab_find(const struct stacktab *t, const struct pgd_stack_key
 	return row ? &row->item->stack : NULL;
 }
 
+void stacktab_add_moment(struct stacktab *t, double time_sec, bool is_break)
+{
+	if (is_break)
+		series_break(&t->absent);
+	(void)series_push(&t->absent, time_sec, 0, 0);
+}
+
+void stacktab_break(struct stacktab *t)
+{
+	series_break(&t->absent);
+}
+
 const struct series *stacktab_absent(const struct stacktab *t)
 {
 	return &t->absent;

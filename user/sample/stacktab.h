@@ -63,6 +63,7 @@ struct stack {
 	uint64_t n_caught; /* blocks that were alive at the end of their window */
 	size_t n_rows; /* kernel rows that lead here */
 	struct series *series; /* NULL: has never held anything */
+	bool is_recalled; /* whoever knows its past was asked: for daemon/recall.c */
 };
 
 int stacktab_new(struct stacktab **ret);
@@ -95,6 +96,11 @@ void stacktab_end(struct stacktab *t, double time_sec);
 bool stacktab_is_idle(const struct stacktab *t, const struct pgd_stack_key *key);
 #define STACKTAB_CROWDED \
 	4096 /* stacks; a tool that stays on needs no memory of all that ever ran */
+
+/* Before the first tick: moments at which stacks were looked at by a daemon before this one (with a
+ * break there), and then a break. A time that is not after the one before it is left out. */
+void stacktab_add_moment(struct stacktab *t, double time_sec, bool is_break);
+void stacktab_break(struct stacktab *t);
 
 /* The stack that a kernel row leads to; NULL: none. */
 struct stack *stacktab_find(const struct stacktab *t, const struct pgd_stack_key *key);

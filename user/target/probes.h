@@ -50,7 +50,8 @@ int probes_over_fd(const struct probes *p);
 int probes_procs_fd(const struct probes *p);
 void probes_prog_fds(const struct probes *p, int ret[WINDOW_PROG_MAX]);
 
-/* Give a process a slot and tell the kernel how to read it. -ENOSPC: PGD_TARGETS_MAX are taken. */
+/* Give a process a slot and tell the kernel how to read it. -ENOSPC: all are taken. */
+#define PROBES_TARGETS_MAX (PGD_TARGETS_MAX - 1) /* one slot is the self-test's */
 int probes_slot_add(struct probes *p, const struct pgd_target *t, uint32_t *ret_slot);
 /* Forget it: its live blocks, stacks, counters. Only after its window is closed. */
 void probes_slot_del(struct probes *p, uint32_t slot);

@@ -261,17 +261,16 @@ int procfs_cmdline(const struct procfs *fs, pid_t pid, struct strbuf *ret)
 	return strbuf_error(ret);
 }
 
+static bool ends_in(const char *name, size_t len, const char *suffix)
+{
+	size_t n = strlen(suffix);
+
+	return len > n && !strncmp(name + len - n, suffix, n);
+}
+
 static bool is_unit(const char *name, size_t len)
 {
-	static const char *const suffixes[] = { ".service", ".scope" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
-		size_t n = strlen(suffixes[i]);
-
-		if (len > n && !strncmp(name + len - n, suffixes[i], n))
-			return true;
-	}
-	return false;
+	return ends_in(name, len, ".service") || ends_in(name, len, ".scope");
 }
 
 /* cgroup v2 has one line "0::/path"; hybrid and v1 name systemd's own tree "1:name=systemd:/path".
@@ -417,6 +416,21 @@ int procfs_container(const char *cgroup, struct strbuf *ret)
 	else
 		return -ENOENT;
 	return strbuf_error(ret);
+}
+
+size_t procfs_service(const char *cgroup)
+{
+	size_t found = 0, n, machine_len;
+
+	for (const char *p = cgroup; *p; p += n + (p[n] == '/')) {
+		n = strcspn(p, "/");
+		if (id_in(p, n) || machine_in(p, n, &machine_len) ||
+		    (ends_in(p, n, ".service") && strncmp(p, "user@", 5)))
+			found = (size_t)(p - cgroup) + n;
+		else if (is_unit(p, n))
+			found = 0;
+	}
+	return found;
 }
 
 /* ── users ────────────────────────────────────────────────────────────────────────────────── */

@@ -98,6 +98,10 @@ int procfs_cgroup(const struct procfs *fs, pid_t pid, struct strbuf *ret);
  * containerd and CRI-O, else the name of a systemd-nspawn machine or of an LXC container. Pure.
  * -ENOENT: none, as far as the path says. */
 int procfs_container(const char *cgroup, struct strbuf *ret);
+/* How much of such a path names the service that it belongs to: up to its innermost unit, if that
+ * is a "*.service", or a container. 0: it says nothing, as with other scopes and with
+ * user@.service, which hold whatever somebody started in a login session. Pure. */
+size_t procfs_service(const char *cgroup);
 
 /* Names of users, remembered: asking may mean asking a server. Zeroes are a valid, empty one. */
 struct procfs_users {
