@@ -234,7 +234,9 @@ def two_targets(t):
     for load in loads:
         process = process_of(pygrowd, load.pid)
         assert process["samples"] > 0 and process["windows"] > 0, process
-        assert process["overhead"] <= 2 * 0.05, process["overhead"]
+        # What a new target is let off with is in it at first.
+        wait_until("overhead within twice the budget",
+                   lambda: process_of(pygrowd, load.pid)["overhead"] <= 2 * 0.05)
 
 
 @once
