@@ -48,11 +48,15 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c)
 TESTOBJ := $(SRC:%.c=$(B)/san/%.o)
 SKEL    := $(B)/bpf/pygrowd.skel.h
 
-.PHONY: all demo check test test-bpf test-e2e lint format bench fuzz insns install uninstall \
-        man deb test-systemd clean help deps-build deps-unit deps-test deps-demo deps-bench deps-deb deps-systemd
+.PHONY: all demo check test test-bpf test-e2e check-corpus check-detector lint format bench fuzz \
+        insns install uninstall man deb test-systemd clean help deps-build deps-unit deps-test deps-demo deps-bench deps-deb deps-systemd
 .SECONDARY:
 
 all: $(B)/pygrowd $(B)/pygrowctl ## build both programs (default)
+
+# Whoever says the version is made anew when it changes: make VERSION=…
+$(shell mkdir -p $(B) && echo $(VERSION) | cmp -s - $(B)/version || echo $(VERSION) >$(B)/version)
+$(foreach f,$(shell grep -l PYGROWD_VERSION user/*/*.c),$(f:%.c=$(B)/obj/%.o) $(f:%.c=$(B)/san/%.o)): $(B)/version
 
 # ── the kernel side ──────────────────────────────────────────────────────────────────────────
 $(B)/bpf/pygrowd.bpf.o: bpf/pygrowd.bpf.c | deps-build
@@ -106,6 +110,18 @@ test-bpf: $(BPFTESTS) ## tests of the kernel side (root)
 test-e2e: all deps-test ## end-to-end tests on every interpreter present (root); prints the coverage table
 	$(Q)tests/e2e/run.sh
 
+check-corpus: all deps-test ## is each leak of tests/corpus/leaks named? CORPUS="-j 4 -k lru" chooses (root)
+	$(Q)/usr/bin/python3 -B tests/corpus/check_truth.py
+	$(Q)PYGROWD_BUILD=$(abspath $(B)) /usr/bin/python3 -B tests/corpus/run_corpus.py $(CORPUS)
+
+$(B)/sim/check_detector: $(wildcard tests/sim/*.[ch]) $(OBJ)
+	$(call say,SIM,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALLC) -Itests/sim $(filter %.c %.o,$^) -o $@ $(LIBS)
+
+check-detector: $(B)/sim/check_detector ## false alarms and recall of the detector; writes docs/DETECTOR.md
+	$(Q)tests/sim/write_doc.sh $< docs/DETECTOR.md
+
 FUZZ_SECONDS ?= 60
 $(B)/fuzz/%: tests/fuzz/%.c $(wildcard user/target/*.[ch] user/lib/*.[ch]) | deps-test
 	$(call say,FUZZ,$@)
@@ -154,25 +170,15 @@ FILES = 0755:$(B)/pygrowd:sbin/pygrowd 0755:$(B)/pygrowctl:bin/pygrowctl \
         0644:deploy/pygrowd.tmpfiles:lib/tmpfiles.d/pygrowd.conf \
         $(foreach f,$(wildcard docs/man/*.[158]),0644:$f:share/man/man$(subst .,,$(suffix $f))/$(notdir $f)) \
         $(foreach f,$(wildcard deploy/completion/*),0644:$f:share/bash-completion/completions/$(notdir $f))
-UNIT  = $(DESTDIR)$(PREFIX)/lib/systemd/system/pygrowd.service
-CONF  = $(DESTDIR)/etc/pygrowd
 
 install: all ## programs, unit, man pages into DESTDIR/PREFIX, pygrowd.conf into /etc if there is none
-	$(Q)set -e; for f in $(FILES); do (IFS=:; set -- $$f; install -D -m $$1 $$2 "$(DESTDIR)$(PREFIX)/$$3"); done
-	$(Q)sed -i 's|^ExecStart=/usr/|ExecStart=$(PREFIX)/|' "$(UNIT)"
-	$(Q)install -d "$(CONF)/pygrowd.conf.d"
-	$(Q)test -e "$(CONF)/pygrowd.conf" || install -m 0644 deploy/pygrowd.conf "$(CONF)/pygrowd.conf"
-	$(Q)test -n "$(DESTDIR)" || echo "next: systemd-sysusers && systemctl daemon-reload && systemctl enable --now pygrowd"
+	$(Q)deploy/install.sh install "$(DESTDIR)" "$(PREFIX)" $(FILES)
 
 uninstall: ## remove what install installed; a pygrowd.conf that was changed stays
-	$(Q)for f in $(FILES); do (IFS=:; set -- $$f; rm -f "$(DESTDIR)$(PREFIX)/$$3"); done
-	$(Q)! cmp -s deploy/pygrowd.conf "$(CONF)/pygrowd.conf" || rm "$(CONF)/pygrowd.conf"
-	$(Q)for d in "$(CONF)/pygrowd.conf.d" "$(CONF)"; do ! test -d "$$d" || rmdir --ignore-fail-on-non-empty "$$d"; done
+	$(Q)deploy/install.sh uninstall "$(DESTDIR)" "$(PREFIX)" $(FILES)
 
 man: ## the man pages as text, in build/man; fails if one has a mistake
-	$(Q)mkdir -p $(B)/man && for page in docs/man/*.[158]; do \
-		groff -mdoc -Tutf8 -ww -Wrange $$page >$(B)/man/$${page##*/}.txt 2>$(B)/man/log && \
-		! test -s $(B)/man/log || { cat $(B)/man/log; exit 1; }; done
+	$(Q)docs/man/check.sh $(B)/man
 
 DEB = $(B)/pygrowd_$(VERSION)_$(shell dpkg --print-architecture 2>/dev/null).deb
 deb: all deps-deb ## a Debian package, in build/; of no use on another release of Debian than this one

@@ -12,7 +12,7 @@ import time
 
 from kit import Daemon, harness, judge, table, tell_seen
 
-KNOBS = {"runs": 200, "at_once": 4, "lead": 6.0, "seconds": 8.0, "rest": 3.0, "overhead": 0.2,
+KNOBS = {"runs": 200, "at_once": 2, "lead": 9.0, "seconds": 6.0, "rest": 2.5, "overhead": 0.2,
          "seed": 1}
 FUNCTIONS = ["keep_alone", "keep_cluster", "keep_large"]
 COVERED, BIAS = (0.90, 0.99), 0.03
