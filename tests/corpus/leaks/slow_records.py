@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""1 KiB now and then, beside heavy churn. At SCALE 60 it is 1 KiB a minute.
+
+Modelled after: leaks that take weeks to matter; nobody sees them in a test.
+"""
+import collections
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import traffic
+
+LEAK = "keep_receipt"
+
+RECENT = collections.deque(maxlen=60)
+
+
+def churn(request):
+    """Heavy: each request makes several times what it needs, and pages live for a while."""
+    for _ in range(3):
+        RECENT.append(traffic.render(traffic.parse()))
+    return [dict(item, page=len(RECENT[-1])) for item in request["items"] * 20]
+
+
+RECEIPTS = []
+
+
+def keep_receipt(number):
+    RECEIPTS.append(b"%01000d" % number)
+
+
+def handle(request):
+    churn(request)
+    for _ in range(traffic.times(1)):
+        keep_receipt(request["id"])
+
+
+if __name__ == "__main__":
+    traffic.serve(handle)
