@@ -71,10 +71,58 @@ static void trend__slope_is_the_median_of_all_slopes(void **state)
 	}
 }
 
+/* Sen's interval against its definition, for series without ties: slopes sorted, the ranks
+ * (N ∓ 1.96 sqrt(n (n - 1) (2 n + 5) / 18)) / 2, rounded outwards. */
+static void trend__interval_is_that_of_sen(void **state)
+{
+	static const double live[] = { 3, 11, 7, 20, 31, 25, 38, 52, 45, 66 };
+	const size_t n = ARRAY_SIZE(live), n_slopes = n * (n - 1) / 2;
+	double slopes[ARRAY_SIZE(live) * ARRAY_SIZE(live)];
+	struct series_point p[ARRAY_SIZE(live)];
+	struct trend t;
+	size_t k = 0;
+
+	(void)state;
+	for (size_t i = 0; i < n; i++) {
+		p[i] = (struct series_point){ (double)i, live[i], 0 };
+		for (size_t j = 0; j < i; j++)
+			slopes[k++] = (live[i] - live[j]) / (double)(i - j);
+	}
+	qsort(slopes, n_slopes, sizeof(slopes[0]), compare);
+	assert_ok(trend_fit(p, n, &t));
+	/* 1.96 × sqrt(125) = 21.91: ranks 11 and 34 + 1 of 45 */
+	assert_true(t.slope_low == slopes[11 - 1]);
+	assert_true(t.slope_high == slopes[35 - 1]);
+	assert_true(t.slope_low > 0 && t.slope_low < t.slope_bytes_per_sec &&
+		    t.slope_bytes_per_sec < t.slope_high);
+}
+
+static void trend__what_is_within_error_is_no_rise(void **state)
+{
+	static const struct {
+		double error, tau; /* of 0, 1, … 9: pairs further apart than error / sqrt(2) */
+	} rows[] = {
+		{ 0, 1 }, { 1.4, 1 }, { 1.5, 36.0 / 45 }, { 4.3, 21.0 / 45 }, { 100, 0 },
+	};
+	struct series_point p[POINTS];
+	struct trend t;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		for (size_t j = 0; j < POINTS; j++)
+			p[j] = (struct series_point){ (double)j, (double)j, rows[i].error };
+		assert_ok(trend_fit(p, POINTS, &t));
+		if (fabs(t.tau - rows[i].tau) > 1e-9)
+			fail_msg("error %g: tau %g", rows[i].error, t.tau);
+		assert_true(t.slope_bytes_per_sec == 1);
+	}
+	assert_true(t.p_value == 1);
+}
+
 static void trend__bad_input_leaves_the_result_alone(void **state)
 {
 	struct series_point p[SERIES_MAX + 1];
-	struct trend t = { 1, 2, 3 };
+	struct trend t = { .slope_bytes_per_sec = 1, .tau = 2, .p_value = 3 };
 
 	(void)state;
 	for (size_t i = 0; i <= SERIES_MAX; i++)
@@ -97,6 +145,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(trend__known_series),
 		cmocka_unit_test(trend__slope_is_the_median_of_all_slopes),
+		cmocka_unit_test(trend__interval_is_that_of_sen),
+		cmocka_unit_test(trend__what_is_within_error_is_no_rise),
 		cmocka_unit_test(trend__bad_input_leaves_the_result_alone),
 	};
 

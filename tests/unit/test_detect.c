@@ -1,0 +1,605 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Mirrors user/growth/detect.c, with detect_rise.c below it; tests/sim has days of chance. */
+#include <math.h>
+#include <stdbool.h>
+
+#include "growth/detect.h"
+#include "test.h"
+
+#define STEP_SEC  10.0
+#define STEPS_MAX 20000
+#define MIN	  60.0
+#define HOUR	  3600.0
+#define MIB	  (1024.0 * 1024)
+
+/* A stack whose past is made up: what it took in each step, and how long that lives. */
+struct feed {
+	struct detect *d, *process;
+	struct detect_limits limits;
+	double start_sec, life_sec, churn_bytes, process_bytes;
+	double born_bytes[STEPS_MAX];
+	size_t n, dead; /* born_bytes below `dead` are gone */
+	struct detect_point point;
+	struct detect_verdict v;
+	double grew_sec; /* when it became growing; NAN: not */
+};
+
+static void feed_init(struct feed *f)
+{
+	memset(f, 0, sizeof(*f));
+	f->limits = detect_limits_default();
+	f->start_sec = 1e6;
+	f->life_sec = INFINITY;
+	f->process_bytes = f->grew_sec = NAN;
+	f->point.has_ages = true;
+	f->point.taken_bytes = 0;
+	f->point.full_collections = -1;
+	f->point.headroom_bytes = NAN;
+	assert_ok(detect_new(&f->d));
+	assert_ok(detect_new(&f->process));
+}
+
+static void feed_done(struct feed *f)
+{
+	detect_free(f->d);
+	detect_free(f->process);
+}
+
+/* From the youngest to the oldest, class by class. */
+static void feed_ages(struct feed *f, double scale)
+{
+	double end_sec = f->limits.bin_sec / 6, age_sec = 0;
+	struct detect_point *p = &f->point;
+	unsigned age = 0;
+
+	memset(p->bytes_by_age, 0, sizeof(p->bytes_by_age));
+	p->live_bytes = p->bytes_by_age[0] = f->churn_bytes;
+	p->birth_intervals = 0;
+	for (size_t i = f->n; i-- > f->dead && age_sec < f->life_sec; age_sec += STEP_SEC * scale) {
+		for (; age + 1 < DETECT_AGES && age_sec >= end_sec; end_sec *= 1.5)
+			age++;
+		p->bytes_by_age[age] += f->born_bytes[i];
+		p->live_bytes += f->born_bytes[i];
+		p->birth_intervals += f->born_bytes[i] > 0;
+	}
+}
+
+static void feed_process(struct feed *f)
+{
+	const struct detect_point p = {
+		.time_sec = f->point.time_sec,
+		.live_bytes = f->process_bytes,
+		.taken_bytes = NAN,
+		.full_collections = -1,
+		.headroom_bytes = NAN,
+	};
+	struct detect_verdict v;
+
+	if (!isnan(f->process_bytes))
+		assert_ok(detect_push(f->process, &f->limits, &p, NULL, &v));
+}
+
+static void feed_step(struct feed *f, double bytes, double scale)
+{
+	assert_true(f->n < STEPS_MAX);
+	f->born_bytes[f->n++] = bytes;
+	f->point.taken_bytes += bytes + f->churn_bytes;
+	f->point.time_sec = f->start_sec + (double)f->n * STEP_SEC * scale;
+	feed_ages(f, scale);
+	feed_process(f);
+	assert_ok(detect_push(f->d, &f->limits, &f->point,
+			      isnan(f->process_bytes) ? NULL : f->process, &f->v));
+	if (f->v.state == DETECT_GROWING && isnan(f->grew_sec))
+		f->grew_sec = f->point.time_sec - f->start_sec;
+}
+
+static void feed_for(struct feed *f, double sec, double bytes_per_sec)
+{
+	for (double t = 0; t < sec; t += STEP_SEC)
+		feed_step(f, bytes_per_sec * STEP_SEC, 1);
+}
+
+static void detect__defaults_are_good_limits_and_bad_ones_are_refused(void **state)
+{
+	struct detect_limits good = detect_limits_default(), l;
+
+	(void)state;
+	assert_ok(detect_limits_check(&good));
+#define REFUSED(field, value)                                 \
+	do {                                                  \
+		l = good;                                     \
+		l.field = (value);                            \
+		assert_err(detect_limits_check(&l), -EINVAL); \
+	} while (0)
+	REFUSED(bin_sec, 0);
+	REFUSED(bin_sec, NAN);
+	REFUSED(wait_sec, -1);
+	REFUSED(careful_sec, INFINITY);
+	REFUSED(settle_sec, 0);
+	REFUSED(min_growth_bytes, -1);
+	REFUSED(p_max, NAN);
+	REFUSED(tau_min, INFINITY);
+#undef REFUSED
+}
+
+static void detect__ages_go_up_by_half(void **state)
+{
+	struct detect_limits l = detect_limits_default();
+	static const struct {
+		double sec;
+		unsigned age;
+	} rows[] = {
+		{ NAN, 0 }, { -5, 0 },	 { 0, 0 },    { 9.9, 0 },     { 10, 1 },   { 14.9, 1 },
+		{ 15, 2 },  { 22.4, 2 }, { 1e5, 23 }, { 113000, 24 }, { 1e9, 24 }, { INFINITY, 24 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		assert_int_equal(detect_age(&l, rows[i].sec), rows[i].age);
+}
+
+static void detect__a_straight_leak_is_suspect_within_minutes_and_grows_after_its_wait(void **state)
+{
+	struct feed f;
+
+	(void)state;
+	feed_init(&f);
+	feed_for(&f, 30 * MIN, 0);
+	assert_int_equal(f.v.state, DETECT_QUIET);
+	feed_for(&f, 15 * MIN, 1000);
+	assert_int_equal(f.v.state, DETECT_SUSPECT);
+	assert_int_equal(f.v.why, DETECT_TOO_SHORT);
+	feed_for(&f, 3 * HOUR, 1000);
+	assert_int_equal(f.v.state, DETECT_GROWING);
+	assert_int_equal(f.v.why, DETECT_RISES);
+	assert_true(f.grew_sec > 30 * MIN + f.limits.wait_sec * 0.9);
+	assert_true(f.grew_sec < 30 * MIN + f.limits.wait_sec + 24 * MIN);
+	assert_true(fabs(f.v.slope_bytes_per_sec - 1000) < 5);
+	assert_true(f.v.slope_low <= f.v.slope_bytes_per_sec &&
+		    f.v.slope_high >= f.v.slope_bytes_per_sec);
+	assert_true(f.v.tau > 0.99 && f.v.p_value < 0.001);
+	assert_true(fabs(f.v.growth_bytes / f.v.span_sec - 1000) < 20);
+	feed_done(&f);
+}
+
+static void detect__what_lives_briefly_is_no_leak_however_long_it_rises(void **state)
+{
+	static const double lives_sec[] = { 10, 300, 1800 };
+	struct feed f;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lives_sec) / sizeof(*lives_sec); i++) {
+		feed_init(&f);
+		f.life_sec = lives_sec[i];
+		for (int k = 0; k < 10 * 360; k++)
+			feed_step(&f, 1e4 * (1000 + k), 1);
+		assert_true(isnan(f.grew_sec));
+		feed_done(&f);
+	}
+}
+
+static void detect__caches_that_get_full_are_no_leak(void **state)
+{
+	static const double lives_sec[] = { 600, 1800, 3600 };
+	struct feed f;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lives_sec) / sizeof(*lives_sec); i++) {
+		feed_init(&f);
+		f.life_sec = lives_sec[i];
+		feed_for(&f, 6 * HOUR, 1e4);
+		assert_true(isnan(f.grew_sec));
+		assert_int_equal(f.v.state, DETECT_QUIET);
+		feed_done(&f);
+	}
+}
+
+static void detect__a_few_steps_are_no_leak(void **state)
+{
+	struct feed f;
+
+	(void)state;
+	feed_init(&f);
+	for (int i = 0; i < 5; i++) {
+		feed_step(&f, 10 * MIB, 1);
+		feed_for(&f, 30 * MIN, 0);
+		assert_true(f.v.state != DETECT_GROWING);
+	}
+	feed_done(&f);
+}
+
+static void detect__small_and_slow_growth_is_left_alone(void **state)
+{
+	struct feed f;
+
+	(void)state;
+	feed_init(&f);
+	feed_for(&f, 8 * HOUR, 3); /* 84 KiB, 3 bytes a second */
+	assert_true(isnan(f.grew_sec));
+	assert_int_equal(f.v.why, DETECT_TOO_SMALL);
+	feed_done(&f);
+}
+
+static void detect__growth_within_sampling_error_is_none(void **state)
+{
+	struct feed f;
+
+	(void)state;
+	feed_init(&f);
+	f.point.error_bytes = 100 * MIB;
+	feed_for(&f, 4 * HOUR, 1000);
+	assert_true(isnan(f.grew_sec));
+	assert_int_equal(f.v.state, DETECT_QUIET);
+	feed_done(&f);
+}
+
+static void detect__without_ages_what_was_taken_must_have_stayed(void **state)
+{
+	struct feed f;
+
+	(void)state;
+	feed_init(&f);
+	f.point.has_ages = false;
+	feed_for(&f, 3 * HOUR, 1000); /* all of it is still there */
+	assert_true(f.grew_sec > 2 * f.limits.wait_sec && f.grew_sec < 3 * HOUR);
+	feed_done(&f);
+
+	feed_init(&f);
+	f.point.has_ages = false;
+	f.churn_bytes = 1e6; /* … hardly any of it: careful */
+	feed_for(&f, 9 * HOUR, 1000);
+	assert_true(f.grew_sec > f.limits.careful_sec);
+	feed_done(&f);
+
+	feed_init(&f);
+	f.point.has_ages = false;
+	f.churn_bytes = 1e6;
+	f.point.taken_bytes = NAN; /* nobody knows: more than a day */
+	feed_for(&f, 31 * HOUR, 1000);
+	assert_true(f.grew_sec > 4 * f.limits.careful_sec);
+	feed_done(&f);
+}
+
+static void detect__without_ages_load_explains_what_follows_it(void **state)
+{
+	struct feed f;
+
+	(void)state;
+	feed_init(&f);
+	f.point.has_ages = false;
+	f.life_sec = 30;
+	for (int k = 0; k < 12 * 360; k++)
+		feed_step(&f, 1e4 * (1000 + k), 1);
+	assert_true(isnan(f.grew_sec));
+	feed_done(&f);
+}
+
+static void detect__what_takes_all_that_is_free_need_not_wait(void **state)
+{
+	struct feed f;
+
+	(void)state;
+	feed_init(&f);
+	for (int i = 0; i < 60 * 6; i++) {
+		f.point.headroom_bytes = 100 * MIB - f.point.live_bytes;
+		feed_step(&f, MIB / 6, 1);
+	}
+	assert_true(f.grew_sec > 40 * MIN && f.grew_sec < 55 * MIN);
+	feed_done(&f);
+}
+
+static void detect__garbage_that_waits_for_the_collector_is_told_apart(void **state)
+{
+	struct feed f;
+
+	(void)state;
+	feed_init(&f);
+	f.point.full_collections = 0;
+	for (int i = 0; i < 8 * 360; i++) {
+		feed_step(&f, 1e5, 1);
+		if (i % 240 == 239) { /* 40 minutes */
+			f.dead = f.n;
+			f.point.full_collections++;
+		}
+		assert_true(f.v.state != DETECT_GROWING);
+	}
+	feed_done(&f);
+
+	feed_init(&f);
+	f.point.full_collections = 0;
+	for (int i = 0; i < 3 * 360; i++) { /* collected, and it stays */
+		f.point.full_collections += i % 60 == 59;
+		feed_step(&f, 1e5, 1);
+	}
+	assert_int_equal(f.v.why, DETECT_RISES);
+	assert_true(f.grew_sec < 2 * HOUR);
+	feed_done(&f);
+
+	feed_init(&f);
+	f.point.full_collections = 0;
+	feed_for(&f, 4 * HOUR, 1e4); /* no collection at all: twice the wait */
+	assert_int_equal(f.v.why, DETECT_RISES_UNCOLLECTED);
+	assert_true(f.grew_sec > 2 * f.limits.wait_sec);
+	feed_done(&f);
+}
+
+static void detect__a_process_that_does_not_grow_contradicts(void **state)
+{
+	struct feed f;
+
+	(void)state;
+	feed_init(&f);
+	f.process_bytes = 200 * MIB;
+	feed_for(&f, 4 * HOUR, 1e4);
+	assert_true(isnan(f.grew_sec));
+	assert_int_equal(f.v.why, DETECT_PROCESS_STEADY);
+	assert_int_equal(f.v.state, DETECT_SUSPECT);
+	feed_done(&f);
+
+	feed_init(&f);
+	for (int i = 0; i < 2 * 360; i++) {
+		f.process_bytes = 200 * MIB + f.point.live_bytes;
+		feed_step(&f, 1e5, 1);
+	}
+	assert_true(f.grew_sec < 2 * HOUR);
+	feed_done(&f);
+}
+
+static void detect__what_comes_back_daily_is_seen_before(void **state)
+{
+	struct feed f;
+
+	(void)state;
+	feed_init(&f);
+	for (int round = 0; round < 3; round++) {
+		feed_for(&f, 50 * MIN, 1e4);
+		feed_for(&f, 4 * HOUR, 0); /* held, so that there is a past to compare with */
+		f.dead = f.n;
+		feed_for(&f, HOUR, 0);
+	}
+	feed_for(&f, 2 * HOUR, 4e3);
+	assert_true(isnan(f.grew_sec));
+	assert_int_equal(f.v.why, DETECT_SEEN_BEFORE);
+	feed_done(&f);
+}
+
+static void detect__a_leak_that_stops_settles_after_work_not_after_time(void **state)
+{
+	struct feed f;
+
+	(void)state;
+	feed_init(&f);
+	feed_for(&f, 3 * HOUR, 1000);
+	assert_int_equal(f.v.state, DETECT_GROWING);
+	feed_for(&f, 10 * HOUR, 0); /* night: nothing is taken */
+	assert_int_equal(f.v.state, DETECT_GROWING);
+	feed_for(&f, 2 * HOUR, 1000); /* morning */
+	assert_int_equal(f.v.state, DETECT_GROWING);
+	f.churn_bytes = 1e4; /* it works again, and does not grow */
+	feed_for(&f, 5 * HOUR, 0);
+	assert_int_equal(f.v.state, DETECT_SETTLED);
+	assert_int_equal(f.v.why, DETECT_STOPPED);
+	feed_for(&f, 25 * HOUR, 0);
+	assert_int_equal(f.v.state, DETECT_QUIET);
+	feed_done(&f);
+}
+
+static void detect__memory_given_back_settles_at_once(void **state)
+{
+	struct feed f;
+
+	(void)state;
+	feed_init(&f);
+	feed_for(&f, 3 * HOUR, 1000);
+	assert_int_equal(f.v.state, DETECT_GROWING);
+	f.dead = f.n;
+	feed_for(&f, 15 * MIN, 1000);
+	assert_int_equal(f.v.state, DETECT_SETTLED);
+	assert_int_equal(f.v.why, DETECT_RELEASED);
+	feed_for(&f, 2.5 * HOUR, 1000); /* no more than it held before */
+	assert_int_equal(f.v.state, DETECT_SETTLED);
+	feed_for(&f, 2 * HOUR, 1000);
+	assert_int_equal(f.v.state, DETECT_GROWING);
+	feed_done(&f);
+}
+
+static void detect__a_restart_keeps_what_grows_and_forgets_the_rest(void **state)
+{
+	struct feed f;
+
+	(void)state;
+	feed_init(&f);
+	feed_for(&f, 15 * MIN, 1000);
+	assert_int_equal(f.v.state, DETECT_SUSPECT);
+	detect_restart(f.d);
+	feed_step(&f, 0, 1);
+	assert_int_equal(f.v.state, DETECT_QUIET);
+	assert_int_equal(f.v.why, DETECT_TOO_NEW);
+	feed_for(&f, 3 * HOUR, 1000);
+	assert_int_equal(f.v.state, DETECT_GROWING);
+	detect_restart(f.d);
+	f.dead = f.n;
+	feed_for(&f, 3 * HOUR, 1000);
+	assert_int_equal(f.v.state, DETECT_GROWING);
+	detect_restart(f.d);
+	f.dead = f.n;
+	f.churn_bytes = 1e5;
+	feed_for(&f, 4 * HOUR, 0);
+	assert_int_equal(f.v.state, DETECT_SETTLED);
+	feed_done(&f);
+}
+
+static void detect__ages_that_come_and_go_begin_a_new_history(void **state)
+{
+	struct feed f;
+
+	(void)state;
+	feed_init(&f);
+	feed_for(&f, 15 * MIN, 1e5);
+	assert_int_equal(f.v.state, DETECT_SUSPECT);
+	f.point.has_ages = false;
+	feed_step(&f, 0, 1);
+	assert_int_equal(f.v.state, DETECT_QUIET);
+	assert_int_equal(f.v.why, DETECT_TOO_NEW);
+	feed_done(&f);
+}
+
+static void detect__a_gap_is_no_growth_and_a_clock_that_goes_back_is_a_restart(void **state)
+{
+	struct feed f;
+
+	(void)state;
+	feed_init(&f);
+	feed_for(&f, HOUR, 0);
+	f.start_sec += 5 * HOUR; /* nobody looked, and meanwhile it was set up */
+	feed_step(&f, 100 * MIB, 1);
+	feed_for(&f, 3 * HOUR, 0);
+	assert_true(isnan(f.grew_sec));
+	feed_for(&f, 15 * MIN, 1e5);
+	assert_int_equal(f.v.state, DETECT_SUSPECT);
+	f.start_sec -= 20 * HOUR;
+	feed_step(&f, 0, 1);
+	assert_int_equal(f.v.state, DETECT_QUIET);
+	assert_int_equal(f.v.why, DETECT_TOO_NEW);
+	f.start_sec += 1e9;
+	feed_for(&f, HOUR, 0);
+	assert_int_equal(f.v.state, DETECT_QUIET);
+	feed_done(&f);
+}
+
+static void detect__bad_points_are_refused_and_change_nothing(void **state)
+{
+	static const struct {
+		double time_sec, live_bytes, error_bytes;
+	} rows[] = {
+		{ 100, 1, 0 },	{ NAN, 1, 0 },	 { INFINITY, 1, 0 },   { 1e300, 1, 0 },
+		{ 110, -1, 0 }, { 110, NAN, 0 }, { 110, INFINITY, 0 }, { 110, 1e19, 0 },
+		{ 110, 1, -1 }, { 110, 1, NAN }, { 110, 1, INFINITY },
+	};
+	struct detect_limits limits = detect_limits_default();
+	_cleanup_(detect_freep) struct detect *d = NULL;
+	struct detect_verdict v = { .tau = 77 };
+	struct detect_point p = { .time_sec = 100, .live_bytes = 1, .full_collections = -1 };
+
+	(void)state;
+	assert_ok(detect_new(&d));
+	assert_ok(detect_push(d, &limits, &p, NULL, &v));
+	v.tau = 77;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		p.time_sec = rows[i].time_sec;
+		p.live_bytes = rows[i].live_bytes;
+		p.error_bytes = rows[i].error_bytes;
+		assert_err(detect_push(d, &limits, &p, NULL, &v), -EINVAL);
+	}
+	assert_true(v.tau == 77);
+}
+
+/* Whatever comes, it neither crashes (UBSan) nor alerts on noise of any size. */
+static void detect__wild_values_are_survived(void **state)
+{
+	static const double wild[] = { 0,	  1e18,	  1,   NAN,  -1, 1e300, INFINITY,
+				       -INFINITY, 1e-300, 1e6, 5e17, 3,	 1e12 };
+	struct detect_limits limits = detect_limits_default();
+	_cleanup_(detect_freep) struct detect *d = NULL, *process = NULL;
+	size_t n = sizeof(wild) / sizeof(*wild);
+	struct detect_verdict v;
+	unsigned seed = 1;
+
+	(void)state;
+	assert_ok(detect_new(&d));
+	assert_ok(detect_new(&process));
+	for (int i = 0; i < 20000; i++) {
+		struct detect_point p = { .time_sec = i * 30.0 };
+		double *const fields[] = { &p.live_bytes, &p.error_bytes, &p.taken_bytes,
+					   &p.headroom_bytes, &p.bytes_by_age[i % DETECT_AGES] };
+
+		for (size_t k = 0; k < sizeof(fields) / sizeof(*fields); k++) {
+			seed = seed * 1103515245 + 12345;
+			*fields[k] = wild[(seed >> 16) % n];
+		}
+		p.has_ages = i % 5000 < 2500;
+		p.birth_intervals = seed;
+		p.full_collections = (int64_t)(((uint64_t)seed << 32 | seed) ^ (uint64_t)i << 62);
+		if (i % 97 == 0)
+			p.time_sec += 1e6 * (seed >> 24);
+		(void)detect_push(process, &limits, &p, NULL, &v);
+		if (!detect_push(d, &limits, &p, process, &v))
+			assert_true(v.state != DETECT_GROWING);
+	}
+}
+
+static void detect__scaled_limits_judge_a_scaled_past_alike(void **state)
+{
+	struct detect_limits limits = detect_limits_default();
+	struct feed f;
+
+	(void)state;
+	feed_init(&f);
+	f.limits = detect_limits_scale(&limits, 0.01);
+	assert_ok(detect_limits_check(&f.limits));
+	for (int i = 0; i < 3 * 360; i++)
+		feed_step(&f, 1e4, 0.01);
+	assert_true(f.grew_sec > limits.wait_sec * 0.01 * 0.9);
+	assert_true(f.grew_sec < limits.wait_sec * 0.01 * 1.35);
+	feed_done(&f);
+}
+
+static void detect__an_interval_longer_than_a_bin_will_do(void **state)
+{
+	struct feed f;
+
+	(void)state;
+	feed_init(&f);
+	for (int i = 0; i < 12 * 12; i++) /* 12 hours, 5 minutes each */
+		feed_step(&f, 3e5, 30);
+	assert_int_equal(f.v.state, DETECT_GROWING);
+	assert_true(fabs(f.v.slope_bytes_per_sec - 1000) < 10);
+	f.churn_bytes = 3e5;
+	for (int i = 0; i < 12 * 12; i++)
+		feed_step(&f, 0, 30);
+	assert_int_equal(f.v.state, DETECT_SETTLED);
+	feed_done(&f);
+}
+
+static void detect__names_are_complete(void **state)
+{
+	(void)state;
+	for (int i = 0; i < DETECT_WHY_MAX; i++)
+		assert_true(strlen(detect_why_name[i]) > 3);
+	assert_string_equal(detect_why_name[DETECT_RELEASED], "released");
+	assert_string_equal(detect_state_name[DETECT_SETTLED], "settled");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(detect__defaults_are_good_limits_and_bad_ones_are_refused),
+		cmocka_unit_test(detect__ages_go_up_by_half),
+		cmocka_unit_test(
+			detect__a_straight_leak_is_suspect_within_minutes_and_grows_after_its_wait),
+		cmocka_unit_test(detect__what_lives_briefly_is_no_leak_however_long_it_rises),
+		cmocka_unit_test(detect__caches_that_get_full_are_no_leak),
+		cmocka_unit_test(detect__a_few_steps_are_no_leak),
+		cmocka_unit_test(detect__small_and_slow_growth_is_left_alone),
+		cmocka_unit_test(detect__growth_within_sampling_error_is_none),
+		cmocka_unit_test(detect__without_ages_what_was_taken_must_have_stayed),
+		cmocka_unit_test(detect__without_ages_load_explains_what_follows_it),
+		cmocka_unit_test(detect__what_takes_all_that_is_free_need_not_wait),
+		cmocka_unit_test(detect__garbage_that_waits_for_the_collector_is_told_apart),
+		cmocka_unit_test(detect__a_process_that_does_not_grow_contradicts),
+		cmocka_unit_test(detect__what_comes_back_daily_is_seen_before),
+		cmocka_unit_test(detect__a_leak_that_stops_settles_after_work_not_after_time),
+		cmocka_unit_test(detect__memory_given_back_settles_at_once),
+		cmocka_unit_test(detect__a_restart_keeps_what_grows_and_forgets_the_rest),
+		cmocka_unit_test(detect__ages_that_come_and_go_begin_a_new_history),
+		cmocka_unit_test(
+			detect__a_gap_is_no_growth_and_a_clock_that_goes_back_is_a_restart),
+		cmocka_unit_test(detect__bad_points_are_refused_and_change_nothing),
+		cmocka_unit_test(detect__wild_values_are_survived),
+		cmocka_unit_test(detect__scaled_limits_judge_a_scaled_past_alike),
+		cmocka_unit_test(detect__an_interval_longer_than_a_bin_will_do),
+		cmocka_unit_test(detect__names_are_complete),
+	};
+
+	return cmocka_run_group_tests_name("detect", tests, NULL, NULL);
+}
