@@ -30,10 +30,9 @@ def watch_argv(pids, socket, state, overhead=None, host_overhead=None, interval=
     """The one place that knows how pygrowd is started. BENCH_REGIME=--exact: without windows, to try
     a bench."""
     regime = os.environ.get("BENCH_REGIME", "").split()
-    if not regime and overhead:
-        regime += ["--overhead", "%g%%" % (overhead * 100)]
-    if not regime and host_overhead:
-        regime += ["--host-overhead", "%g%%" % (host_overhead * 100)]
+    shares = {"--overhead": overhead, "--host-overhead": host_overhead} if not regime else {}
+    for flag, share in shares.items():
+        regime += [flag, "%g%%" % (share * 100)] if share else []
     argv = BOUND + [harness.PYGROWD] + regime
     for pid in pids:
         argv += ["-p", str(pid)]

@@ -252,8 +252,8 @@ static void check_rules(struct check *c)
 		return;
 	}
 	ok("processes: %zu run Python, the rules select %zu", s.n, s.n_selected);
-	if (s.n_selected > PGD_TARGETS_MAX)
-		warn("only %d processes are watched at a time: select fewer", PGD_TARGETS_MAX);
+	if (s.n_selected > PROBES_TARGETS_MAX)
+		warn("only %d processes are watched at a time: select fewer", PROBES_TARGETS_MAX);
 }
 
 static void check_process(struct check *c, struct probes *p, pid_t pid)

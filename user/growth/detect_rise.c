@@ -4,9 +4,11 @@
  * The tests in the order of enum detect_why, the cheap ones first: nearly every stack ends at the
  * first. The span is cut into quarters, and the median of each quarter's bins says where it was:
  *
- *   bytes                   ▪▪   growth = (q4 - q1) × 4/3, since quarters' middles are 3/4 of it
- * apart q2     ▪▪▪ q3 ▪ q4 still rises: q4 - q3 >= still_rising × (q4 - q1) / 3 q1 ▪▪▪ ▪▪▪▪
- *         ────────────────────── time
+ *   bytes │                   ▪▪▪▪ q4    growth = (q4 - q1) × 4/3: quarters' middles are
+ *         │             ▪▪▪▪ q3          three quarters of the span apart
+ *         │      ▪▪▪▪ q2                 it still rises: q4 - q3 is still_rising × the
+ *         │ ▪▪▪▪ q1                      average step, (q4 - q1) / 3, or more
+ *         └───────────────────────► time
  */
 #include <math.h>
 

@@ -26,7 +26,10 @@
 #define NS_PER_SEC 1000000000ULL
 #define NOT_DUE	   UINT64_MAX
 #define ANSWER_NS  (5 * NS_PER_SEC)
-#define FDS_MAX	   65536 /* pygrowd.service has that limit; ours are far below it */
+#define DEAF_TEXT                                                                               \
+	"pygrowd: error: a process got busy, and for 3 s pygrowd did not take its breakpoints " \
+	"out (starved of CPU?): its guard ends it, and they go\n"
+#define FDS_MAX 65536 /* pygrowd.service has that limit; ours are far below it */
 
 enum guard_task {
 	TASK_NONE = 0,
@@ -187,8 +190,10 @@ static _Noreturn void guard_run(struct guarded *page, pid_t parent, const struct
 			close_link(page, due != 0);
 			continue;
 		}
-		if (is_deaf(trips, &tripped_ns, now))
+		if (is_deaf(trips, &tripped_ns, now)) {
+			(void)!write(STDERR_FILENO, DEAF_TEXT, sizeof(DEAF_TEXT) - 1);
 			kill(parent, SIGKILL);
+		}
 		sleep_on(&page->changes, changes, due - now < POLL_NS ? due - now : POLL_NS);
 	}
 }
