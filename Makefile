@@ -23,7 +23,7 @@ CLANG   := clang
 BPFTOOL := bpftool
 # Debian's bpftool is in a directory that only root's PATH has.
 export PATH := $(PATH):/usr/sbin
-PKGS    := libbpf libelf capstone json-c libsystemd libconfuse sqlite3 libmicrohttpd
+PKGS    := libbpf libelf capstone json-c libsystemd libconfuse sqlite3 libmicrohttpd libcurl
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat-security \
            -Werror=unused-function
 OPT     := $(if $(filter 1,$(DEBUG)),-O0 -g3,-O2 -g)
@@ -168,6 +168,7 @@ FILES = 0755:$(B)/pygrowd:sbin/pygrowd 0755:$(B)/pygrowctl:bin/pygrowctl \
         0644:deploy/pygrowd.service:lib/systemd/system/pygrowd.service \
         0644:deploy/pygrowd.sysusers:lib/sysusers.d/pygrowd.conf \
         0644:deploy/pygrowd.tmpfiles:lib/tmpfiles.d/pygrowd.conf \
+        0644:deploy/pygrowd.catalog:lib/systemd/catalog/pygrowd.catalog \
         $(foreach f,$(wildcard docs/man/*.[158]),0644:$f:share/man/man$(subst .,,$(suffix $f))/$(notdir $f)) \
         $(foreach f,$(wildcard deploy/completion/*),0644:$f:share/bash-completion/completions/$(notdir $f))
 

@@ -2,6 +2,7 @@
 /* user/pygrowctl.c — asks pygrowd: the table of commands. The first is the default. */
 #include <locale.h>
 
+#include "cli/cmd_alerts.h"
 #include "cli/cmd_diff.h"
 #include "cli/cmd_gc.h"
 #include "cli/cmd_report.h"
@@ -35,6 +36,10 @@ static const struct command commands[] = {
 	  .help = "What changed between two moments: times, or -10m.",
 	  .options = cmd_diff_options,
 	  .run = cmd_diff },
+	{ .name = "alerts",
+	  .help = "What grows steadily, said once each: what fires now, and what is over.",
+	  .options = cmd_alerts_options,
+	  .run = cmd_alerts },
 	{ .name = "gc",
 	  .help = "Garbage collections of each process, by generation.",
 	  .options = cmd_gc_options,

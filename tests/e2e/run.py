@@ -18,7 +18,7 @@ import harness
 MODULES = ["test_coverage", "test_leak", "test_frames", "test_gc", "test_hostile", "test_places",
            "test_server", "test_usage", "test_refusals", "test_permissions", "test_ends", "test_traces",
            "test_windows", "test_faults", "test_discovery", "test_history", "test_soak", "test_crash",
-           "test_prometheus", "test_workers"]
+           "test_prometheus", "test_workers", "test_alerts"]
 
 
 def main():

@@ -5,10 +5,12 @@ import os
 import re
 import shutil
 import subprocess
+import time
 import urllib.parse
 import urllib.request
 
 from harness import PYGROWD, TOP, Skip, once, wait_until
+from test_alerts import LEAK_SECONDS, SCALE
 from test_discovery import ONLY, free_port, start, wait_regime, write
 
 LABEL_BYTES = 256  # longer names are cut, as docs say
@@ -25,10 +27,11 @@ scrape_configs:
 class Prometheus:
     """Of our own: config, data and port."""
 
-    def __init__(self, t, scraped):
+    def __init__(self, t, scraped, more=""):
         if not shutil.which("prometheus"):
             raise Skip("no prometheus here (package prometheus)")
-        config = write(os.path.join(t.directory, "prometheus.yml"), CONFIG % (RULES, scraped))
+        config = write(os.path.join(t.directory, "prometheus.yml"),
+                       CONFIG % (RULES, scraped) + more)
         self.url = "http://127.0.0.1:%d" % free_port()
         self.process = t.process(
             "prometheus", "--config.file=" + config, "--log.level=warn",
@@ -52,17 +55,40 @@ class Prometheus:
         return [(row["metric"], float(row["value"][1])) for row in answer["data"]["result"]]
 
 
+class Alertmanager:
+    """Likewise; it tells nobody, but can be asked."""
+
+    def __init__(self, t):
+        if not shutil.which("prometheus-alertmanager"):
+            raise Skip("no Alertmanager here (package prometheus-alertmanager)")
+        config = write(os.path.join(t.directory, "alertmanager.yml"),
+                       "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
+        self.place = "127.0.0.1:%d" % free_port()
+        t.process("prometheus-alertmanager", "--config.file=" + config, "--log.level=error",
+                  "--storage.path=" + os.path.join(t.directory, "alertmanager"),
+                  "--cluster.listen-address=", "--web.listen-address=" + self.place)
+        wait_until("Alertmanager is ready", lambda: self.firing() is not None)
+
+    def firing(self):
+        """Labels of what fires; None: it does not answer yet."""
+        try:
+            with urllib.request.urlopen("http://%s/api/v2/alerts" % self.place, timeout=5) as answer:
+                return [row["labels"] for row in json.load(answer)]
+        except OSError:
+            return None
+
+
 def page_of(port):
     with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % port, timeout=5) as answer:
         return answer.read().decode()
 
 
-def watched(t, script):
+def watched(t, script, config="", prometheus=""):
     target, port = t.target(script), free_port()
-    pygrowd, _ = start(t, "metrics = 127.0.0.1:%d\n" % port + ONLY % ("corpus/" + script),
+    pygrowd, _ = start(t, "metrics = 127.0.0.1:%d\n" % port + config + ONLY % ("corpus/" + script),
                        "--state", os.path.join(t.directory, "state"))
     wait_regime(pygrowd, target.pid, ("exact",))
-    return target, pygrowd, port, Prometheus(t, port)
+    return target, pygrowd, port, Prometheus(t, port, prometheus)
 
 
 @once
@@ -188,4 +214,29 @@ def rules_and_dashboard_fit(t):
         asked = set(re.findall(r"\bpygrowd_[a-z_]+", file.read() + " ".join(queries)))
     there = set(re.findall(r"^# HELP (\w+)", page_of(port), re.M))
     t.result("prometheus__metrics_of_rules_and_dashboard", " ".join(sorted(asked - there)) or None)
+    assert pygrowd.stop()[0] == 0, pygrowd.stderr()
+
+
+@once
+def alertmanager(t):
+    """A leak arrives there on both ways, from us and by Prometheus' rules; it ends, and is resolved."""
+    manager = Alertmanager(t)
+    target, pygrowd, _, _ = watched(
+        t, "leak_23.py", SCALE + "alert-alertmanager = 'http://%s'\n" % manager.place,
+        "alerting: {alertmanagers: [{static_configs: [{targets: ['%s']}]}]}\n" % manager.place)
+    target.ask("steadily", "large", LEAK_SECONDS)
+
+    def leaks(ours):
+        return [labels for labels in manager.firing() if labels["function"] == "leak_large" and
+                labels["alertname"] == "PygrowdStackGrows" and ("alert_id" in labels) == ours]
+    began = time.monotonic()
+    wait_until("ours arrives; it says: %s" % pygrowd.stderr(), lambda: leaks(True), LEAK_SECONDS)
+    t.result("prometheus__alertmanager_hears_of_us")
+    wait_until("the rule's arrives", lambda: leaks(False), LEAK_SECONDS)
+    t.result("prometheus__alertmanager_hears_of_the_rule")
+    # What is dropped before it has ended by itself is taken again.
+    time.sleep(max(0, began + LEAK_SECONDS + 2 - time.monotonic()))
+    target.ask("drop")
+    wait_until("they are resolved: %s" % manager.firing(), lambda: not manager.firing(), 60)
+    t.result("prometheus__alertmanager_resolves")
     assert pygrowd.stop()[0] == 0, pygrowd.stderr()

@@ -20,9 +20,9 @@ from test_discovery import ONLY, regimes, start
 
 MINUTES = float(os.environ.get("PYGROWD_SOAK_MINUTES", 1.5))
 IDLE, SHORT, SECONDS = 50, round(200 * MINUTES), 60 * MINUTES
-LIVES = (0.2, 8.0)  # seconds
+LIVES = (0.2, 6.0)  # seconds
 SEEN_FROM = 2.0  # who lives that long must be in status,
-NAMED_FROM = 5.0  # and its leak in the report
+NAMED_FROM = 4.5  # and its leak in the report
 RSS_KIB = 1024  # that the second half may differ by
 DROPPED = 10  # at once more than have come, since who came before may be taken on just then
 GONE_KEPT = 60  # seconds that the daemon keeps what it knows of who has gone

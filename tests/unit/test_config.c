@@ -7,6 +7,7 @@
 
 #include "daemon/config.h"
 #include "daemon/options.h"
+#include "growth/detect.h"
 #include "lib/fsutil.h"
 #include "report/metrics_http.h"
 #include "pgd_proto.h"
@@ -106,7 +107,13 @@ static void config__every_key_is_read(void **state)
 		      "state = \"/var/lib/a \\\"b\\\" \\\\c\"\n"
 		      "metrics = '[::1]:9748'\n"
 		      "history-max-bytes = 64MiB\n"
-		      "history-levels = '1s for 10m,1m for 1d , 1h  for 2d'\n");
+		      "history-levels = '1s for 10m,1m for 1d , 1h  for 2d'\n"
+		      "alert-after = 2h\n"
+		      "alert-min-growth = 1MiB\n"
+		      "alert-scale = 0.4%\n"
+		      "alert-exec = '/usr/bin/logger  -t pygrowd'\n"
+		      "alert-webhook = 'https://x.example/a?b=c'\n"
+		      "alert-alertmanager = 'http://localhost:9093'\n");
 	expect_ok(f);
 	assert_true(f->config.interval_sec == 90);
 	assert_true(f->config.overhead == 0.005);
@@ -120,6 +127,70 @@ static void config__every_key_is_read(void **state)
 	assert_int_equal(f->config.history.levels[1].step_sec, 60);
 	assert_int_equal(f->config.history.levels[2].step_sec, 3600);
 	assert_int_equal(f->config.history.levels[2].keep_sec, 2 * 86400);
+	assert_true(f->config.alert.after_sec == 7200);
+	assert_int_equal(f->config.alert.min_growth_bytes, 1 << 20);
+	assert_true(f->config.alert.scale == 0.004);
+	assert_string_equal(f->config.alert.exec, "/usr/bin/logger  -t pygrowd");
+	assert_string_equal(f->config.alert.webhook, "https://x.example/a?b=c");
+	assert_string_equal(f->config.alert.alertmanager, "http://localhost:9093");
+}
+
+static void config__wrong_alert_keys_say_what_is_right(void **state)
+{
+	static const struct {
+		const char *line, *want;
+	} rows[] = {
+		{ "alert-after = 11m", "not a duration between 720 s and 25200 s" },
+		{ "alert-after = 8h", "not a duration" },
+		{ "alert-after = -1h", "not a duration" },
+		{ "alert-min-growth = 1023", "not a whole number of bytes between 1.00 KiB and" },
+		{ "alert-min-growth = 2TiB", "not a whole number" },
+		{ "alert-scale = 0", "not a share between 0.1 % and 100 %" },
+		{ "alert-scale = 101%", "not a share" },
+		{ "alert-exec = ''", "not a program by its absolute path" },
+		{ "alert-exec = '  '", "not a program" },
+		{ "alert-exec = 'logger -t x'", "not a program" },
+		{ "alert-exec = '/a 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 "
+		  "2'",
+		  "up to 31 arguments" },
+		{ "alert-webhook = 'file:///etc/shadow'", "alert-webhook: " },
+		{ "alert-webhook = ''", "alert-webhook: " },
+		{ "alert-alertmanager = 'ftp://x'", "alert-alertmanager: " },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		write_main(f, rows[i].line);
+		assert_err(load(f), -EINVAL);
+		if (!strstr(f->why.buf, rows[i].want) || strchr(f->why.buf, '\n'))
+			fail_msg("%s: %s", rows[i].line, f->why.buf);
+	}
+}
+
+/* An URL is as good as a password. */
+static void config__an_url_is_not_repeated(void **state)
+{
+	struct fixture *f = *state;
+
+	write_main(f, "alert-webhook = 'gopher://user:secret@x.example/'\n");
+	assert_err(load(f), -EINVAL);
+	assert_null(strstr(f->why.buf, "secret"));
+}
+
+static void config__words_are_split_at_blanks(void **state)
+{
+	char text[] = " /bin/a  b\tc ", many[2 * CONFIG_ALERT_ARGS_MAX + 8] = "";
+	char *words[CONFIG_ALERT_ARGS_MAX + 1];
+
+	(void)state;
+	assert_int_equal(config_words_split(text, words), 3);
+	assert_string_equal(words[0], "/bin/a");
+	assert_string_equal(words[2], "c");
+	assert_null(words[3]);
+	for (int i = 0; i < CONFIG_ALERT_ARGS_MAX + 1; i++)
+		strcat(many, "x ");
+	assert_int_equal(config_words_split(many, words), CONFIG_ALERT_ARGS_MAX + 1);
+	assert_null(words[CONFIG_ALERT_ARGS_MAX]);
 }
 
 static void config__what_is_not_set_is_told_apart(void **state)
@@ -618,6 +689,7 @@ static void uncomment(char *text)
 static void config__the_manual_is_right(void **state)
 {
 	_cleanup_free_ char *text = NULL;
+	const struct detect_limits limits = detect_limits_default();
 	struct history_options history;
 	struct fixture *f = *state;
 	size_t n;
@@ -639,6 +711,9 @@ static void config__the_manual_is_right(void **state)
 	assert_int_equal(f->config.history.max_bytes, CONFIG_HISTORY_BYTES_DEFAULT);
 	history_options_init(&history);
 	assert_memory_equal(f->config.history.levels, history.levels, sizeof(history.levels));
+	assert_true(f->config.alert.after_sec == limits.wait_sec);
+	assert_true((double)f->config.alert.min_growth_bytes == limits.min_growth_bytes);
+	assert_true(f->config.alert.scale == 1);
 	assert_int_equal(rules_cnt(f->config.rules, RULES_INCLUDE), 2);
 	assert_int_equal(rules_cnt(f->config.rules, RULES_EXCLUDE), 1);
 }
@@ -649,6 +724,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_FILES(config__every_key_is_read),
+		WITH_FILES(config__wrong_alert_keys_say_what_is_right),
+		WITH_FILES(config__an_url_is_not_repeated),
+		cmocka_unit_test(config__words_are_split_at_blanks),
 		WITH_FILES(config__what_is_not_set_is_told_apart),
 		WITH_FILES(config__levels_that_cannot_be_are_refused),
 		WITH_FILES(config__sizes_and_addresses),

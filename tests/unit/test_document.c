@@ -195,6 +195,41 @@ static void document__what_is_not_known_is_null(void **state)
 	assert_null(strstr(at(f->doc, ""), "Infinity"));
 }
 
+static void document__what_is_judged(void **state)
+{
+	static const struct expectation rows[] = {
+		{ "stacks.0.verdict", "\"growing\"" },
+		{ "stacks.0.verdict_why", "\"rises\"" },
+		{ "stacks.0.verdict_since", "\"2026-01-01T00:00:01.000Z\"" },
+		{ "stacks.0.tau", "0.75" },
+		{ "stacks.0.p_value", "0.001" },
+		{ "stacks.1.verdict", "\"quiet\"" }, /* nothing rises: tau is that of its history */
+		{ "stacks.1.verdict_since", "null" },
+		{ "stacks.1.tau", "1" },
+		{ "stacks.2.verdict", "null" },
+		{ "stacks.2.verdict_why", "null" },
+		{ "processes.0.headroom_bytes", "1048576" },
+		{ "processes.0.headroom_of", "\"cgroup\"" },
+	};
+	struct fixture *f = *state;
+
+	f->sample.stacks[0].is_judged = f->sample.stacks[1].is_judged = true;
+	f->sample.stacks[0].verdict = (struct detect_verdict){ .state = DETECT_GROWING,
+							       .why = DETECT_RISES,
+							       .since_sec = 1767225601,
+							       .tau = 0.75,
+							       .p_value = 0.001 };
+	f->sample.stacks[1].verdict = (struct detect_verdict){
+		.why = DETECT_NOT_RISING, .since_sec = NAN, .tau = NAN, .p_value = NAN
+	};
+	f->sample.process.headroom_bytes = 1 << 20;
+	make(f);
+	expect_all(f->doc, rows, ARRAY_SIZE(rows));
+	f->sample.process.headroom_bytes = NAN;
+	make(f);
+	assert_string_equal(at(f->doc, "processes.0.headroom_of"), "null");
+}
+
 static void document__what_windows_tell(void **state)
 {
 	static const struct expectation rows[] = {
@@ -440,6 +475,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(document__fields_are_as_promised, setup, teardown),
 		cmocka_unit_test_setup_teardown(document__what_is_not_known_is_null, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(document__what_is_judged, setup, teardown),
 		cmocka_unit_test_setup_teardown(document__what_windows_tell, setup, teardown),
 		cmocka_unit_test_setup_teardown(document__shares_that_cannot_be_are_null, setup,
 						teardown),

@@ -41,14 +41,23 @@ static void journal__fields_of_an_entry(void **state)
 					   "CODE_FUNC=f",
 					   "PYGROWD_PID=4711",
 					   "MESSAGE_ID=" LOG_ID_UNSUPPORTED,
+					   "PYGROWD_A=1",
+					   "PYGROWD_B=two\nlines",
 					   NULL };
+	static const char *const besides[] = { "PYGROWD_A=1", "PYGROWD_B=two\nlines" };
 	static const char *const few[] = { "MESSAGE=two\nlines", "PRIORITY=6",
 					   "SYSLOG_IDENTIFIER=x", NULL };
 	struct log_entry e = { .level = LOG_LEVEL_ERR,
 			       .err = -ENOENT,
 			       .name = "pygrowd",
 			       .text = "open: No such file or directory",
-			       .about = { 4711, LOG_ID_UNSUPPORTED, "a.c", "f", 12 } };
+			       .about = { .pid = 4711,
+					  .id = LOG_ID_UNSUPPORTED,
+					  .file = "a.c",
+					  .function = "f",
+					  .line = 12,
+					  .fields = besides,
+					  .n_fields = 2 } };
 
 	(void)state;
 	expect_fields(&e, all);
@@ -57,11 +66,29 @@ static void journal__fields_of_an_entry(void **state)
 		few);
 }
 
+static void journal__fields_above_the_limit_are_left_out(void **state)
+{
+	_cleanup_(strbuf_done) struct strbuf text = STRBUF_INIT;
+	const char *besides[LOG_FIELDS_MAX + 3];
+	struct iovec fields[JOURNAL_FIELDS_MAX];
+	struct log_entry e = { .level = LOG_LEVEL_INFO,
+			       .name = "x",
+			       .text = "y",
+			       .about = { .fields = besides, .n_fields = LOG_FIELDS_MAX + 3 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(besides); i++)
+		besides[i] = "A=1";
+	assert_int_equal(journal_fields(&e, &text, fields), 3 + LOG_FIELDS_MAX);
+}
+
 /* An ID that is no ID, or that two events share, would be a promise broken for ever. */
 static void journal__message_ids_are_different(void **state)
 {
-	static const char *const ids[] = { LOG_ID_STARTED, LOG_ID_STOPPED, LOG_ID_RELOADED,
-					   LOG_ID_RELOAD_REFUSED, LOG_ID_UNSUPPORTED };
+	static const char *const ids[] = { LOG_ID_STARTED,	 LOG_ID_STOPPED,
+					   LOG_ID_RELOADED,	 LOG_ID_RELOAD_REFUSED,
+					   LOG_ID_UNSUPPORTED,	 LOG_ID_ALERT_FIRES,
+					   LOG_ID_ALERT_RESOLVED };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
@@ -161,6 +188,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(journal__fields_of_an_entry),
+		cmocka_unit_test(journal__fields_above_the_limit_are_left_out),
 		cmocka_unit_test(journal__message_ids_are_different),
 		cmocka_unit_test(journal__another_stderr_is_left_alone),
 		cmocka_unit_test(journal__journald_gets_the_fields),

@@ -43,6 +43,12 @@ static int teardown(void **state)
 	return 0;
 }
 
+static void set_verdict(struct snapshot_stack *s, enum detect_state state)
+{
+	s->is_judged = true;
+	s->verdict.state = state;
+}
+
 static void make(struct fixture *f)
 {
 	strbuf_reset(&f->page);
@@ -195,7 +201,6 @@ static void metrics__families_are_as_promised(void **state)
 		"pygrowd_lost_total{reason=\"live_full\"} 0",
 		"pygrowd_lost_total{reason=\"stack_truncated\"} 12",
 	};
-	static const char *const verdicts[] = { "growing", "suspect", "quiet", NULL };
 	struct fixture *f = *state;
 
 	f->sample.process.unit = "web.service";
@@ -205,7 +210,9 @@ static void metrics__families_are_as_promised(void **state)
 	f->sample.process.libc_bytes = 3;
 	f->sample.process.unexplained_bytes = 0;
 	f->options.alerts_firing = 2;
-	f->options.verdicts = verdicts;
+	set_verdict(&f->sample.stacks[0], DETECT_GROWING);
+	set_verdict(&f->sample.stacks[1], DETECT_SUSPECT);
+	set_verdict(&f->sample.stacks[2], DETECT_QUIET);
 	make(f);
 	read_page(f->page.buf);
 	expect_lines(f, lines, ARRAY_SIZE(lines));
@@ -222,7 +229,6 @@ static void metrics__what_is_not_known_has_no_line(void **state)
 		"pygrowd_alerts_firing",	  "pygrowd_gc_collections_total",
 		"pygrowd_gc_pause_seconds_total",
 	};
-	static const char *const verdicts[] = { NULL, "", "certainly", "Growing" };
 	struct fixture *f = *state;
 	char type[80];
 
@@ -233,7 +239,6 @@ static void metrics__what_is_not_known_has_no_line(void **state)
 	f->sample.process.python = NULL;
 	f->sample.stacks[0].live_bytes = NAN;
 	f->sample.stacks[0].growth_bytes_per_second = -INFINITY;
-	f->options.verdicts = verdicts;
 	make(f);
 	read_page(f->page.buf);
 	for (size_t i = 0; i < ARRAY_SIZE(empty); i++) {
@@ -476,7 +481,6 @@ static void metrics__a_failed_buffer_stays_failed(void **state)
 
 static void metrics__promtool_has_nothing_to_say(void **state)
 {
-	static const char *const verdicts[] = { "growing", "suspect", "quiet", "settled" };
 	char path[] = "/tmp/pygrowd-test-XXXXXX", command[160];
 	struct fixture *f = *state;
 	int fd, status;
@@ -485,7 +489,8 @@ static void metrics__promtool_has_nothing_to_say(void **state)
 		skip();
 	sample_windows(&f->sample);
 	f->options.alerts_firing = 1;
-	f->options.verdicts = verdicts;
+	for (int i = 0; i < DETECT_STATE_MAX; i++)
+		set_verdict(&f->sample.stacks[i], (enum detect_state)i);
 	make(f);
 	fd = mkstemp(path);
 	assert_true(fd >= 0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Mirrors user/daemon/setup.c, and what options.c has that does not end the program: a flag wins
  * over the config, that over the default. */
+#include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -104,6 +105,32 @@ static void setup__history_is_as_the_config_says_or_as_usual(void **state)
 	assert_int_equal(history.levels[2].keep_sec, 30 * 86400);
 }
 
+static void setup__thresholds_are_as_the_config_says_or_as_usual(void **state)
+{
+	const struct detect_limits usual = detect_limits_default();
+	struct detect_limits l;
+	struct fixture *f = *state;
+
+	write_config(f, "");
+	assert_ok(setup_load(&f->setup, &f->why));
+	l = setup_detect(&f->setup);
+	assert_memory_equal(&l, &usual, sizeof(l));
+
+	write_config(f, "alert-after = 36m\nalert-min-growth = 1MiB\ninterval = 40s\n");
+	assert_ok(setup_load(&f->setup, &f->why));
+	l = setup_detect(&f->setup);
+	assert_true(l.wait_sec == 36 * 60 && l.careful_sec == usual.careful_sec / 2);
+	assert_true(l.settle_sec == usual.settle_sec && l.min_growth_bytes == 1 << 20);
+	assert_true(l.bin_sec == 80); /* two points at least */
+
+	write_config(f, "alert-scale = 1%\ninterval = 100ms\n");
+	assert_ok(setup_load(&f->setup, &f->why));
+	l = setup_detect(&f->setup);
+	assert_true(fabs(l.wait_sec - usual.wait_sec / 100) < 1e-9);
+	assert_true(fabs(l.bin_sec - 0.6) < 1e-9);
+	assert_ok(detect_limits_check(&l));
+}
+
 static void setup__bad_config_leaves_what_was_in_force(void **state)
 {
 	struct fixture *f = *state;
@@ -182,6 +209,7 @@ int main(void)
 		TEST(setup__defaults_are_in_force),
 		TEST(setup__flag_wins_over_config_and_that_over_default),
 		TEST(setup__history_is_as_the_config_says_or_as_usual),
+		TEST(setup__thresholds_are_as_the_config_says_or_as_usual),
 		TEST(setup__bad_config_leaves_what_was_in_force),
 		TEST(setup__config_that_was_named_must_be_there),
 		TEST(setup__look_needs_no_config),

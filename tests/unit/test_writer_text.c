@@ -582,6 +582,54 @@ static void writer_text__many_processes_send_to_status(void **state)
 	       "50 processes · 20 s · each of them: pygrowctl status\n\nGrowing");
 }
 
+static const char *write_alerts(struct fixture *f, enum writer_view view, const char *alerts)
+{
+	const struct document_options o = DOCUMENT_OPTIONS_INIT;
+	json_object *doc, *more = json_tokener_parse(alerts);
+
+	assert_non_null(more);
+	assert_ok(document_new(&f->sample.snapshot, &o, &doc));
+	json_object_object_foreach (more, key, value) {
+		json_object_object_add(doc, key, json_object_get(value));
+	}
+	json_object_put(more);
+	write_doc(f, view, doc);
+	json_object_put(doc);
+	return f->text;
+}
+
+static void writer_text__alerts(void **state)
+{
+	struct fixture *f = *state;
+
+	expect(write_view(f, WRITER_ALERTS),
+	       "No alert fires, and none has since pygrowd was started.\n");
+	write_alerts(f, WRITER_ALERTS,
+		     "{\"alerts_firing\":1,\"alerts_total\":3,\"alerts\":["
+		     "{\"state\":\"firing\",\"fired_at\":\"A\",\"was_sent\":true,\"message\":"
+		     "\"It grows. \\u001b[31mBut this sentence does not fit onto one line of the "
+		     "page, since it is longer than one hundred characters.\"},"
+		     "{\"state\":\"resolved\",\"resolved_at\":\"B\",\"was_sent\":false}]}");
+	expect(f->text, "1 alert fires, 2 resolved.\n  1. firing since A\n     It grows. ?[31mBut");
+	expect(f->text, "  2. resolved since B, not sent: too many in a short time\n     ?\n");
+	expect(f->text, "     … and 1 more: pygrowctl alerts -n 3\n");
+	expect_harmless(f->text, 100);
+	/* Whatever is in it. */
+	write_alerts(f, WRITER_ALERTS, "{\"alerts_total\":1,\"alerts\":[null, 5, {}]}");
+	expect_harmless(f->text, 100);
+}
+
+static void writer_text__what_fires_is_said_everywhere(void **state)
+{
+	struct fixture *f = *state;
+
+	expect(write_alerts(f, WRITER_STATUS, "{\"alerts_firing\":2}"),
+	       "\n2 alerts fire: pygrowctl alerts\n");
+	expect(write_alerts(f, WRITER_REPORT, "{\"alerts_firing\":1}"),
+	       "\n1 alert fires: pygrowctl alerts\n");
+	assert_null(strstr(write_alerts(f, WRITER_STATUS, "{\"alerts_firing\":0}"), "alert"));
+}
+
 static void sparkline__shapes(void **state)
 {
 	static const struct {
@@ -623,6 +671,8 @@ int main(void)
 		WITH_SAMPLE(writer_text__show_marks_the_frame_to_blame),
 		WITH_SAMPLE(writer_text__status_and_gc),
 		WITH_SAMPLE(writer_text__status_under_a_budget),
+		WITH_SAMPLE(writer_text__alerts),
+		WITH_SAMPLE(writer_text__what_fires_is_said_everywhere),
 		WITH_SAMPLE(writer_text__every_regime_has_its_words),
 		WITH_SAMPLE(writer_text__an_unsupported_process_has_no_figures),
 		WITH_SAMPLE(writer_text__a_report_says_once_that_it_estimates),

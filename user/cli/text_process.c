@@ -6,6 +6,7 @@
 
 #include "cli/field.h"
 #include "cli/figure.h"
+#include "cli/text_alert.h"
 #include "cli/text_process.h"
 #include "lib/cleanup.h"
 #include "lib/strbuf.h"
@@ -289,6 +290,7 @@ void text_process_head(struct page *p, json_object *doc)
 		}
 		text_process_notes(p, doc, process);
 	}
+	text_alert_note(p, doc);
 	if (text_process_has_estimates(doc))
 		page_wrap(p, 2, "%s",
 			  "  Figures with ± are estimates from samples: in 95 of 100 cases the "
@@ -383,6 +385,7 @@ void text_process_status(struct page *p, json_object *doc)
 	size_t n = field_list_cnt(doc, "processes");
 
 	title(p, doc);
+	text_alert_note(p, doc);
 	lost_notes(p, doc, doc);
 	if (!n) {
 		page_line(p, "No such process is watched.");

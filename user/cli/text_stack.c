@@ -273,6 +273,9 @@ void text_stack_show(struct page *p, json_object *stack)
 		  figure_rate_format(text, field_number(stack, "growth_bytes_per_second"),
 				     field_number(stack, "growth_error")));
 	samples_line(p, stack);
+	if (field_text(stack, "verdict"))
+		page_line(p, "  verdict     %s: %s", field_text(stack, "verdict"),
+			  field_text_or(stack, "verdict_why", "?"));
 	if (!isnan(tau))
 		page_line(p, "  trend       tau %.2f (-1 always falling, 1 always rising), p %.2g",
 			  tau, p_value);

@@ -17,6 +17,7 @@ enum writer_view {
 	WRITER_SHOW,
 	WRITER_GC,
 	WRITER_DIFF,
+	WRITER_ALERTS,
 	WRITER_VIEW_MAX
 };
 enum writer_by {

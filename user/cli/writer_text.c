@@ -10,6 +10,7 @@
 #include "cli/figure.h"
 #include "cli/page.h"
 #include "cli/sparkline.h"
+#include "cli/text_alert.h"
 #include "cli/text_process.h"
 #include "cli/text_stack.h"
 #include "cli/writer.h"
@@ -344,6 +345,12 @@ static void status_write(struct page *p, json_object *doc, const struct writer_o
 	text_process_status(p, doc);
 }
 
+static void alerts_write(struct page *p, json_object *doc, const struct writer_options *o)
+{
+	(void)o;
+	text_alert_list(p, doc);
+}
+
 static void gc_write(struct page *p, json_object *doc, const struct writer_options *o)
 {
 	(void)o;
@@ -402,7 +409,7 @@ static int text_write(FILE *out, enum writer_view view, json_object *doc,
 				     const struct writer_options *) = {
 		[WRITER_STATUS] = status_write, [WRITER_REPORT] = report_write,
 		[WRITER_SHOW] = show_write,	[WRITER_GC] = gc_write,
-		[WRITER_DIFF] = diff_write,
+		[WRITER_DIFF] = diff_write,	[WRITER_ALERTS] = alerts_write,
 	};
 	struct page p = {
 		.out = out,

@@ -16,13 +16,10 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "daemon/config.h"
+#include "daemon/config_internal.h"
 #include "lib/cleanup.h"
 #include "lib/escape.h"
 #include "lib/fsutil.h"
-#include "lib/units.h"
-#include "report/history.h"
-#include "report/metrics_http.h"
 
 #define MESSAGE_MAX 512 /* longer ones are cut */
 #define SUFFIX	    ".conf"
@@ -30,10 +27,12 @@
 
 DEFINE_CLEANUP(cfg_t *, cfg_free)
 
+_Static_assert(CONFIG_KEYS <= 32, "struct reader has a bit for each");
+
 struct reader {
 	struct config *config; /* is made here */
 	const char *path; /* of the file that is read now */
-	unsigned int seen; /* keys of this file: bits by their index in `keys` */
+	unsigned int seen; /* keys of this file: bits by their index in config_keys */
 	struct rule *rule; /* of the section that is read now */
 	struct strbuf *why;
 	int error; /* the first one; its words are in `why` */
@@ -76,124 +75,25 @@ static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
 	fail(reader_of(cfg), -EINVAL, cfg->line, "%.200s; " SEE_MANUAL, text);
 }
 
-/* ── values: 0, -ENOMEM, or -EINVAL, and `why` says what it is not ────────────────────────── */
-static int set_share(void *ret, const char *text, double min, double max, struct strbuf *why)
-{
-	double share;
-
-	if (units_share_parse(text, &share) < 0 || share < min || share > max)
-		return strbuf_fail(why, -EINVAL,
-				   "not a share between %g %% and %g %% (examples: 1%%, 0.5%%)",
-				   min * 100, max * 100);
-	*(double *)ret = share;
-	return 0;
-}
-
-static int set_duration(void *ret, const char *text, double min, double max, struct strbuf *why)
-{
-	double sec;
-
-	if (units_duration_parse(text, &sec) < 0 || sec < min || sec > max)
-		return strbuf_fail(
-			why, -EINVAL,
-			"not a duration between %g s and %g s (examples: 500ms, 20s, 5m)", min,
-			max);
-	*(double *)ret = sec;
-	return 0;
-}
-
-static int set_bytes(void *ret, const char *text, double min, double max, struct strbuf *why)
-{
-	char from[UNITS_TEXT_MAX], to[UNITS_TEXT_MAX];
-	uint64_t bytes;
-
-	if (units_bytes_parse(text, &bytes) < 0 || (double)bytes < min || (double)bytes > max)
-		return strbuf_fail(
-			why, -EINVAL,
-			"not a whole number of bytes between %s and %s (examples: 256MiB, 1G)",
-			units_bytes_format(from, min), units_bytes_format(to, max));
-	*(uint64_t *)ret = bytes;
-	return 0;
-}
-
-static int set_text(void *ret, const char *text)
-{
-	char **at = ret, *copy = strdup(text);
-
-	if (!copy)
-		return -ENOMEM;
-	free(*at);
-	*at = copy;
-	return 0;
-}
-
-static int set_path(void *ret, const char *text, double min, double max, struct strbuf *why)
-{
-	if (*text != '/' || (double)strlen(text) < min || (double)strlen(text) > max)
-		return strbuf_fail(why, -EINVAL,
-				   "not a path that begins with / and has %g to %g bytes", min,
-				   max);
-	return set_text(ret, text);
-}
-
-static int set_address(void *ret, const char *text, double min, double max, struct strbuf *why)
-{
-	_cleanup_(strbuf_done) struct strbuf longer = STRBUF_INIT;
-
-	(void)min;
-	(void)max;
-	if (metrics_http_check(text, &longer) < 0)
-		return strbuf_fail(
-			why, -EINVAL,
-			"neither off nor ADDRESS:PORT in numbers (examples: " METRICS_HTTP_ADDRESS
-			", [::1]:9748)");
-	return set_text(ret, text);
-}
-
-static int set_levels(void *ret, const char *text, double min, double max, struct strbuf *why)
-{
-	(void)min;
-	(void)max;
-	return history_levels_parse(text, ret, why);
-}
-
-#define AT(member) offsetof(struct config, member)
-
-static const struct {
-	const char *name;
-	int (*set)(void *ret, const char *text, double min, double max, struct strbuf *why);
-	size_t at; /* in struct config */
-	double min, max;
-} keys[] = {
-	{ "interval", set_duration, AT(interval_sec), CONFIG_INTERVAL_SEC_MIN,
-	  CONFIG_INTERVAL_SEC_MAX },
-	{ "overhead", set_share, AT(overhead), CONFIG_OVERHEAD_MIN, CONFIG_OVERHEAD_MAX },
-	{ "host-overhead", set_share, AT(host_overhead), CONFIG_OVERHEAD_MIN,
-	  CONFIG_HOST_OVERHEAD_MAX },
-	{ "socket", set_path, AT(socket), 2, CONFIG_SOCKET_BYTES_MAX },
-	{ "state", set_path, AT(state), 2, CONFIG_PATH_BYTES_MAX },
-	{ "metrics", set_address, AT(metrics), 0, 0 },
-	{ "history-max-bytes", set_bytes, AT(history.max_bytes), HISTORY_BYTES_MIN,
-	  CONFIG_HISTORY_BYTES_MAX },
-	{ "history-levels", set_levels, AT(history.levels), 0, 0 },
-};
-_Static_assert(ARRAY_SIZE(keys) <= 32, "struct reader has a bit for each");
-
 /* ── what libconfuse calls ────────────────────────────────────────────────────────────────── */
 static int on_key(cfg_t *cfg, cfg_opt_t *opt)
 {
 	_cleanup_(strbuf_done) struct strbuf why = STRBUF_INIT;
 	const char *value = cfg_opt_getstr(opt);
 	struct reader *r = reader_of(cfg);
+	const struct config_key *key;
 	size_t i = 0;
 	int error;
 
-	while (strcmp(keys[i].name, opt->name) != 0)
+	while (strcmp(config_keys[i].name, opt->name) != 0)
 		i++;
+	key = &config_keys[i];
 	if (r->seen & 1u << i)
 		return fail(r, -EINVAL, cfg->line, "%s: given twice in this file", opt->name);
 	r->seen |= 1u << i;
-	error = keys[i].set((char *)r->config + keys[i].at, value, keys[i].min, keys[i].max, &why);
+	error = key->set((char *)r->config + key->at, value, key->min, key->max, &why);
+	if (error && key->is_secret)
+		return fail(r, error, cfg->line, "%s: %s", opt->name, why.buf);
 	if (error)
 		return fail(r, error, cfg->line, "%s \"%.64s\": %s", opt->name, value, why.buf);
 	return 0;
@@ -352,15 +252,15 @@ static int parse(struct reader *r, const char *text)
 	/* For reader_of(). Nobody can set it: libconfuse does not look up an empty name. */
 	const cfg_opt_t self = { .name = "", .type = CFGT_PTR, .simple_value.ptr = (void **)r };
 	cfg_opt_t rule_opts[1 + RULES_KEY_MAX + 1] = { self };
-	cfg_opt_t opts[1 + ARRAY_SIZE(keys) + RULES_KIND_MAX + 1] = { self };
+	cfg_opt_t opts[1 + CONFIG_KEYS + RULES_KIND_MAX + 1] = { self };
 	_cleanup_(cfg_freep) cfg_t *cfg = NULL;
 
 	for (size_t i = 0; i < RULES_KEY_MAX; i++)
 		rule_opts[1 + i] = option(rules_key_name(i), on_rule_key);
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-		opts[1 + i] = option(keys[i].name, on_key);
+	for (size_t i = 0; i < CONFIG_KEYS; i++)
+		opts[1 + i] = option(config_keys[i].name, on_key);
 	for (size_t i = 0; i < RULES_KIND_MAX; i++)
-		opts[1 + ARRAY_SIZE(keys) + i] = (cfg_opt_t){
+		opts[1 + CONFIG_KEYS + i] = (cfg_opt_t){
 			.name = rules_kind_name(i),
 			.type = CFGT_SEC,
 			.flags = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES,
@@ -498,6 +398,9 @@ void config_done(struct config *c)
 	free(c->socket);
 	free(c->state);
 	free(c->metrics);
+	free(c->alert.exec);
+	free(c->alert.webhook);
+	free(c->alert.alertmanager);
 	rules_free(c->rules);
 	*c = (struct config){ 0 };
 }

@@ -42,10 +42,29 @@
 #define CONFIG_OVERHEAD_MAX	 0.5
 #define CONFIG_HOST_OVERHEAD_MAX 1.0
 
+/* What is shorter than the shortest span of detect_internal.h cannot be judged; where less is known
+ * a rise must last for four times as long, and the longest span is 28.8 h. */
+#define CONFIG_ALERT_AFTER_MIN	720.0
+#define CONFIG_ALERT_AFTER_MAX	25200.0
+#define CONFIG_ALERT_GROWTH_MIN 1024.0
+#define CONFIG_ALERT_GROWTH_MAX 0x1p40
+#define CONFIG_ALERT_SCALE_MIN	0.001
+#define CONFIG_ALERT_ARGS_MAX	32 /* words of alert-exec */
+#define CONFIG_ALERT_TEXT_MAX	2048 /* bytes of alert-exec, and of an URL */
+
 /* As in struct history_options. 0: not set. */
 struct config_history {
 	uint64_t max_bytes;
 	struct history_level levels[HISTORY_LEVELS];
+};
+
+/* When a stack is a leak (see struct detect_limits), and who is told. 0 or NULL: not set. */
+struct config_alert {
+	double after_sec; /* wait_sec */
+	uint64_t min_growth_bytes;
+	double scale; /* of all times */
+	char *exec; /* program and arguments, blanks between: config_words_split */
+	char *webhook, *alertmanager; /* URLs */
 };
 
 /* {0} is an empty one. A key that no file sets is 0 or NULL: a flag wins over what is set, and that
@@ -56,6 +75,7 @@ struct config {
 	char *socket, *state; /* absolute paths */
 	char *metrics; /* "ADDR:PORT", "[ADDR]:PORT", or "off" */
 	struct config_history history;
+	struct config_alert alert;
 	struct rules *rules; /* there after config_load(), if only without a rule */
 };
 
@@ -65,6 +85,9 @@ struct config {
  * about one. -EINVAL: what is written there is wrong; other errors: a file could not be read.
  * is_named: somebody asked for this file, so it must be there; a default one need not. */
 int config_load(const char *path, bool is_named, struct config *ret, struct strbuf *why);
+/* Cuts `text` at its blanks: words in *ret, NULL behind the last one. How many; what is more than
+ * CONFIG_ALERT_ARGS_MAX is left out, but counted. */
+size_t config_words_split(char *text, char *ret[CONFIG_ALERT_ARGS_MAX + 1]);
 /* Leaves an empty one. */
 void config_done(struct config *c);
 

@@ -7,7 +7,9 @@
 
 #include "daemon/gather.h"
 #include "daemon/kinship.h"
+#include "daemon/sampler.h"
 #include "lib/clock.h"
+#include "target/headroom.h"
 
 /* Its blocks, from birth on: those that died in their window were never looked at. */
 static void gather_survival(const struct stack *from, struct snapshot_stack *ret)
@@ -70,6 +72,7 @@ static void gather_stack(const struct pipeline *p, const struct stack *from, dou
 		.pid = w ? w->pid : -1,
 		.live_bytes = (double)from->live_bytes + from->sampled_bytes,
 		.live_bytes_error = from->sampled_error,
+		.taken_blocks = from->n_births,
 		.peak_bytes = peak_of(series),
 		.live_blocks = from->live_blocks + llround(from->sampled_blocks),
 		.growth_bytes_per_second = rate.bytes_per_sec,
@@ -159,6 +162,7 @@ static void gather_process(const struct pipeline *p, const struct watch *w,
 
 	*ret = (struct snapshot_process){
 		.pid = w->pid,
+		.start_ticks = w->start_ticks,
 		.comm = w->comm,
 		.cmdline = w->cmdline,
 		.uid = w->uid,
@@ -182,6 +186,7 @@ static void gather_process(const struct pipeline *p, const struct watch *w,
 		.pymalloc_bytes = -1,
 		.libc_bytes = -1,
 		.unexplained_bytes = -1,
+		.headroom_bytes = NAN,
 		.n_sites = w->sites.n,
 		.n_sites_unplaced = w->sites.n_unplaced,
 	};
@@ -189,6 +194,9 @@ static void gather_process(const struct pipeline *p, const struct watch *w,
 		ret->rss_bytes = (int64_t)memory.rss_bytes;
 		ret->uss_bytes = (int64_t)memory.uss_bytes;
 	}
+	if (w->regime != WATCH_GONE)
+		ret->headroom_bytes =
+			headroom_bytes(&p->fs, HEADROOM_CGROUPS, w->pid, &ret->is_headroom_of_host);
 	if (probes_hits(p->probes, w->slot, &hits) == 0) {
 		ret->samples = hits.followed;
 		ret->hits = hits.alloc + hits.free;
@@ -215,7 +223,8 @@ static void gather_left_out(const struct left_out *from, struct snapshot_process
 					  .uss_bytes = -1,
 					  .pymalloc_bytes = -1,
 					  .libc_bytes = -1,
-					  .unexplained_bytes = -1 };
+					  .unexplained_bytes = -1,
+					  .headroom_bytes = NAN };
 }
 
 int gather(const struct pipeline *p, struct snapshot *ret)
@@ -246,4 +255,50 @@ void gather_done(struct snapshot *s)
 	free(s->processes);
 	free(s->stacks);
 	*s = (struct snapshot){ 0 };
+}
+
+/* ── ages ─────────────────────────────────────────────────────────────────────────────────── */
+
+/* Those that live_bytes counts. The list has room for them. */
+static size_t births_of(const struct pipeline *p, const struct watch *w,
+			const struct sample *const *samples, size_t n, double now_sec,
+			struct gather_birth *ret)
+{
+	size_t n_births = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct sample *s = samples[i];
+		struct pgd_stack_key key = { .hash = s->stack, .slot = w->slot };
+		const struct stack *stack = s->stack ? stacktab_find(p->stacks, &key) : NULL;
+
+		if (stack && now_sec - s->born_sec >= SAMPLER_SETTLED_SEC)
+			ret[n_births++] = (struct gather_birth){ w->pid, stack->id, s->born_sec,
+								 s->weight * s->bytes };
+	}
+	return n_births;
+}
+
+int gather_births(const struct pipeline *p, double now_sec, struct gather_birth **ret,
+		  size_t *ret_n)
+{
+	_cleanup_free_ struct gather_birth *list = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; p->windows && i < p->n_watches; i++) {
+		_cleanup_free_ const struct sample **samples = NULL;
+		struct gather_birth *grown;
+		size_t n_more = 0;
+		int r = windows_samples(p->windows, p->watches[i]->slot, &samples, &n_more);
+
+		if (r < 0)
+			return r;
+		grown = reallocarray(list, n + n_more + 1, sizeof(*list));
+		if (!grown)
+			return -ENOMEM;
+		list = grown;
+		n += births_of(p, p->watches[i], samples, n_more, now_sec, list + n);
+	}
+	*ret = TAKE_PTR(list);
+	*ret_n = n;
+	return 0;
 }

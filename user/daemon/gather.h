@@ -6,8 +6,19 @@
 #include "daemon/pipeline.h"
 #include "growth/snapshot.h"
 
+/* A sampled block that is alive and counts as held. */
+struct gather_birth {
+	pid_t pid;
+	uint64_t stack; /* id */
+	double born_sec; /* monotonic */
+	double bytes; /* that it stands for */
+};
+
 /* The snapshot points into the pipeline: use it before the next tick. 0 or -ENOMEM. */
 int gather(const struct pipeline *p, struct snapshot *ret);
 void gather_done(struct snapshot *s);
+/* The ages behind what is estimated, in no order; the array is the caller's. 0 or -ENOMEM. */
+int gather_births(const struct pipeline *p, double now_sec, struct gather_birth **ret,
+		  size_t *ret_n);
 
 #endif

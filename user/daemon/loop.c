@@ -11,6 +11,7 @@
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
+#include "daemon/alerting.h"
 #include "daemon/gather.h"
 #include "daemon/loop.h"
 #include "daemon/losses.h"
@@ -37,6 +38,7 @@ struct loop {
 	struct roster *roster; /* NULL: processes were named */
 	struct history *history; /* NULL: none is kept */
 	struct recall recall;
+	struct alerting *alerting; /* NULL: a look (--for) */
 	const struct ctl *ctl; /* NULL: nobody can ask */
 	sd_event_source *roster_news, *roster_timer; /* the loop's */
 	sd_event *event;
@@ -76,14 +78,41 @@ static void say_status(const struct loop *l)
 		   l->pipeline->n_left_out);
 }
 
-static void remember(const struct loop *l)
+/* What this interval has brought: kept, and judged. */
+static void conclude(const struct loop *l)
 {
+	double now_sec = clock_monotonic_sec();
+	bool is_due = l->alerting && alerting_is_due(l->alerting, now_sec);
 	struct snapshot snapshot = { 0 };
 
-	if (!l->history || gather(l->pipeline, &snapshot) < 0)
+	if ((!l->history && !is_due) || gather(l->pipeline, &snapshot) < 0)
 		return;
-	history_add(l->history, &snapshot, clock_realtime_sec());
+	if (l->history)
+		history_add(l->history, &snapshot, clock_realtime_sec());
+	if (is_due)
+		alerting_tick(l->alerting, l->pipeline, &snapshot, now_sec);
 	gather_done(&snapshot);
+}
+
+/* A snapshot for whoever asks. 0 or -errno. */
+static int snapshot_new(const struct loop *l, struct snapshot *ret)
+{
+	int r = gather(l->pipeline, ret);
+
+	if (r == 0)
+		judge_put(l->alerting->judge, ret);
+	return r;
+}
+
+static void gather_losses(const struct loop *l, struct losses *ret)
+{
+	const struct losses_of of = { .pipeline = l->pipeline,
+				      .roster = l->roster,
+				      .history = l->history,
+				      .ctl = l->ctl,
+				      .alerting = l->alerting };
+
+	losses_gather(&of, ret);
 }
 
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
@@ -96,7 +125,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 	recall_tick(&l->recall, l->pipeline);
 	show_progress(l);
 	say_status(l);
-	remember(l);
+	conclude(l);
 	if (l->options->for_sec > 0 && !l->roster && !pipeline_alive(l->pipeline)) {
 		finish(l, LOOP_END_ALONE);
 		return 0;
@@ -187,6 +216,8 @@ static void apply(struct loop *l, const struct options *before,
 	if (l->history &&
 	    memcmp(before_history, &l->setup->config.history, sizeof(*before_history)))
 		log_full(LOG_LEVEL_WARN, 0, takes, "history-max-bytes or history-levels");
+	if (l->alerting)
+		alerting_apply(l->alerting, l->setup);
 	if (!l->roster)
 		return;
 	/* Its descriptor is another one then. */
@@ -276,12 +307,13 @@ static json_object *on_request(void *userdata, json_object *request)
 
 	if (answer_diff_is_asked(request))
 		return answer_diff_new(l->history, request, clock_realtime_sec());
-	if (gather(l->pipeline, &snapshot) < 0)
+	if (snapshot_new(l, &snapshot) < 0)
 		return answer_new(NULL, l->history, request);
 	answer = answer_new(&snapshot, l->history, request);
 	gather_done(&snapshot);
-	losses_gather(l->pipeline, l->roster, l->history, l->ctl, &losses);
+	gather_losses(l, &losses);
 	losses_put(&losses, answer);
+	alerts_put(l->alerting->alerts, answer, answer_limit(request), clock_realtime_sec());
 	return answer;
 }
 
@@ -292,11 +324,12 @@ static int on_scrape(void *userdata, struct strbuf *ret)
 	struct metrics_options o = METRICS_OPTIONS_INIT;
 	struct losses losses;
 	struct snapshot snapshot = { 0 };
-	int r = gather(l->pipeline, &snapshot);
+	int r = snapshot_new(l, &snapshot);
 
 	if (r < 0)
 		return r;
-	losses_gather(l->pipeline, l->roster, l->history, l->ctl, &losses);
+	gather_losses(l, &losses);
+	o.alerts_firing = (int64_t)alerts_firing(l->alerting->alerts);
 	o.lost_besides = losses.besides;
 	o.lost_more = losses.more;
 	o.n_lost_more = losses.n_more;
@@ -400,12 +433,16 @@ static int open_history(struct loop *l, struct history **ret, struct strbuf *why
 }
 
 static int serve(struct loop *l, struct ctl **ret_ctl, struct metrics_http **ret_metrics,
-		 struct history **ret_history)
+		 struct history **ret_history, struct alerting **ret_alerting)
 {
 	_cleanup_(strbuf_done) struct strbuf why = STRBUF_INIT;
 	const struct options *o = l->options;
 	int r;
 
+	r = alerting_open(l->event, l->setup, ret_alerting, &why);
+	if (r < 0)
+		return log_err(0, "%s", why.buf), r;
+	l->alerting = *ret_alerting;
 	r = ctl_open(l->event, o->socket, on_request, l, ret_ctl);
 	if (r < 0)
 		return log_err(r, "listen on %s", o->socket);
@@ -429,6 +466,7 @@ int loop_run(struct setup *setup, struct pipeline *p, struct roster *roster, enu
 	     double *ret_elapsed_sec)
 {
 	_cleanup_(sd_event_unrefp) sd_event *event = NULL;
+	_cleanup_(alerting_closep) struct alerting *alerting = NULL;
 	_cleanup_(ctl_closep) struct ctl *ctl = NULL;
 	_cleanup_(metrics_http_closep) struct metrics_http *metrics = NULL;
 	_cleanup_(history_closep) struct history *history = NULL;
@@ -447,16 +485,18 @@ int loop_run(struct setup *setup, struct pipeline *p, struct roster *roster, enu
 	r = add_sources(&l);
 	if (r < 0)
 		return log_err(r, "set up the event loop");
-	if (o->for_sec <= 0 && (r = serve(&l, &ctl, &metrics, &history)) < 0)
+	if (o->for_sec <= 0 && (r = serve(&l, &ctl, &metrics, &history, &alerting)) < 0)
 		return r;
 	r = sd_event_loop(event);
 	if (r < 0)
 		log_err(r, "run the event loop");
 	*ret_elapsed_sec = clock_monotonic_sec() - l.started_sec;
 	end_progress(&l);
+	l.alerting = NULL; /* that we end is no news of theirs */
+	pipeline_tick(p);
+	conclude(&l); /* before taking sites off, which can take longer than we are given */
 	pipeline_detach(p);
 	pipeline_tick(p);
-	remember(&l);
 	if (ctl)
 		log_about_full(0, LOG_ID_STOPPED, LOG_LEVEL_INFO, 0, "stopped, all sites are off");
 	*ret_end = l.end;

@@ -317,6 +317,11 @@ size_t sampler_count(const struct sampler *s, uint32_t slot)
 	return samples_count(s->samples, slot);
 }
 
+int sampler_list(const struct sampler *s, uint32_t slot, const struct sample ***ret, size_t *ret_n)
+{
+	return samples_list(s->samples, slot, ret, ret_n);
+}
+
 void sampler_lost(const struct sampler *s, uint32_t slot, struct samples_lost *ret)
 {
 	samples_lost(s->samples, slot, ret);

@@ -41,6 +41,8 @@ void sampler_estimate(struct sampler *s, const struct lens *l, double now_sec);
 void sampler_forget(struct sampler *s, const struct lens *l);
 
 size_t sampler_count(const struct sampler *s, uint32_t slot);
+/* As samples_list(). */
+int sampler_list(const struct sampler *s, uint32_t slot, const struct sample ***ret, size_t *ret_n);
 void sampler_lost(const struct sampler *s, uint32_t slot, struct samples_lost *ret);
 
 #endif

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/daemon/setup.c — see setup.h. */
+#include <math.h>
 #include <string.h>
 
 #include "daemon/setup.h"
 #include "lib/clock.h"
+
+#define POINTS_PER_BIN_MIN 2
 
 int setup_load(struct setup *s, struct strbuf *why)
 {
@@ -38,6 +41,24 @@ struct budget_options setup_budget(const struct setup *s)
 {
 	return (struct budget_options){ s->options.overhead, s->options.host_overhead,
 					clock_monotonic_ns() };
+}
+
+struct detect_limits setup_detect(const struct setup *s)
+{
+	const struct config_alert *c = &s->config.alert;
+	struct detect_limits l = detect_limits_default();
+
+	if (c->after_sec > 0) {
+		l.careful_sec *= c->after_sec / l.wait_sec;
+		l.wait_sec = c->after_sec;
+	}
+	if (c->min_growth_bytes)
+		l.min_growth_bytes = (double)c->min_growth_bytes;
+	if (c->scale > 0)
+		l = detect_limits_scale(&l, c->scale);
+	/* A bin without a point is a gap. */
+	l.bin_sec = fmax(l.bin_sec, POINTS_PER_BIN_MIN * s->options.interval_sec);
+	return l;
 }
 
 void setup_history(const struct setup *s, struct history_options *ret)

@@ -11,6 +11,7 @@
 
 #include "daemon/config.h"
 #include "daemon/options.h"
+#include "growth/detect.h"
 #include "lib/strbuf.h"
 #include "report/history.h"
 #include "target/budget.h"
@@ -29,6 +30,8 @@ void setup_done(struct setup *s);
 
 const struct rules *setup_rules(const struct setup *s);
 struct budget_options setup_budget(const struct setup *s);
+/* They pass detect_limits_check(). */
+struct detect_limits setup_detect(const struct setup *s);
 void setup_history(const struct setup *s, struct history_options *ret);
 
 #endif

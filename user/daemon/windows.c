@@ -270,6 +270,12 @@ void windows_status(const struct windows *w, const struct watch *watch, struct w
 	ret->duty = l->state == LENS_ALWAYS ? 1 : age_sec > 0 ? l->gate_sec / age_sec : 0;
 }
 
+int windows_samples(const struct windows *w, uint32_t slot, const struct sample ***ret,
+		    size_t *ret_n)
+{
+	return sampler_list(w->sampler, slot, ret, ret_n);
+}
+
 void windows_stop(struct windows *w)
 {
 	for (size_t i = 0; i < w->n_lenses; i++)

@@ -63,6 +63,9 @@ void windows_set_growing(struct windows *w, const struct watch *watch, bool is_g
 void windows_lost_add(const struct windows *w, const struct watch *watch,
 		      uint64_t lost[PGD_COUNTER_MAX]);
 void windows_status(const struct windows *w, const struct watch *watch, struct windows_status *ret);
+/* The samples of a target, as samples_list() gives them. */
+int windows_samples(const struct windows *w, uint32_t slot, const struct sample ***ret,
+		    size_t *ret_n);
 /* Every site of every target off, at once. */
 void windows_stop(struct windows *w);
 

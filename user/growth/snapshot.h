@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "growth/detect.h"
 #include "growth/estimate.h"
 #include "pgd_abi.h"
 
@@ -42,6 +43,9 @@ struct snapshot_stack {
 	uint64_t id; /* hash of (file, function, line) frames: the same on every host */
 	pid_t pid;
 	double live_bytes, live_bytes_error; /* error 0: exact; else half of a 95 % interval */
+	uint64_t taken_blocks; /* so far; in windows only those whose stack was walked */
+	bool is_judged; /* verdict is known; its since_sec is Unix time here */
+	struct detect_verdict verdict;
 	double peak_bytes; /* the most that live_bytes was of late; 0: not known */
 	int64_t live_blocks;
 	double growth_bytes_per_second, growth_error;
@@ -78,6 +82,7 @@ struct snapshot_gc {
 
 struct snapshot_process {
 	pid_t pid;
+	uint64_t start_ticks; /* since boot: with the PID, which process this is */
 	const char *comm, *cmdline;
 	int64_t uid; /* owner of /proc/PID: root's, if the kernel protects it; -1: not known */
 	const char *unit; /* systemd unit from its cgroup, or NULL */
@@ -98,6 +103,9 @@ struct snapshot_process {
 	uint64_t samples_alive; /* samples that are believed alive */
 	const char *coverage_why; /* why coverage is not known, or NULL */
 	int64_t rss_bytes, uss_bytes, pymalloc_bytes, libc_bytes, unexplained_bytes;
+	/* Until the kernel must end something: by the limit of its cgroup, or of the host. */
+	double headroom_bytes;
+	bool is_headroom_of_host;
 	uint64_t samples; /* blocks followed so far */
 	uint64_t hits; /* sites hit so far */
 	size_t n_sites, n_sites_unplaced;

@@ -14,6 +14,7 @@
 #define USER_LIB_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #define LOG_TEXT_BYTES 1024
@@ -31,6 +32,10 @@ enum log_level {
 #define LOG_ID_RELOADED	      "df624dd46a2f4ce7b2800514c91429c7"
 #define LOG_ID_RELOAD_REFUSED "adf799f7f2764d19b768690c27bb91b9"
 #define LOG_ID_UNSUPPORTED    "82ab0c0cadce46ddb5884d02ba37fd33"
+#define LOG_ID_ALERT_FIRES    "777457bddc624c898282ce2579ec3376"
+#define LOG_ID_ALERT_RESOLVED "df1d0ef3189f45b0ab9f4bd84d85b85e"
+
+#define LOG_FIELDS_MAX 8 /* of one message, besides those that all have */
 
 /* What a message is about, besides its words. */
 struct log_about {
@@ -38,6 +43,8 @@ struct log_about {
 	const char *id; /* LOG_ID_…; NULL: none */
 	const char *file, *function; /* who says it */
 	int line;
+	const char *const *fields; /* "NAME=value" each, for the journal only; NULL: none */
+	size_t n_fields; /* those above LOG_FIELDS_MAX are left out */
 };
 
 struct log_entry {
@@ -71,6 +78,15 @@ int log_write(const struct log_about *about, enum log_level level, int err, cons
 					     .file = __FILE__,     \
 					     .function = __func__, \
 					     .line = __LINE__ },   \
+		  level, err, __VA_ARGS__)
+#define log_fields_full(pid_, id_, fields_, n_fields_, level, err, ...) \
+	log_write(&(const struct log_about){ .pid = (pid_),             \
+					     .id = (id_),               \
+					     .file = __FILE__,          \
+					     .function = __func__,      \
+					     .line = __LINE__,          \
+					     .fields = (fields_),       \
+					     .n_fields = (n_fields_) }, \
 		  level, err, __VA_ARGS__)
 #define log_full(level, err, ...) log_about_full(0, NULL, level, err, __VA_ARGS__)
 

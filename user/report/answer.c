@@ -80,6 +80,14 @@ bool answer_get_number(json_object *request, const char *key, double *ret)
 	return isfinite(*ret);
 }
 
+size_t answer_limit(json_object *request)
+{
+	int64_t limit = DOCUMENT_LIMIT;
+
+	(void)get_integer(request, "limit", INT64_MAX, &limit);
+	return limit < DOCUMENT_LIMIT_MAX ? (size_t)limit : DOCUMENT_LIMIT_MAX;
+}
+
 static bool get_bool(json_object *request, const char *key, bool *ret)
 {
 	json_object *value;

@@ -132,6 +132,11 @@ static void put_figures(json_object *o, const struct rollup_figures *f)
 	jsonput_decimal(o, "growth_error", f->growth_error);
 }
 
+static const char *headroom_of(const struct snapshot_process *p)
+{
+	return isnan(p->headroom_bytes) ? NULL : p->is_headroom_of_host ? "host" : "cgroup";
+}
+
 static json_object *process_new(const struct snapshot_process *p, const struct rollup_figures *sum)
 {
 	json_object *o = json_object_new_object();
@@ -158,6 +163,8 @@ static json_object *process_new(const struct snapshot_process *p, const struct r
 	jsonput_count(o, "pymalloc_bytes", p->pymalloc_bytes);
 	jsonput_count(o, "libc_bytes", p->libc_bytes);
 	jsonput_count(o, "unexplained_bytes", p->unexplained_bytes);
+	jsonput_bytes(o, "headroom_bytes", p->headroom_bytes);
+	put_text(o, "headroom_of", headroom_of(p));
 	put_figures(o, sum);
 	jsonput_count(o, "samples", (int64_t)p->samples);
 	jsonput_count(o, "samples_alive", (int64_t)p->samples_alive);
@@ -292,6 +299,11 @@ static void put_trend(json_object *o, const struct snapshot_stack *s)
 	for (size_t i = 0; i < n; i++)
 		p[i] = (struct series_point){ .time_sec = (double)i, .live_bytes = s->history[i] };
 	(void)trend_fit(p, n, &t); /* too short: stays not known */
+	if (s->is_judged && isfinite(s->verdict.tau)) {
+		/* Of a longer time than the history that is at hand. */
+		t.tau = s->verdict.tau;
+		t.p_value = s->verdict.p_value;
+	}
 	jsonput_number(o, "tau", t.tau);
 	jsonput_number(o, "p_value", t.p_value);
 }
@@ -303,13 +315,22 @@ static json_object *blame_new(const struct snapshot_stack *s)
 		       : NULL;
 }
 
+static void put_verdict(json_object *o, const struct snapshot_stack *s)
+{
+	const struct detect_verdict *v = &s->verdict;
+
+	put_text(o, "verdict", s->is_judged ? detect_state_name[v->state] : NULL);
+	put_text(o, "verdict_why", s->is_judged ? detect_why_name[v->why] : NULL);
+	jsonput_moment(o, "verdict_since", s->is_judged ? v->since_sec : NAN);
+}
+
 static json_object *stack_new(const struct snapshot_stack *s)
 {
 	json_object *o = json_object_new_object();
 
 	jsonput_id(o, "id", s->id);
 	jsonput_count(o, "pid", s->pid);
-	jsonput_object(o, "verdict", NULL);
+	put_verdict(o, s);
 	jsonput_bytes(o, "live_bytes", s->live_bytes);
 	jsonput_bytes(o, "live_bytes_error", s->live_bytes_error);
 	jsonput_count(o, "live_blocks", s->live_blocks);

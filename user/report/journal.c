@@ -28,6 +28,8 @@ int journal_fields(const struct log_entry *e, struct strbuf *text,
 	FIELD(a->function, "CODE_FUNC=%s", a->function)
 	FIELD(a->pid, "PYGROWD_PID=%d", a->pid)
 	FIELD(a->id, "MESSAGE_ID=%s", a->id)
+	for (size_t i = 0; i < a->n_fields && i < LOG_FIELDS_MAX; i++)
+		FIELD(true, "%s", a->fields[i])
 #undef FIELD
 	if (strbuf_error(text))
 		return -ENOMEM;

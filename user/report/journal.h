@@ -3,7 +3,9 @@
  *
  *	MESSAGE, PRIORITY, SYSLOG_IDENTIFIER, ERRNO, CODE_FILE, CODE_LINE, CODE_FUNC
  *	PYGROWD_PID	the watched process that it is about
- *	MESSAGE_ID	LOG_ID_… of log.h: started, stopped, reloaded, reload refused, unsupported
+ *	MESSAGE_ID	LOG_ID_… of log.h: started, stopped, reloaded, reload refused, unsupported,
+ *			an alert fires, or is resolved
+ *	PYGROWD_…	of an alert: see alert_log.h
  * A field that says nothing is absent: journalctl PYGROWD_PID=4711 has all about that process.
  */
 #ifndef USER_REPORT_JOURNAL_H
@@ -15,7 +17,7 @@
 #include "lib/log.h"
 #include "lib/strbuf.h"
 
-#define JOURNAL_FIELDS_MAX 9
+#define JOURNAL_FIELDS_MAX (9 + LOG_FIELDS_MAX)
 
 /* Where stderr is the journal: messages go there by its own protocol from now on. False: it is not,
  * nothing is changed. A message that journald does not take goes to stderr. */

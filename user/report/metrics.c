@@ -276,23 +276,23 @@ static void add_growth(const struct page *p, const char *name)
 }
 
 /* A number that grows with the concern, so that max() and > mean something. */
-static double verdict_value(const char *verdict)
+static double verdict_value(const struct snapshot_stack *s)
 {
-	static const char *const names[] = { "quiet", "settled", "suspect", "growing" };
+	static const double values[] = {
+		[DETECT_QUIET] = 0,
+		[DETECT_SETTLED] = 1,
+		[DETECT_SUSPECT] = 2,
+		[DETECT_GROWING] = 3,
+	};
 
-	for (size_t i = 0; verdict && i < ARRAY_SIZE(names); i++)
-		if (strcmp(names[i], verdict) == 0)
-			return (double)i;
-	return NAN;
+	_Static_assert(ARRAY_SIZE(values) == DETECT_STATE_MAX, "every state has a number");
+	return s->is_judged ? values[s->verdict.state] : NAN;
 }
 
 static void add_verdict(const struct page *p, const char *name)
 {
-	const char *const *verdicts = p->options->verdicts;
-
-	for (size_t i = 0; verdicts && i < p->n_stacks; i++)
-		add_stack(p, name, p->stacks[i],
-			  verdict_value(verdicts[p->stacks[i] - p->snapshot->stacks]));
+	for (size_t i = 0; i < p->n_stacks; i++)
+		add_stack(p, name, p->stacks[i], verdict_value(p->stacks[i]));
 }
 
 /* ── which of them ────────────────────────────────────────────────────────────────────────── */

@@ -33,9 +33,6 @@ struct metrics_lost {
 struct metrics_options {
 	size_t stacks_max; /* stacks of a target that have series; cut to METRICS_STACKS_MAX */
 	int64_t alerts_firing; /* -1: not known */
-	/* Of each stack of the snapshot: "quiet", "settled", "suspect" or "growing"; NULL: not
-	 * known, of one or of all. */
-	const char *const *verdicts;
 	/* PGD_COUNTER_MAX sums of what was lost by others than the snapshot's processes: targets
 	 * that have ended, since a counter must not fall with them, and the host. NULL: nothing. */
 	const uint64_t *lost_besides;

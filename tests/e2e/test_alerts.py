@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Is somebody told of a leak, once, and of nothing else?
+
+Minutes are some tenths of a second here (alert-scale): what must have grown for 72 minutes has to
+for 17 s, twice that where every block is followed.
+"""
+import json
+import os
+import time
+
+from harness import Pygrowd, once, seconds_of, wait_until
+from test_discovery import write
+
+SCALE = "alert-scale = 0.4%\n"
+INTERVAL = "100ms"
+LEAK_SECONDS = 75  # long enough to be found, even beside others
+HARMLESS = ("sawtooth_batches", "ttl_cache", "connection_pool", "thread_pool")
+
+
+def watch(t, pids, config=SCALE):
+    path = write(os.path.join(t.directory, "alerts.conf"), config)
+    return t.pygrowd(pids, "-c", path, "--interval", INTERVAL).wait_watching()
+
+
+def alerts(pygrowd):
+    return pygrowd.json("alerts", "-n", "100")["alerts"]
+
+
+def in_state(pygrowd, state):
+    return [row for row in alerts(pygrowd) if row["state"] == state]
+
+
+@once
+def leak_fires_and_resolves(t):
+    """A leak, beside programs that only look like one; then it is given back."""
+    harmless = [t.process(*t.python.argv("-B", t.python.script("harmless/%s.py" % name), "1", "0.1"))
+                for name in HARMLESS]
+    for program in harmless:
+        assert program.popen.stdout.readline() == b"ready\n", program.stderr()
+    target = t.target("leak_23.py")
+    hook = os.path.join(t.directory, "hook.sh")
+    out = os.path.join(t.directory, "hooked.json")
+    os.chmod(write(hook, "#!/bin/sh\ncat >>'%s'\n" % out), 0o755)
+    pygrowd = watch(t, [target.pid] + [program.pid for program in harmless],
+                    SCALE + "alert-exec = '%s'\n" % hook)
+    began = time.time()
+    truth = target.ask("steadily", "large", LEAK_SECONDS)["bytes_per_second"]
+    row = wait_until("an alert", lambda: in_state(pygrowd, "firing"), LEAK_SECONDS)[0]
+    took = time.time() - began
+    check_firing(t, row, truth, target, began)
+    check_faces(t, pygrowd, row)
+    # Until it has ended by itself: what is dropped before is taken again.
+    time.sleep(max(0, began + LEAK_SECONDS + 2 - time.time()))
+    others = [row for row in alerts(pygrowd) if row["pid"] != target.pid]
+    t.result("alerts__harmless_ones_do_not_fire", None if not others else str(others))
+    target.ask("drop")
+    over = wait_until("it is resolved", lambda: in_state(pygrowd, "resolved"))[0]
+    t.result("alerts__given_back_is_resolved", None if over["id"] == row["id"] and
+             over["why"] == "released" and over["resolved_at"] and
+             "was given back" in over["message"] else str(over))
+    check_hook(t, out, row["id"])
+    t.result("alerts__logged_once", None if pygrowd.stderr().count("alert: Memory taken by") == 1
+             else pygrowd.stderr())
+    print("      found after %.0f s, at a scale of 1/250: after %.0f minutes" % (took, took * 250 / 60))
+    status, _ = pygrowd.stop()
+    assert status == 0, "exit status %d: %s" % (status, pygrowd.stderr())
+
+
+def check_firing(t, row, truth, target, began):
+    rate = row["growth_bytes_per_second"]
+    t.result("alerts__the_function_to_blame", None if row["function"] == "leak_large" and
+             row["file"].endswith("leak_23.py") and row["line"] > 0 and row["pid"] == target.pid
+             else str(row))
+    t.result("alerts__the_rate", None if abs(rate - truth) < 0.15 * truth
+             else "%s, truly %s" % (rate, truth))
+    t.result("alerts__since_when", None if began - 2 < seconds_of(row["since"]) < began + 25
+             else "%s, truly %s" % (row["since"], began))
+    words = ("Memory taken by leak_large (", "leak_23.py:%d)" % row["line"], "tau ",
+             "At this rate ", "Next: pygrowctl show %s" % row["stack"])
+    missing = [word for word in words if word not in row["message"]]
+    t.result("alerts__the_sentence", "%s not in: %s" % (missing, row["message"]) if missing else None)
+
+
+def check_faces(t, pygrowd, row):
+    """The same in words, in the status, in the report of the stack."""
+    text, status = pygrowd.ctl("alerts"), pygrowd.ctl("status")
+    t.result("alerts__in_words", None if text.returncode == 0 and "1 alert fires" in text.stdout and
+             "leak_large" in text.stdout and max(map(len, text.stdout.splitlines())) <= 100
+             else text.stdout + text.stderr)
+    t.result("alerts__in_the_status", None if "1 alert fires: pygrowctl alerts" in status.stdout
+             else status.stdout)
+    stacks = pygrowd.json("show", row["stack"])["stacks"]
+    t.result("alerts__verdict_of_the_stack", None if stacks[0]["verdict"] == "growing" and
+             stacks[0]["verdict_why"] == "rises" and stacks[0]["tau"] > 0.9 else str(stacks[0]))
+
+
+def check_hook(t, path, alert_id):
+    def said():
+        if not os.path.exists(path):
+            return None
+        with open(path) as file:
+            rows = [json.loads(line) for line in file if line.endswith("\n")]
+        return rows if len(rows) == 2 else None
+    rows = wait_until("the hook was called twice", said)
+    t.result("alerts__the_hook_gets_both", None if sorted(row["state"] for row in rows) ==
+             ["firing", "resolved"] and {row["id"] for row in rows} == {alert_id} else str(rows))
+
+
+@once
+def wrong_keys_are_refused(t):
+    """One clear line each, and no daemon."""
+    for line, part in (("alert-after = soon", "not a duration"),
+                       ("alert-exec = /no/such/hook", "/no/such/hook"),
+                       ("alert-webhook = 'gopher://u:secret@h/'", "alert-webhook")):
+        path = write(os.path.join(t.directory, "wrong.conf"), line + "\n")
+        target = t.target("leak_23.py")
+        pygrowd = Pygrowd(t, [target.pid], "-c", path)
+        status, _ = pygrowd.finish()
+        lines = [text for text in pygrowd.errors if "watching pid" not in text]
+        t.result("alerts__refused_%s" % line.split()[0], None if status == 1 and len(lines) == 1 and
+                 part in lines[0] and "secret" not in lines[0] else "%d: %s" % (status, lines))

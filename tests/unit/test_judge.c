@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Mirrors user/daemon/judge.c. What grows and what does not, detect.c's own tests say; here it gets
+ * the right points. */
+#include <math.h>
+#include <stdbool.h>
+
+#include "daemon/judge.h"
+#include "test.h"
+
+#define STEP_SEC   10.0
+#define MIN	   60.0
+#define HOUR	   3600.0
+#define START_SEC  1e6
+#define UNIX_SEC   1767225600.0 /* of monotonic 0 */
+#define LEAK_ID	   0xaaUL
+#define BLOCK	   512.0
+#define PER_STEP   20 /* blocks that leak in a step */
+#define BIRTHS_MAX 4096
+
+static const struct snapshot_frame frames[] = { { "keep", "/srv/app.py", 17, true } };
+
+struct fixture {
+	struct judge *judge;
+	struct snapshot snapshot;
+	struct snapshot_process processes[2];
+	struct snapshot_stack stacks[JUDGE_STACKS_MAX + 64];
+	struct gather_birth births[BIRTHS_MAX];
+	size_t n_births;
+	double now_sec;
+};
+
+static void process_init(struct snapshot_process *p, pid_t pid)
+{
+	*p = (struct snapshot_process){ .pid = pid,
+					.start_ticks = (uint64_t)pid * 100,
+					.comm = "app",
+					.cmdline = "python3 /srv/app.py",
+					.unit = "app.service",
+					.service = "app.service",
+					.group = pid,
+					.regime = "exact",
+					.uss_bytes = 100 << 20,
+					.rss_bytes = 100 << 20,
+					.headroom_bytes = NAN,
+					.gc = { .known = true } };
+}
+
+static void stack_init(struct snapshot_stack *s, uint64_t id, pid_t pid)
+{
+	*s = (struct snapshot_stack){ .id = id, .pid = pid, .frames = frames, .n_frames = 1 };
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	const struct detect_limits limits = detect_limits_default();
+
+	if (!f)
+		return -1;
+	process_init(&f->processes[0], 4711);
+	process_init(&f->processes[1], 4712);
+	stack_init(&f->stacks[0], LEAK_ID, 4711);
+	f->snapshot = (struct snapshot){
+		.processes = f->processes, .n_processes = 1, .stacks = f->stacks, .n_stacks = 1
+	};
+	f->now_sec = START_SEC;
+	*state = f;
+	return judge_new(&limits, &f->judge);
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	judge_free(f->judge);
+	free(f);
+	return 0;
+}
+
+static void tick(struct fixture *f)
+{
+	f->now_sec += STEP_SEC;
+	f->snapshot.at = UNIX_SEC + f->now_sec;
+	judge_tick(f->judge, &f->snapshot, f->births, f->n_births, f->now_sec);
+	for (size_t i = 0; i < f->snapshot.n_stacks; i++)
+		f->snapshot.stacks[i].is_judged = false;
+	judge_put(f->judge, &f->snapshot);
+}
+
+static void take(struct snapshot_stack *s, double blocks)
+{
+	s->live_blocks += (int64_t)blocks;
+	s->live_bytes += blocks * BLOCK;
+	s->taken_blocks += (uint64_t)blocks;
+}
+
+/* A leak, a full collection every 5 minutes; for that long, or until it is found. */
+static void leak(struct fixture *f, double for_sec)
+{
+	struct snapshot_stack *s = &f->stacks[0];
+	struct snapshot_process *p = &f->processes[0];
+	int steps = (int)(for_sec / STEP_SEC);
+
+	for (int i = 0; i < steps && s->verdict.state != DETECT_GROWING; i++) {
+		take(s, PER_STEP);
+		p->uss_bytes += (int64_t)(PER_STEP * BLOCK);
+		p->gc.collections[PGD_GENERATIONS - 1] += i % 30 == 0;
+		tick(f);
+	}
+}
+
+static size_t causes(struct fixture *f, struct alert_cause *ret)
+{
+	struct alert_cause *list;
+	size_t n;
+
+	assert_ok(judge_causes(f->judge, &f->snapshot, &list, &n));
+	if (n)
+		*ret = list[0];
+	free(list);
+	return n;
+}
+
+static void judge__an_exact_leak_grows(void **state)
+{
+	struct fixture *f = *state;
+	struct snapshot_stack *s = &f->stacks[0];
+	struct alert_cause cause;
+
+	leak(f, 2 * HOUR);
+	assert_true(s->is_judged);
+	assert_true(s->verdict.state == DETECT_QUIET || s->verdict.state == DETECT_SUSPECT);
+	assert_int_equal(causes(f, &cause), 0);
+	leak(f, HOUR); /* without ages it takes 144 minutes */
+	assert_int_equal(s->verdict.state, DETECT_GROWING);
+	assert_int_equal(s->verdict.why, DETECT_RISES);
+	assert_true(fabs(s->verdict.slope_bytes_per_sec - PER_STEP * BLOCK / STEP_SEC) < 1);
+	assert_true(fabs(s->verdict.since_sec - (UNIX_SEC + START_SEC)) < 15 * MIN);
+	assert_int_equal(causes(f, &cause), 1);
+	assert_int_equal(cause.state, DETECT_GROWING);
+	assert_ptr_equal(cause.process, &f->processes[0]);
+	assert_ptr_equal(cause.stack, s);
+}
+
+/* The same bytes, but as many blocks are taken and given back again: a cache that fills, or load.
+ * Only blocks taken tell the two apart where there are no ages. */
+static void judge__what_is_taken_and_given_back_counts(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int i = 0; i < (int)(3 * HOUR / STEP_SEC); i++) {
+		take(&f->stacks[0], PER_STEP);
+		f->stacks[0].taken_blocks += (uint64_t)PER_STEP * 4;
+		f->processes[0].uss_bytes += (int64_t)(PER_STEP * BLOCK);
+		tick(f);
+		assert_int_not_equal(f->stacks[0].verdict.state, DETECT_GROWING);
+	}
+	assert_int_equal(f->stacks[0].verdict.why, DETECT_TURNS_OVER);
+}
+
+/* Two samples a minute that live on, for two hours; or those of the last half hour. */
+static void sampled(struct fixture *f, double life_sec)
+{
+	struct snapshot_stack *s = &f->stacks[0];
+	double began_sec = f->now_sec;
+
+	f->processes[0].regime = "windows";
+	f->processes[0].gc.known = false;
+	for (int i = 0; i < (int)(2 * HOUR / STEP_SEC) && s->verdict.state != DETECT_GROWING; i++) {
+		double now_sec = f->now_sec + STEP_SEC;
+
+		f->n_births = 0;
+		for (double born_sec = began_sec; born_sec < now_sec - 2; born_sec += MIN / 2)
+			if (born_sec > now_sec - life_sec)
+				f->births[f->n_births++] =
+					(struct gather_birth){ 4711, LEAK_ID, born_sec,
+							       40 * BLOCK };
+		/* Others' are no concern of it. */
+		f->births[f->n_births++] = (struct gather_birth){ 4711, 0xab, 5, 1e9 };
+		f->births[f->n_births++] = (struct gather_birth){ 4712, LEAK_ID, 5, 1e9 };
+		s->live_bytes = (double)(f->n_births - 2) * 40 * BLOCK;
+		s->live_blocks = (int64_t)(f->n_births - 2) * 40;
+		s->live_bytes_error = 0.05 * s->live_bytes;
+		f->processes[0].uss_bytes = (100 << 20) + (int64_t)s->live_bytes;
+		tick(f);
+	}
+}
+
+static void judge__ages_tell_a_leak_in_half_the_time(void **state)
+{
+	struct fixture *f = *state;
+
+	sampled(f, INFINITY);
+	assert_int_equal(f->stacks[0].verdict.state, DETECT_GROWING);
+	assert_true(f->now_sec - START_SEC < 95 * MIN);
+}
+
+static void judge__ages_tell_what_turns_over(void **state)
+{
+	struct fixture *f = *state;
+
+	sampled(f, 30 * MIN);
+	assert_int_not_equal(f->stacks[0].verdict.state, DETECT_GROWING);
+}
+
+static void judge__a_restart_does_not_end_it(void **state)
+{
+	struct alert_cause before, during, after;
+	struct fixture *f = *state;
+
+	leak(f, 4 * HOUR);
+	assert_int_equal(causes(f, &before), 1);
+	/* It is gone, and for a minute still in the snapshot. */
+	f->processes[0].is_gone = true;
+	tick(f);
+	assert_false(f->stacks[0].is_judged);
+	assert_int_equal(causes(f, &during), 1);
+	assert_int_equal(during.state, DETECT_GROWING);
+	assert_null(during.stack);
+	assert_true(during.key == before.key);
+	/* The next one, once it holds something. */
+	f->snapshot.n_processes = 2;
+	f->stacks[0].pid = 4712;
+	f->stacks[0].live_bytes = 2 * JUDGE_BYTES_MIN;
+	tick(f);
+	assert_true(f->stacks[0].is_judged);
+	assert_int_equal(f->stacks[0].verdict.state, DETECT_GROWING);
+	assert_int_equal(causes(f, &after), 1);
+	assert_ptr_equal(after.process, &f->processes[1]);
+	assert_true(after.key == before.key);
+}
+
+static void judge__who_does_not_come_again_is_forgotten(void **state)
+{
+	const struct detect_limits limits = detect_limits_default();
+	struct alert_cause cause;
+	struct fixture *f = *state;
+
+	leak(f, 4 * HOUR);
+	f->snapshot.n_processes = f->snapshot.n_stacks = 0;
+	for (double sec = 0; sec < limits.settle_sec; sec += STEP_SEC) {
+		tick(f);
+		assert_int_equal(causes(f, &cause), 1);
+	}
+	tick(f);
+	assert_int_equal(causes(f, &cause), 0);
+}
+
+static void judge__another_program_does_not_inherit(void **state)
+{
+	struct fixture *f = *state;
+
+	leak(f, 4 * HOUR);
+	f->processes[0].is_gone = true;
+	f->processes[1].unit = f->processes[1].service = "other.service";
+	f->snapshot.n_processes = 2;
+	f->stacks[0].pid = 4712;
+	tick(f);
+	assert_true(f->stacks[0].is_judged);
+	assert_int_equal(f->stacks[0].verdict.state, DETECT_QUIET);
+}
+
+/* A stack that holds nothing may be taken off the table of stacks: it was given back. */
+static void judge__a_stack_that_is_gone_has_released(void **state)
+{
+	struct alert_cause cause;
+	struct fixture *f = *state;
+
+	leak(f, 4 * HOUR);
+	f->snapshot.n_stacks = 0;
+	for (double sec = 0; sec < 20 * MIN; sec += STEP_SEC) {
+		tick(f);
+		if (causes(f, &cause) && cause.state == DETECT_SETTLED)
+			break;
+	}
+	assert_int_equal(cause.state, DETECT_SETTLED);
+	assert_int_equal(cause.why, DETECT_RELEASED);
+	tick(f);
+	assert_int_equal(causes(f, &cause), 0);
+}
+
+static void judge__other_limits_keep_what_grows(void **state)
+{
+	struct detect_limits limits = detect_limits_default();
+	struct alert_cause cause;
+	struct fixture *f = *state;
+
+	leak(f, 4 * HOUR);
+	limits.wait_sec *= 2;
+	judge_set_limits(f->judge, &limits);
+	tick(f);
+	assert_int_equal(causes(f, &cause), 1);
+}
+
+/* One function of one service, whatever the process and the line. */
+static void judge__alerts_are_of_places(void **state)
+{
+	static const struct snapshot_frame moved[] = { { "keep", "/srv/app.py", 99, true } };
+	static const struct snapshot_frame other[] = { { "lose", "/srv/app.py", 17, true } };
+	struct alert_cause *list;
+	struct fixture *f = *state;
+	uint64_t keys[4];
+	size_t n;
+
+	f->snapshot.n_processes = 2;
+	f->snapshot.n_stacks = 4;
+	for (size_t i = 0; i < 4; i++)
+		stack_init(&f->stacks[i], LEAK_ID + i, i == 3 ? 4712 : 4711);
+	f->stacks[1].frames = moved;
+	f->stacks[2].frames = other;
+	for (int step = 0; step < (int)(3 * HOUR / STEP_SEC); step++) {
+		for (size_t i = 0; i < 4; i++)
+			take(&f->stacks[i], PER_STEP);
+		f->processes[0].gc.collections[2] = f->processes[1].gc.collections[2] =
+			(uint64_t)step / 30;
+		f->processes[0].uss_bytes += (int64_t)(PER_STEP * BLOCK) * 3;
+		f->processes[1].uss_bytes += (int64_t)(PER_STEP * BLOCK);
+		tick(f);
+	}
+	assert_ok(judge_causes(f->judge, &f->snapshot, &list, &n));
+	assert_int_equal(n, 4);
+	for (size_t i = 0; i < n; i++) {
+		assert_non_null(list[i].stack);
+		keys[list[i].stack - f->stacks] = list[i].key;
+	}
+	free(list);
+	assert_true(keys[0] == keys[1] && keys[0] == keys[3] && keys[0] != keys[2]);
+}
+
+static void judge__a_full_table_judges_the_larger_ones(void **state)
+{
+	const size_t more = 10;
+	struct fixture *f = *state;
+	size_t n = JUDGE_STACKS_MAX + more;
+
+	f->snapshot.n_stacks = n;
+	for (size_t i = 0; i < n; i++) {
+		stack_init(&f->stacks[i], 1 + i, 4711);
+		f->stacks[i].live_bytes = 2 * JUDGE_BYTES_MIN;
+	}
+	tick(f);
+	assert_false(f->stacks[n - 1].is_judged);
+	assert_int_equal(judge_lost(f->judge), more);
+	f->stacks[n - 1].live_bytes *= 3;
+	tick(f);
+	assert_true(f->stacks[n - 1].is_judged);
+	assert_int_equal(judge_lost(f->judge), 2 * more - 1);
+	/* Whose stacks are gone leave their place. */
+	f->snapshot.n_stacks = 1;
+	tick(f);
+	f->snapshot.n_stacks = n;
+	tick(f);
+	assert_int_equal(judge_lost(f->judge), 3 * more - 1);
+}
+
+static void judge__small_stacks_are_not_worth_it(void **state)
+{
+	struct fixture *f = *state;
+
+	f->stacks[0].live_bytes = JUDGE_BYTES_MIN - 1;
+	tick(f);
+	assert_false(f->stacks[0].is_judged);
+	f->stacks[0].live_bytes = JUDGE_BYTES_MIN;
+	tick(f);
+	assert_true(f->stacks[0].is_judged);
+	f->stacks[0].live_bytes = 0; /* once judged it stays so */
+	tick(f);
+	assert_true(f->stacks[0].is_judged);
+}
+
+static void judge__nonsense_is_survived(void **state)
+{
+	static const double bytes[] = { NAN, INFINITY, -5, 1e30, 1e6 };
+	static const char *const regimes[] = {
+		NULL, "", "waiting", "unsupported", "gone", "exact"
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < 200; i++) {
+		f->stacks[0].live_bytes = bytes[i % 5];
+		f->stacks[0].live_bytes_error = bytes[i / 5 % 5];
+		f->stacks[0].taken_blocks = i % 7;
+		f->stacks[0].blame = i % 2 ? 5 : -1;
+		f->processes[0].regime = regimes[i % 6];
+		f->processes[0].uss_bytes = i % 3 ? -1 : INT64_MAX;
+		f->processes[0].rss_bytes = -1;
+		f->births[0] =
+			(struct gather_birth){ 4711, LEAK_ID, bytes[i % 5], bytes[i / 5 % 5] };
+		f->n_births = 1;
+		if (i % 11 == 0)
+			f->now_sec -= 100;
+		tick(f);
+		assert_int_not_equal(f->stacks[0].verdict.state, DETECT_GROWING);
+	}
+}
+
+static void judge__is_due_some_times_a_bin(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_true(judge_is_due(f->judge, 5));
+	tick(f);
+	assert_false(judge_is_due(f->judge, f->now_sec + 1));
+	assert_true(judge_is_due(f->judge, f->now_sec + 9.9));
+}
+
+#define WITH_JUDGE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_JUDGE(judge__an_exact_leak_grows),
+		WITH_JUDGE(judge__what_is_taken_and_given_back_counts),
+		WITH_JUDGE(judge__ages_tell_a_leak_in_half_the_time),
+		WITH_JUDGE(judge__ages_tell_what_turns_over),
+		WITH_JUDGE(judge__a_restart_does_not_end_it),
+		WITH_JUDGE(judge__who_does_not_come_again_is_forgotten),
+		WITH_JUDGE(judge__another_program_does_not_inherit),
+		WITH_JUDGE(judge__a_stack_that_is_gone_has_released),
+		WITH_JUDGE(judge__other_limits_keep_what_grows),
+		WITH_JUDGE(judge__alerts_are_of_places),
+		WITH_JUDGE(judge__a_full_table_judges_the_larger_ones),
+		WITH_JUDGE(judge__small_stacks_are_not_worth_it),
+		WITH_JUDGE(judge__nonsense_is_survived),
+		WITH_JUDGE(judge__is_due_some_times_a_bin),
+	};
+
+	return cmocka_run_group_tests_name("judge", tests, NULL, NULL);
+}

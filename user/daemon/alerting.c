@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/daemon/alerting.c — see alerting.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/alerting.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "report/alert_log.h"
+#include "report/sink_exec.h"
+#include "report/sink_webhook.h"
+
+DEFINE_CLEANUP(json_object *, json_object_put)
+
+static void on_change(void *userdata, const struct alert *alert)
+{
+	_cleanup_(json_object_putp) json_object *json = NULL;
+	struct alerting *a = userdata;
+	double now_sec = clock_realtime_sec();
+
+	alert_log(alert, now_sec);
+	json = alert_json_new(alert, now_sec);
+	for (int i = 0; i < SINK_KIND_MAX; i++)
+		if (json && a->sinks[i])
+			(void)sink_send(a->sinks[i], json); /* it counts what it drops */
+}
+
+static const char *config_of(const struct config_alert *c, enum sink_kind kind)
+{
+	const char *const texts[] = {
+		[SINK_KIND_EXEC] = c->exec,
+		[SINK_KIND_WEBHOOK] = c->webhook,
+		[SINK_KIND_ALERTMANAGER] = c->alertmanager,
+	};
+
+	_Static_assert(ARRAY_SIZE(texts) == SINK_KIND_MAX, "every sink has a key");
+	return texts[kind];
+}
+
+static int open_exec(sd_event *event, const char *command, struct sink **ret, struct strbuf *why)
+{
+	char *argv[CONFIG_ALERT_ARGS_MAX + 1];
+	struct sink_exec_options o = SINK_EXEC_OPTIONS_INIT;
+	_cleanup_free_ char *words = NULL;
+
+	words = strdup(command);
+	if (!words)
+		return -ENOMEM;
+	config_words_split(words, argv);
+	o.argv = argv;
+	return sink_exec_open(event, &o, ret, why);
+}
+
+static int open_webhook(sd_event *event, const struct setup *s, enum sink_kind kind,
+			const char *url, struct sink **ret, struct strbuf *why)
+{
+	struct sink_webhook_options o = SINK_WEBHOOK_OPTIONS_INIT;
+
+	o.kind = kind;
+	o.url = url;
+	o.state_dir = s->options.state;
+	return sink_webhook_open(event, &o, ret, why);
+}
+
+static int open_sinks(sd_event *event, const struct setup *s, struct alerting *a,
+		      struct strbuf *why)
+{
+	int r = 0;
+
+	for (int i = 0; i < SINK_KIND_MAX && r == 0; i++) {
+		const char *text = config_of(&s->config.alert, i);
+
+		if (!text)
+			continue;
+		a->configured[i] = strdup(text);
+		if (!a->configured[i])
+			return -ENOMEM;
+		r = i == SINK_KIND_EXEC ? open_exec(event, text, &a->sinks[i], why)
+					: open_webhook(event, s, i, text, &a->sinks[i], why);
+	}
+	return r;
+}
+
+int alerting_open(sd_event *event, const struct setup *s, struct alerting **ret, struct strbuf *why)
+{
+	_cleanup_(alerting_closep) struct alerting *a = calloc(1, sizeof(*a));
+	struct detect_limits limits = setup_detect(s);
+	int r;
+
+	if (!a)
+		return strbuf_fail(why, -ENOMEM, "out of memory");
+	r = judge_new(&limits, &a->judge);
+	if (r == 0)
+		r = alerts_new(on_change, a, &a->alerts);
+	if (r == 0)
+		r = open_sinks(event, s, a, why);
+	if (r < 0)
+		return why->len ? r : strbuf_fail(why, r, "set up alerts: %s", strerror(-r));
+	*ret = TAKE_PTR(a);
+	return 0;
+}
+
+void alerting_close(struct alerting *a)
+{
+	if (!a)
+		return;
+	for (int i = 0; i < SINK_KIND_MAX; i++) {
+		if (a->sinks[i])
+			sink_close(a->sinks[i]);
+		free(a->configured[i]);
+	}
+	alerts_free(a->alerts);
+	judge_free(a->judge);
+	free(a);
+}
+
+void alerting_apply(struct alerting *a, const struct setup *s)
+{
+	struct detect_limits limits = setup_detect(s);
+
+	judge_set_limits(a->judge, &limits);
+	for (int i = 0; i < SINK_KIND_MAX; i++) {
+		const char *text = config_of(&s->config.alert, i), *was = a->configured[i];
+
+		if (strcmp(text ? text : "", was ? was : "") != 0)
+			log_full(LOG_LEVEL_WARN, 0, "%s: another one takes a restart, ignoring",
+				 sink_key(i));
+	}
+}
+
+bool alerting_is_due(const struct alerting *a, double now_sec)
+{
+	return judge_is_due(a->judge, now_sec);
+}
+
+void alerting_tick(struct alerting *a, const struct pipeline *p, struct snapshot *s, double now_sec)
+{
+	_cleanup_free_ struct gather_birth *births = NULL;
+	_cleanup_free_ struct alert_cause *causes = NULL;
+	size_t n_births = 0, n_causes = 0;
+	int r = gather_births(p, now_sec, &births, &n_births);
+
+	if (r == 0) {
+		judge_tick(a->judge, s, births, n_births, now_sec);
+		judge_put(a->judge, s);
+		r = judge_causes(a->judge, s, &causes, &n_causes);
+	}
+	if (r < 0) {
+		log_warn(r, "judge what grows, skipping an interval");
+		return;
+	}
+	alerts_update(a->alerts, causes, n_causes, s->at);
+}

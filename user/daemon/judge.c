@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/daemon/judge.c — see judge.h. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/judge_internal.h"
+
+#define POINTS_PER_BIN 6 /* more say nothing new */
+
+/* ── points ───────────────────────────────────────────────────────────────────────────────── */
+
+static int by_stack(const void *a, const void *b)
+{
+	const struct gather_birth *x = a, *y = b;
+
+	if (x->pid != y->pid)
+		return x->pid < y->pid ? -1 : 1;
+	if (x->stack != y->stack)
+		return x->stack < y->stack ? -1 : 1;
+	return x->born_sec < y->born_sec ? -1 : x->born_sec > y->born_sec;
+}
+
+/* The first birth of the stack; of none the end. */
+static size_t births_find(const struct judge_round *r, const struct judge_entry *e)
+{
+	const struct gather_birth wanted = { .pid = (pid_t)e->key.pid,
+					     .stack = e->key.stack,
+					     .born_sec = -INFINITY };
+	size_t from = 0, to = r->n_births;
+
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+
+		if (by_stack(&r->births[middle], &wanted) < 0)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return from;
+}
+
+static void add_births(const struct judge_round *r, const struct judge_entry *e,
+		       struct detect_point *p)
+{
+	const struct detect_limits *l = &r->judge->limits;
+	double last = NAN;
+
+	for (size_t i = births_find(r, e); i < r->n_births; i++) {
+		const struct gather_birth *b = &r->births[i];
+		double interval = floor(b->born_sec / (l->bin_sec / POINTS_PER_BIN));
+
+		if (b->pid != (pid_t)e->key.pid || b->stack != e->key.stack)
+			break;
+		p->bytes_by_age[detect_age(l, r->now_sec - b->born_sec)] += b->bytes;
+		p->birth_intervals += interval != last;
+		last = interval;
+	}
+}
+
+/* Blocks since the last point, of the mean size of what is alive: the kernel counts no bytes. */
+static void add_taken(struct judge_entry *e, const struct snapshot_stack *s)
+{
+	uint64_t before = e->taken_blocks;
+
+	e->taken_blocks = s->taken_blocks;
+	if (s->live_blocks > 0 && s->live_bytes > 0)
+		e->mean_bytes = s->live_bytes / (double)s->live_blocks;
+	if (isnan(e->taken_bytes) || s->taken_blocks < before) /* counted anew */
+		e->taken_bytes = isnan(e->mean_bytes) ? NAN : 0;
+	else
+		e->taken_bytes += (double)(s->taken_blocks - before) * e->mean_bytes;
+}
+
+static struct detect_point point_of(const struct snapshot_process *p, double now_sec)
+{
+	return (struct detect_point){
+		.time_sec = now_sec,
+		.taken_bytes = NAN,
+		.full_collections =
+			p->gc.known ? (int64_t)p->gc.collections[PGD_GENERATIONS - 1] : -1,
+		.headroom_bytes = p->headroom_bytes,
+	};
+}
+
+static void push(const struct judge_round *r, struct judge_entry *e, const struct detect_point *p,
+		 const struct judge_entry *process)
+{
+	/* -EINVAL: the clock stood still, or a figure cannot be; the verdict stays. */
+	(void)detect_push(e->detect, &r->judge->limits, p, process ? process->detect : NULL,
+			  &e->verdict);
+	e->live_bytes = p->live_bytes;
+	e->fed = r->judge->tick;
+}
+
+static void feed_process(const struct judge_round *r, const struct snapshot_process *p)
+{
+	int64_t bytes = p->uss_bytes >= 0 ? p->uss_bytes : p->rss_bytes;
+	struct detect_point point = point_of(p, r->now_sec);
+	struct judge_entry *e;
+
+	if (bytes < 0)
+		return;
+	e = judge_entry_of_process(r->judge, p);
+	if (!e)
+		return;
+	point.live_bytes = (double)bytes;
+	push(r, e, &point, NULL);
+}
+
+/* While sites are being sorted ("waiting") what it was before still holds. */
+static bool has_ages(const struct judge_entry *e, const struct snapshot_process *p)
+{
+	return strcmp(p->regime, "waiting") == 0 ? e->has_ages : strcmp(p->regime, "exact") != 0;
+}
+
+static void feed_stack(struct judge_round *r, const struct snapshot_stack *s)
+{
+	const struct snapshot_process *p = judge_people_get(&r->people, s->pid);
+	struct judge_entry *e = p ? judge_entry_of(r, p, s) : NULL;
+	struct detect_point point;
+
+	if (!e)
+		return;
+	point = point_of(p, r->now_sec);
+	point.live_bytes = fmax(s->live_bytes, 0);
+	point.error_bytes = s->live_bytes_error;
+	point.has_ages = e->has_ages = has_ages(e, p);
+	add_taken(e, s);
+	if (point.has_ages)
+		add_births(r, e, &point);
+	else
+		point.taken_bytes = e->taken_bytes;
+	push(r, e, &point, judge_entry_find(r->judge, p, JUDGE_PROCESS));
+}
+
+/* It has been taken off the table of stacks, since it holds nothing. */
+static void feed_nothing(const struct judge_round *r, struct judge_entry *e,
+			 const struct snapshot_process *p)
+{
+	struct detect_point point = point_of(p, r->now_sec);
+
+	point.has_ages = e->has_ages;
+	if (!point.has_ages)
+		point.taken_bytes = e->taken_bytes;
+	push(r, e, &point, judge_entry_find(r->judge, p, JUDGE_PROCESS));
+}
+
+/* ── a tick ───────────────────────────────────────────────────────────────────────────────── */
+
+/* Before anything is fed: so that who comes in this tick can inherit. */
+static void note_ended(const struct judge_round *r)
+{
+	struct judge_entry *e, *next;
+
+	judge_waiting_expire(r->judge, r->now_sec);
+	HASH_ITER (hh, r->judge->entries, e, next)
+		if (!judge_process_of(&r->people, e))
+			judge_entry_end(r->judge, e, r->now_sec);
+}
+
+static void tend_absent(const struct judge_round *r)
+{
+	struct judge_entry *e, *next;
+
+	HASH_ITER (hh, r->judge->entries, e, next) {
+		if (e->fed == r->judge->tick)
+			continue;
+		if (judge_is_growing(e) && e->key.stack != JUDGE_PROCESS)
+			feed_nothing(r, e, judge_process_of(&r->people, e));
+		else
+			judge_entry_del(r->judge, e);
+	}
+}
+
+void judge_tick(struct judge *j, const struct snapshot *s, struct gather_birth *births,
+		size_t n_births, double now_sec)
+{
+	_cleanup_(judge_people_done) struct judge_people people = { 0 };
+	struct judge_round r = { .judge = j, .births = births, .n_births = n_births };
+
+	if (judge_people_new(s, &people) < 0) {
+		j->lost++;
+		return;
+	}
+	r.people = people;
+	r.now_sec = now_sec;
+	j->tick++;
+	j->last_sec = now_sec;
+	j->to_unix_sec = s->at - now_sec;
+	if (n_births)
+		qsort(births, n_births, sizeof(*births), by_stack);
+	note_ended(&r);
+	for (size_t i = 0; i < people.n; i++)
+		feed_process(&r, people.v[i]);
+	for (size_t i = 0; i < s->n_stacks; i++)
+		feed_stack(&r, &s->stacks[i]);
+	tend_absent(&r);
+	free(r.quiet);
+}
+
+bool judge_is_due(const struct judge *j, double now_sec)
+{
+	/* A tick that comes early by a little is not to be left out. */
+	return !(now_sec - j->last_sec < 0.9 * j->limits.bin_sec / POINTS_PER_BIN);
+}
+
+/* ── what came out ────────────────────────────────────────────────────────────────────────── */
+
+void judge_put(const struct judge *j, struct snapshot *s)
+{
+	_cleanup_(judge_people_done) struct judge_people people = { 0 };
+
+	if (judge_people_new(s, &people) < 0)
+		return;
+	for (size_t i = 0; i < s->n_stacks; i++) {
+		struct snapshot_stack *stack = &s->stacks[i];
+		const struct snapshot_process *p = judge_people_get(&people, stack->pid);
+		const struct judge_entry *e = p ? judge_entry_find(j, p, stack->id) : NULL;
+
+		if (!e || e->key.stack == JUDGE_PROCESS)
+			continue;
+		stack->is_judged = true;
+		stack->verdict = e->verdict;
+		stack->verdict.since_sec += j->to_unix_sec;
+	}
+}
+
+static bool is_cause(const struct judge_entry *e)
+{
+	return e->key.stack != JUDGE_PROCESS &&
+	       (judge_is_growing(e) || e->verdict.state == DETECT_SETTLED);
+}
+
+struct cause_row {
+	const struct snapshot_stack *stack;
+	struct judge_key key;
+};
+
+static int by_key(const void *a, const void *b)
+{
+	return memcmp(&((const struct cause_row *)a)->key, &((const struct cause_row *)b)->key,
+		      sizeof(struct judge_key));
+}
+
+/* Rows of the snapshot by their detector's key. */
+static struct cause_row *rows_new(const struct snapshot *s, const struct judge_people *people,
+				  size_t *ret_n)
+{
+	struct cause_row *rows = calloc(s->n_stacks + 1, sizeof(*rows));
+	size_t n = 0;
+
+	for (size_t i = 0; rows && i < s->n_stacks; i++) {
+		const struct snapshot_process *p = judge_people_get(people, s->stacks[i].pid);
+
+		if (p && s->stacks[i].is_judged)
+			rows[n++] = (struct cause_row){ &s->stacks[i],
+							judge_key_of(p, s->stacks[i].id) };
+	}
+	if (rows)
+		qsort(rows, n, sizeof(*rows), by_key);
+	*ret_n = n;
+	return rows;
+}
+
+static struct alert_cause cause_of(const struct judge_entry *e, const struct snapshot_process *p,
+				   const struct snapshot_stack *s)
+{
+	return (struct alert_cause){ e->alert, e->verdict.state, e->verdict.why, p, s };
+}
+
+int judge_causes(const struct judge *j, const struct snapshot *s, struct alert_cause **ret,
+		 size_t *ret_n)
+{
+	_cleanup_(judge_people_done) struct judge_people people = { 0 };
+	_cleanup_free_ struct alert_cause *list = NULL;
+	_cleanup_free_ struct cause_row *rows = NULL;
+	struct judge_entry *e, *next;
+	size_t n = 0, n_rows = 0;
+
+	if (judge_people_new(s, &people) < 0)
+		return -ENOMEM;
+	rows = rows_new(s, &people, &n_rows);
+	list = calloc(HASH_COUNT(j->entries) + HASH_COUNT(j->waiting) + 1, sizeof(*list));
+	if (!rows || !list)
+		return -ENOMEM;
+	HASH_ITER (hh, j->entries, e, next) {
+		const struct cause_row wanted = { .key = e->key }, *row;
+
+		if (!is_cause(e))
+			continue;
+		row = bsearch(&wanted, rows, n_rows, sizeof(*rows), by_key);
+		list[n++] = cause_of(e, row ? judge_process_of(&people, e) : NULL,
+				     row ? row->stack : NULL);
+	}
+	HASH_ITER (hh, j->waiting, e, next)
+		list[n++] = cause_of(e, NULL, NULL);
+	*ret = TAKE_PTR(list);
+	*ret_n = n;
+	return 0;
+}
+
+uint64_t judge_lost(const struct judge *j)
+{
+	return j->lost;
+}
+
+/* ── all of it ────────────────────────────────────────────────────────────────────────────── */
+
+int judge_new(const struct detect_limits *limits, struct judge **ret)
+{
+	struct judge *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		return -ENOMEM;
+	j->limits = *limits;
+	j->last_sec = j->to_unix_sec = NAN;
+	*ret = j;
+	return 0;
+}
+
+void judge_free(struct judge *j)
+{
+	struct judge_entry *e, *next;
+
+	if (!j)
+		return;
+	HASH_ITER (hh, j->entries, e, next)
+		judge_entry_del(j, e);
+	judge_waiting_expire(j, INFINITY);
+	free(j);
+}
+
+void judge_set_limits(struct judge *j, const struct detect_limits *limits)
+{
+	struct judge_entry *e, *next;
+
+	if (memcmp(&j->limits, limits, sizeof(*limits)) == 0)
+		return;
+	j->limits = *limits;
+	HASH_ITER (hh, j->entries, e, next) {
+		detect_restart(e->detect);
+		e->taken_bytes = NAN;
+	}
+}

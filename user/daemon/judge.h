@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/daemon/judge.h — brings growth/detect.h to life: one detector for each stack that holds
+ * something, and one for each process, fed once an interval.
+ *
+ *   gather ─► snapshot ─┐                      ┌─► judge_put     verdicts into a snapshot
+ *         └─► births ───┴─► judge_tick: points ┴─► judge_causes  ─► report/alert.h
+ *
+ * Ages come from samples, so they are known of processes that are observed through windows. Where
+ * every block is followed the kernel counts blocks taken, not bytes: these are taken to be of the
+ * mean size of what is alive.
+ *
+ * A process that ends gives its memory back, but a service that leaks is restarted, and that must
+ * not end the alert: a detector that says "growing" waits for settle_sec for a stack of the same
+ * id in a process of the same service (elsewhere: command line) and interpreter, and goes on there.
+ * What is quiet is forgotten with its process.
+ *
+ * Limits: a stack is judged once it holds JUDGE_BYTES_MIN, and JUDGE_STACKS_MAX at a time (2.4 KiB
+ * each). Beyond that one takes the place of a quiet one that holds less than half as much, or is
+ * not judged, which is counted. Time comes in as an argument.
+ */
+#ifndef USER_DAEMON_JUDGE_H
+#define USER_DAEMON_JUDGE_H
+
+#include "daemon/gather.h"
+#include "growth/detect.h"
+#include "growth/snapshot.h"
+#include "report/alert.h"
+
+#define JUDGE_STACKS_MAX 4096
+#define JUDGE_BYTES_MIN	 8192
+
+struct judge;
+
+/* limits must pass detect_limits_check. 0 or -ENOMEM. */
+int judge_new(const struct detect_limits *limits, struct judge **ret);
+void judge_free(struct judge *j);
+DEFINE_CLEANUP(struct judge *, judge_free)
+/* Other ones: histories are forgotten, verdicts "growing" stay (detect_restart). */
+void judge_set_limits(struct judge *j, const struct detect_limits *limits);
+
+/* Several points a bin are enough: has it been long enough since the last judge_tick? */
+bool judge_is_due(const struct judge *j, double now_sec);
+/* now_sec: monotonic, of the moment that the snapshot was taken at. births are sorted here. Out of
+ * memory: what could not be judged is counted. */
+void judge_tick(struct judge *j, const struct snapshot *s, struct gather_birth *births,
+		size_t n_births, double now_sec);
+/* is_judged and verdict of each stack that is. */
+void judge_put(const struct judge *j, struct snapshot *s);
+/* Every stack that grows or has settled, of a snapshot after judge_put; the array is the caller's,
+ * and good as long as snapshot and judge stay as they are. 0 or -ENOMEM. */
+int judge_causes(const struct judge *j, const struct snapshot *s, struct alert_cause **ret,
+		 size_t *ret_n);
+/* So often a stack was not judged in an interval, for want of room. */
+uint64_t judge_lost(const struct judge *j);
+
+#endif
