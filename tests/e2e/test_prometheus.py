@@ -10,7 +10,7 @@ import urllib.parse
 import urllib.request
 
 from harness import PYGROWD, TOP, Skip, once, wait_until
-from test_alerts import LEAK_SECONDS, SCALE
+from test_alerts import LEAK_SECONDS, SCALE, watch
 from test_discovery import ONLY, free_port, start, wait_regime, write
 
 LABEL_BYTES = 256  # longer names are cut, as docs say
@@ -83,12 +83,12 @@ def page_of(port):
         return answer.read().decode()
 
 
-def watched(t, script, config="", prometheus=""):
+def watched(t, script):
     target, port = t.target(script), free_port()
-    pygrowd, _ = start(t, "metrics = 127.0.0.1:%d\n" % port + config + ONLY % ("corpus/" + script),
+    pygrowd, _ = start(t, "metrics = 127.0.0.1:%d\n" % port + ONLY % ("corpus/" + script),
                        "--state", os.path.join(t.directory, "state"))
     wait_regime(pygrowd, target.pid, ("exact",))
-    return target, pygrowd, port, Prometheus(t, port, prometheus)
+    return target, pygrowd, port, Prometheus(t, port)
 
 
 @once
@@ -220,17 +220,18 @@ def rules_and_dashboard_fit(t):
 @once
 def alertmanager(t):
     """A leak arrives there on both ways, from us and by Prometheus' rules; it ends, and is resolved."""
-    manager = Alertmanager(t)
-    target, pygrowd, _, _ = watched(
-        t, "leak_23.py", SCALE + "alert-alertmanager = 'http://%s'\n" % manager.place,
-        "alerting: {alertmanagers: [{static_configs: [{targets: ['%s']}]}]}\n" % manager.place)
+    manager, target, port = Alertmanager(t), t.target("leak_23.py"), free_port()
+    pygrowd = watch(t, [target.pid], SCALE + "metrics = 127.0.0.1:%d\n" % port +
+                    "alert-alertmanager = 'http://%s'\n" % manager.place)
+    Prometheus(t, port, "alerting: {alertmanagers: [{static_configs: [{targets: ['%s']}]}]}\n"
+               % manager.place)
     target.ask("steadily", "large", LEAK_SECONDS)
 
     def leaks(ours):
         return [labels for labels in manager.firing() if labels["function"] == "leak_large" and
                 labels["alertname"] == "PygrowdStackGrows" and ("alert_id" in labels) == ours]
     began = time.monotonic()
-    wait_until("ours arrives; it says: %s" % pygrowd.stderr(), lambda: leaks(True), LEAK_SECONDS)
+    wait_until("ours arrives", lambda: leaks(True), LEAK_SECONDS)
     t.result("prometheus__alertmanager_hears_of_us")
     wait_until("the rule's arrives", lambda: leaks(False), LEAK_SECONDS)
     t.result("prometheus__alertmanager_hears_of_the_rule")
