@@ -17,8 +17,9 @@ import harness
 
 MODULES = ["test_coverage", "test_leak", "test_frames", "test_gc", "test_hostile", "test_places",
            "test_server", "test_usage", "test_refusals", "test_permissions", "test_ends", "test_traces",
-           "test_windows", "test_faults", "test_discovery", "test_history", "test_soak", "test_crash",
+           "test_windows", "test_faults", "test_discovery", "test_history", "test_crash",
            "test_prometheus", "test_workers", "test_alerts"]
+LONG = ["test_soak"]  # of minutes, on a quiet machine: only if -k asks for it, as in -k soak
 
 
 def main():
@@ -33,7 +34,7 @@ def main():
     for program in (harness.PYGROWD, harness.PYGROWCTL):
         if not os.access(program, os.X_OK):
             sys.exit("run.py: no %s: run make first" % program)
-    for module in MODULES:
+    for module in MODULES + [long for long in LONG if long[len("test_"):] in options.k]:
         importlib.import_module(module)
     supported, foreign, missing = harness.pythons(not options.no_fetch)
     chosen = [python for python in supported if re.search(options.p, python.label)]

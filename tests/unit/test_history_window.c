@@ -72,18 +72,24 @@ static void window__takes_the_level_that_suits_and_others_where_it_has_none(void
 static void window__knows_where_another_daemon_went_on(void **state)
 {
 	struct fixture *f = *state;
+	const struct history_row *row;
 	struct history_window w;
 
 	for (int i = 0; i < 60; i++) {
 		if (i == 30)
 			reopen(f, T0 + 300);
-		if (i == 45)
-			reopen(f, T0 + 445); /* in the step of a tick that is there */
-		add(f, T0 + i * 10 - 5 * (i == 45), 1000);
+		if (i == 46) {
+			reopen(f, T0 + 455);
+			add(f, T0 + 455, 5); /* in a step of the one before: not kept */
+		}
+		add(f, T0 + i * 10, 1000);
 	}
 	assert_ok(history_window(f->h, T0, T0 + 600, 30, &w));
-	for (size_t i = 0; i < w.n; i++)
-		assert_int_equal(w.moments[i].is_break, i == 15 || i == 22 || i == 23);
+	row = history_window_find(&w, key_of(f), f->stacks[0].id);
+	for (size_t i = 0; i < w.n; i++) {
+		assert_int_equal(w.moments[i].is_break, i == 15 || i == 23);
+		assert_true(row->live_bytes[i] == 1000);
+	}
 	assert_false(w.is_before_start);
 	history_window_done(&w);
 	reopen(f, T0 + 600);

@@ -285,6 +285,14 @@ static int tick_add(struct history *h, const struct item *items, size_t n, doubl
 	return r;
 }
 
+/* The daemon before us has written a part of this step. A mean of what it knew and what we know,
+ * which is less, would be a drop that no restart explains: our first step is the next one. */
+static bool is_others_step(const struct history *h, double now_sec)
+{
+	return !h->is_begun && h->last_at >= 0 &&
+	       history_level_at(h, 0, (int64_t)now_sec) == h->last_at;
+}
+
 int history_add(struct history *h, const struct snapshot *snapshot, double now_sec)
 {
 	_cleanup_free_ struct item *items = NULL;
@@ -293,6 +301,8 @@ int history_add(struct history *h, const struct snapshot *snapshot, double now_s
 
 	if (!(now_sec >= 0 && now_sec < TIME_MAX_SEC))
 		return -EINVAL;
+	if (is_others_step(h, now_sec))
+		return 0;
 	r = history_items_new(snapshot, &items, &n);
 	if (r == 0 && h->is_failed && fabs(now_sec - h->failed_sec) < HISTORY_RETRY_SEC)
 		r = -EAGAIN;

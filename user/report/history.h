@@ -100,7 +100,8 @@ DEFINE_CLEANUP(struct history *, history_close)
 
 /* One tick. 0, or why it is not in the history: -EINVAL (the time is not a time), else what the
  * disk or SQLite says; that is counted and logged already. Ticks of the same finest step are one
- * point; a clock that was set back adds to the points that are there. */
+ * point, but not those of two daemons: after a restart it begins with the next step (0 until then);
+ * a clock that was set back adds to the points that are there. */
 int history_add(struct history *h, const struct snapshot *snapshot, double now_sec);
 
 bool history_is_failed(const struct history *h);
