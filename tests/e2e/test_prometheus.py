@@ -103,13 +103,14 @@ def scrapes(t):
              built[0][0]["version"] == version else str(built))
     leak = 'pygrowd_stack_live_bytes{pid="%d",function="leak_large"}' % target.pid
     first = wait_until("the leak", lambda: prometheus.query(leak))[0][1]
-    wait_until("the leak grows", lambda: prometheus.query(leak)[0][1] > first)
+    wait_until("the leak grows", lambda: any(value > first for _, value in prometheus.query(leak)))
     t.result("prometheus__the_leak_grows")
     rate = leak.replace("live_bytes", "growth_bytes_per_second")
 
     def is_right():
-        rows = prometheus.query(rate)
-        return rows and abs(rows[0][1] / truth["bytes_per_second"] - 1) < 0.2
+        # The request itself has taken such blocks once, by another stack.
+        return any(abs(value / truth["bytes_per_second"] - 1) < 0.2
+                   for _, value in prometheus.query(rate))
     wait_until("its growth is %d bytes/s: %s" % (truth["bytes_per_second"], prometheus.query(rate)),
                is_right)
     t.result("prometheus__its_growth")
@@ -161,7 +162,7 @@ def hostile_names(t):
     t.result("prometheus__nothing_is_forged", " ".join(forged) or None)
     # By its own name, as an alert rule would: quoted by Prometheus' rules, which are JSON's here.
     name = shown(truth["names"][1][0])
-    exact = prometheus.query("pygrowd_stack_live_bytes{function=%s}" % json.dumps(name))
+    exact = prometheus.query("pygrowd_stack_live_bytes{function=%s} > 0" % json.dumps(name))
     t.result("prometheus__found_by_its_name", None if len(exact) == 1 else str(exact))
     done = subprocess.run(["promtool", "check", "metrics"], input=page_of(port), text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
