@@ -78,13 +78,31 @@ static int child_drop_rights(void)
 	return 0;
 }
 
+/* exec keeps what we, or who started us, ignore. signal() refuses 32 and 33, which glibc has for
+ * itself, and glibc's own posix_spawn() leaves just these ignored in all that make starts.
+ */
+static void child_reset_signals(void)
+{
+	static const struct {
+		void *handler;
+		unsigned long flags;
+		void *restorer;
+		unsigned long mask;
+	} as_new = { SIG_DFL, 0, NULL, 0 }; /* the kernel's struct sigaction */
+	sigset_t none;
+
+	for (int i = 1; i < NSIG; i++)
+		syscall(SYS_rt_sigaction, i, &as_new, NULL, sizeof(as_new.mask));
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 static int child_exec(const struct spawn *s)
 {
 	static char *const envp[] = {
 		(char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		(char *)"LC_ALL=C.UTF-8", NULL
 	};
-	sigset_t none;
 	int r;
 
 	if (setsid() < 0)
@@ -96,10 +114,7 @@ static int child_exec(const struct spawn *s)
 		return r;
 	if (chdir("/") < 0 || prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0)
 		return -errno;
-	for (int i = 1; i < NSIG; i++)
-		signal(i, SIG_DFL); /* exec would keep what we, or who started us, ignore */
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	child_reset_signals();
 	execve(s->argv[0], s->argv, envp);
 	return -errno;
 }
