@@ -167,7 +167,8 @@ static void exec__no_rights_are_inherited(void **state)
 		assert_true(sinkfix_logged("CapBnd: 0000000000000000"));
 }
 
-/* As the kernel takes it: glibc lets nobody touch 32 and 33. They are ignored in what make starts. */
+/* As the kernel takes it: glibc lets nobody touch 32 and 33. They are ignored in what make starts.
+ */
 static void set_reserved_signals(void *handler)
 {
 	unsigned long action[4] = { (unsigned long)handler };
