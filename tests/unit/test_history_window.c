@@ -69,6 +69,23 @@ static void window__takes_the_level_that_suits_and_others_where_it_has_none(void
 	}
 }
 
+/* A daemon that began just before the turn of a minute: that minute has few ticks, but they are what
+ * there is. T0 is the turn of a quarter of an hour.
+ */
+static void window__fine_ticks_are_not_hidden_by_a_coarse_one_of_the_same_time(void **state)
+{
+	struct fixture *f = *state;
+	struct history_window w;
+
+	for (int i = -3; i < 1; i++)
+		add(f, T0 + i * 10, 1000 + i);
+	assert_ok(history_window(f->h, T0 - 172800, T0 + 1, 30, &w));
+	assert_int_equal(w.n, 4);
+	for (int i = 0; i < 4; i++)
+		assert_true(w.moments[i].time_sec == T0 + (i - 3) * 10);
+	history_window_done(&w);
+}
+
 static void window__knows_where_another_daemon_went_on(void **state)
 {
 	struct fixture *f = *state;
@@ -147,6 +164,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_DIR(window__has_figures_of_all_at_even_distances),
 		WITH_DIR(window__takes_the_level_that_suits_and_others_where_it_has_none),
+		WITH_DIR(window__fine_ticks_are_not_hidden_by_a_coarse_one_of_the_same_time),
 		WITH_DIR(window__knows_where_another_daemon_went_on),
 		WITH_DIR(window__is_bounded),
 		WITH_DIR(window__of_2000_stacks_is_cheap),

@@ -411,7 +411,9 @@ int64_t history_first_at(struct history *h)
 	for (int level = 0; level < HISTORY_LEVELS; level++) {
 		int64_t begin = level_begin(h, level, &end);
 
-		first = begin < first ? begin : first;
+		/* A coarse step that the finer level begins in began before there was anything. */
+		if (first == INT64_MAX || begin <= first - h->o.levels[level].step_sec)
+			first = begin;
 	}
 	return first;
 }

@@ -78,9 +78,24 @@ int history_moments(struct history *h, double from_sec, double to_sec,
 	return n ? 0 : -ENOENT;
 }
 
+/* Of what this tick was made of, is any there still? */
+static bool is_known_finer(struct history *h, const struct tick *t)
+{
+	int64_t end = t->at + h->o.levels[t->level].step_sec;
+	struct tick finer;
+
+	for (int64_t level = t->level - 1; level >= 0; level--) {
+		history_query(h, SQL_TICK_BEFORE, "ii", level, end - 1);
+		if (history_tick_find(h, SQL_TICK_BEFORE, &finer) && finer.at >= t->at)
+			return true;
+	}
+	return false;
+}
+
 /* The last tick of [from, to): of the level that suits, or of a finer one, which goes on where that
- * one is not complete yet, or of a coarser one, which goes back further. is_first: a step that
- * `from` lies in counts. */
+ * one is not complete yet, or of a coarser one, which goes back further; not where both are there,
+ * since it stands for all of its step: parts to come would have none. is_first: a step that `from` lies in
+ * counts. */
 static bool part_find(struct history *h, int suits, int64_t from, int64_t to, bool is_first,
 		      struct tick *ret)
 {
@@ -96,6 +111,8 @@ static bool part_find(struct history *h, int suits, int64_t from, int64_t to, bo
 
 		history_query(h, SQL_TICK_BEFORE, "ii", (int64_t)levels[i], to - 1);
 		if (!history_tick_find(h, SQL_TICK_BEFORE, &t) || t.at < begin)
+			continue;
+		if (levels[i] > suits && is_known_finer(h, &t))
 			continue;
 		*ret = t;
 		return true;
