@@ -4,6 +4,7 @@
 One line a test, the coverage table, and at the very end "N passed, N failed, N skipped".
 """
 import argparse
+import collections
 import importlib
 import os
 import re
@@ -20,6 +21,7 @@ MODULES = ["test_coverage", "test_leak", "test_frames", "test_gc", "test_hostile
            "test_windows", "test_faults", "test_discovery", "test_history", "test_crash",
            "test_prometheus", "test_workers", "test_alerts"]
 LONG = ["test_soak"]  # of minutes, on a quiet machine: only if -k asks for it, as in -k soak
+SLOWEST = 12  # tests that are named at the end, with how long they took on all interpreters
 
 
 def main():
@@ -52,7 +54,7 @@ def run(tests, chosen, foreign, missing):
     # SIGTERM unwinds like Ctrl-C: whatever a test has started is ended by its context.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
-    results = harness.Results()
+    results, seconds = harness.Results(), collections.Counter()
     shared = {"state": tempfile.mkdtemp(prefix="pygrowd-e2e-state-"), "foreign": foreign,
               "pythons": chosen, "tables": []}
     try:
@@ -60,14 +62,16 @@ def run(tests, chosen, foreign, missing):
             results.add("interpreter__" + name, "", skip=reason)
         for function, each in tests:
             for python in chosen if each else chosen[:1]:
-                where = python.label if each else ""
+                where, start = python.label if each else "", time.monotonic()
                 harness.Context(results, name_of(function), python, where, shared).run(function)
+                seconds[name_of(function)] += time.monotonic() - start
     finally:
         shutil.rmtree(shared["state"], ignore_errors=True)
     for table in shared["tables"]:
         print(table())
     for label in results.failures:
         print("failed: %s" % label)
+    print("slowest, in s: " + ", ".join("%s %.0f" % slow for slow in seconds.most_common(SLOWEST)))
     print("end-to-end tests on %d interpreters took %d s" % (len(chosen), time.monotonic() - began))
     print("%d passed, %d failed, %d skipped" % (results.passed, results.failed, results.skipped))
     return 1 if results.failed or not results.passed else 0
