@@ -134,6 +134,25 @@ static void policy__conditions(void **state)
 	}
 }
 
+/* No frame is to blame, it is not there, or has no names: no condition about it is met. */
+static void policy__what_is_not_known_of_a_stack_matches_nothing(void **state)
+{
+	static const struct snapshot_frame nameless = { .line = 1 };
+	static const int blames[] = { -1, 0, 5, 1 << 30 };
+	struct fixture *f = *state;
+
+	put_alert(f, "function", RULES_FUNCTION, "*", 1);
+	put_alert(f, "file", RULES_FILE, "*", 1);
+	for (size_t i = 0; i < ARRAY_SIZE(blames); i++) {
+		f->sample.stacks[0].blame = blames[i];
+		f->sample.stacks[0].frames = &nameless;
+		f->sample.stacks[0].n_frames = 1;
+		assert_true(after_of(f, 0) == 0);
+	}
+	put_alert(f, "process", RULES_COMM, "uvicorn", 2);
+	assert_true(after_of(f, 0) == 2);
+}
+
 static void policy__all_conditions_must_match(void **state)
 {
 	struct policy_section s = section(RULES_ALERT, "both");
@@ -287,6 +306,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_POLICY(policy__conditions),
+		WITH_POLICY(policy__what_is_not_known_of_a_stack_matches_nothing),
 		WITH_POLICY(policy__all_conditions_must_match),
 		WITH_POLICY(policy__the_first_one_that_matches_decides),
 		WITH_POLICY(policy__a_suppression_ends),
