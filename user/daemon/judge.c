@@ -13,9 +13,13 @@
 
 static void limits_put(struct judge_entry *e, const struct detect_limits *limits)
 {
+	bool is_new = e->limits.bin_sec == 0;
+
 	if (memcmp(&e->limits, limits, sizeof(*limits)) == 0)
 		return;
 	e->limits = *limits;
+	if (is_new) /* nothing was judged by others */
+		return;
 	detect_restart(e->detect);
 	e->taken_bytes = NAN;
 }
