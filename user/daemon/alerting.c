@@ -163,7 +163,7 @@ static void log_ended(struct policy *policy, double now_sec)
 	const struct policy_section *s;
 
 	while ((s = policy_ended_next(policy, now_sec)))
-		log_full(LOG_LEVEL_INFO, 0,
+		log_full(LOG_LEVEL_WARN, 0,
 			 "%s: suppress %s has ended: what it matches alerts again", s->where,
 			 rule_name(s->rule));
 }
