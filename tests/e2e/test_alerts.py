@@ -4,8 +4,10 @@
 Minutes are some tenths of a second here (alert-scale): what must have grown for 72 minutes has to
 for 17 s, twice that where every block is followed.
 """
+import datetime
 import json
 import os
+import signal
 import time
 
 from harness import Pygrowd, once, seconds_of, wait_until
@@ -17,9 +19,9 @@ LEAK_SECONDS = 75  # long enough to be found, even beside others
 HARMLESS = ("sawtooth_batches", "ttl_cache", "connection_pool", "thread_pool")
 
 
-def watch(t, pids, config=SCALE):
+def watch(t, pids, config=SCALE, words=()):
     path = write(os.path.join(t.directory, "alerts.conf"), config)
-    return t.pygrowd(pids, "-c", path, "--interval", INTERVAL).wait_watching()
+    return t.pygrowd(pids, "-c", path, "--interval", INTERVAL, *words).wait_watching()
 
 
 def alerts(pygrowd):
@@ -30,6 +32,21 @@ def in_state(pygrowd, state):
     return [row for row in alerts(pygrowd) if row["state"] == state]
 
 
+def make_hook(t):
+    """A program for alert-exec, and the file that it writes one line to for each call."""
+    hook = os.path.join(t.directory, "hook.sh")
+    out = os.path.join(t.directory, "hooked.json")
+    os.chmod(write(hook, "#!/bin/sh\ncat >>'%s'\n" % out), 0o755)
+    return hook, out
+
+
+def hooked(path):
+    if not os.path.exists(path):
+        return []
+    with open(path) as file:
+        return [json.loads(line) for line in file if line.endswith("\n")]
+
+
 @once
 def leak_fires_and_resolves(t):
     """A leak, beside programs that only look like one; then it is given back."""
@@ -38,9 +55,7 @@ def leak_fires_and_resolves(t):
     for program in harmless:
         assert program.popen.stdout.readline() == b"ready\n", program.stderr()
     target = t.target("leak_23.py")
-    hook = os.path.join(t.directory, "hook.sh")
-    out = os.path.join(t.directory, "hooked.json")
-    os.chmod(write(hook, "#!/bin/sh\ncat >>'%s'\n" % out), 0o755)
+    hook, out = make_hook(t)
     pygrowd = watch(t, [target.pid] + [program.pid for program in harmless],
                     SCALE + "alert-exec = '%s'\n" % hook)
     began = time.time()
@@ -95,15 +110,102 @@ def check_faces(t, pygrowd, row):
 
 
 def check_hook(t, path, alert_id):
-    def said():
-        if not os.path.exists(path):
-            return None
-        with open(path) as file:
-            rows = [json.loads(line) for line in file if line.endswith("\n")]
-        return rows if len(rows) == 2 else None
-    rows = wait_until("the hook was called twice", said)
+    rows = wait_until("the hook was called twice",
+                      lambda: [rows for rows in [hooked(path)] if len(rows) == 2])[0]
     t.result("alerts__the_hook_gets_both", None if sorted(row["state"] for row in rows) ==
              ["firing", "resolved"] and {row["id"] for row in rows} == {alert_id} else str(rows))
+
+
+REASON = "mended in 2.4, which goes out in May"
+
+
+def suppression(until):
+    return "suppress known {\n\tfunction = leak_large\n\tfile = '*/leak_23.py'\n" \
+           "\treason = '%s'\n\tuntil = %s\n}\n" % (REASON, until)
+
+
+def reload(t, pygrowd, config, words="configuration read again"):
+    """Returns what it says of it."""
+    n = len(pygrowd.errors)
+    write(os.path.join(t.directory, "alerts.conf"), config)
+    pygrowd.signal(signal.SIGHUP)
+    wait_until("'%s'" % words, lambda: words in "\n".join(pygrowd.errors[n:]))
+    return "\n".join(pygrowd.errors[n:])
+
+
+@once
+def suppressed_leak_is_listed_and_not_said(t):
+    """Until the suppression ends by itself; and again when it gets another date."""
+    target = t.target("leak_23.py")
+    hook, out = make_hook(t)
+    config = SCALE + "alert-exec = '%s'\n" % hook
+    pygrowd = watch(t, [target.pid], config + suppression("2099-01-01"), ("-v",))
+    target.ask("steadily", "large", 2 * LEAK_SECONDS)
+    row = wait_until("a suppressed alert", lambda: [row for row in alerts(pygrowd)
+                                                    if row["suppressed"]], LEAK_SECONDS)[0]
+    check_suppressed(t, pygrowd, row, out)
+
+    moment = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=4)
+    end = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    reload(t, pygrowd, config + suppression(end))
+    fired = wait_until("it fires by itself", lambda: hooked(out))[0]
+    said = "alerts.conf:7: suppress known has ended"
+    t.result("alerts__a_suppression_ends", None if fired["state"] == "firing" and
+             fired["id"] == row["id"] and fired["suppressed"] is None and
+             seconds_of(fired["fired_at"]) >= seconds_of(end) and pygrowd.stderr().count(said) == 1
+             else "%s; %s" % (fired, pygrowd.stderr()))
+
+    reload(t, pygrowd, config + suppression("2099-01-01"))
+    over = wait_until("the hook hears that it is suppressed", lambda: hooked(out)[1:])[0]
+    now = alerts(pygrowd)
+    t.result("alerts__a_new_suppression_resolves", None if over["state"] == "resolved" and
+             over["why"] == "suppressed" and over["suppressed"]["by"] == "known" and
+             REASON in over["message"] and len(now) == 1 and now[0]["state"] == "firing" and
+             now[0]["suppressed"]["reason"] == REASON else "%s; %s" % (over, now))
+
+    said = reload(t, pygrowd, config + suppression("2027-02-30"), "stays in force")
+    t.result("alerts__a_date_that_is_none", None if "alerts.conf:7: suppress known: until "
+             "\"2027-02-30\": not a date" in said and alerts(pygrowd)[0]["suppressed"] else said)
+    said = reload(t, pygrowd, config + suppression("2020-01-01"))
+    wait_until("it fires again", lambda: len(hooked(out)) == 3)
+    t.result("alerts__an_old_suppression_is_a_warning", None if "alerts.conf:7: suppress known ended "
+             "on 2020-01-01" in said and said.count("has ended") == 0 else said)
+    status, _ = pygrowd.stop()
+    assert status == 0, "exit status %d: %s" % (status, pygrowd.stderr())
+
+
+def check_suppressed(t, pygrowd, row, out):
+    doc, text, status = pygrowd.json("alerts"), pygrowd.ctl("alerts").stdout, pygrowd.ctl("status").stdout
+    want = {"by": "known", "reason": REASON, "until": "2099-01-01T00:00:00.000Z"}
+    t.result("alerts__suppressed_row", None if row["state"] == "firing" and row["was_sent"] is False
+             and row["suppressed"] == want and doc["alerts_firing"] == 0 and
+             doc["alerts_suppressed"] == 1 and doc["lost"]["alerts_suppressed"] == 1 else str(doc))
+    t.result("alerts__suppressed_in_words", None if "0 alerts fire, 1 suppressed, 0 resolved" in text
+             and "Suppressed until 2099-01-01T00:00:00.000Z by known: " + REASON in text and
+             "1 alert is suppressed: pygrowctl alerts" in status else text + status)
+    verdict = pygrowd.json("show", row["stack"])["stacks"][0]["verdict"]
+    time.sleep(1)
+    t.result("alerts__suppressed_is_not_said", None if not hooked(out) and verdict == "growing" and
+             "Memory taken by" not in pygrowd.stderr() else "%s; %s" % (verdict, pygrowd.stderr()))
+
+
+@once
+def thresholds_are_by_rule(t):
+    """Two that leak alike, and one alert: of the function that a section names."""
+    chosen, other = t.target("leak_23.py"), t.target("leak_23.py")
+    pygrowd = watch(t, [chosen.pid, other.pid], SCALE + "alert-min-growth = 1TiB\n"
+                    "alert chosen { function = leak_large alert-min-growth = 128KiB }\n")
+    other.ask("steadily", "small", LEAK_SECONDS)
+    chosen.ask("steadily", "large", LEAK_SECONDS)
+    row = wait_until("an alert", lambda: in_state(pygrowd, "firing"), LEAK_SECONDS)[0]
+    time.sleep(3)
+    others = [stack for stack in pygrowd.json("report", "--split", "-n", "1000")["stacks"]
+              if stack["pid"] == other.pid and stack["blame"]["function"] == "leak_small"]
+    t.result("alerts__the_section_decides", None if row["pid"] == chosen.pid and
+             len(alerts(pygrowd)) == 1 else str(alerts(pygrowd)))
+    largest = max(others, key=lambda stack: stack["live_bytes"])
+    t.result("alerts__elsewhere_it_is_too_small", None if largest["live_bytes"] > 1 << 20 and
+             largest["verdict_why"] == "too-small" else str(largest))
 
 
 @once
@@ -111,7 +213,9 @@ def wrong_keys_are_refused(t):
     """One clear line each, and no daemon."""
     for line, part in (("alert-after = soon", "not a duration"),
                        ("alert-exec = /no/such/hook", "/no/such/hook"),
-                       ("alert-webhook = 'gopher://u:secret@h/'", "alert-webhook")):
+                       ("alert-webhook = 'gopher://u:secret@h/'", "alert-webhook"),
+                       ("suppress x { unit = y until = 2099-01-01 }", "without a reason"),
+                       ("alert x { unit = y reason = z }", "no such option 'reason'")):
         path = write(os.path.join(t.directory, "wrong.conf"), line + "\n")
         target = t.target("leak_23.py")
         pygrowd = Pygrowd(t, [target.pid], "-c", path)

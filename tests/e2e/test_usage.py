@@ -119,12 +119,17 @@ def check(t):
 @once
 def check_says_what_is_wrong(t):
     config, plain = os.path.join(t.directory, "bad.conf"), os.path.join(t.directory, "plain")
-    for path, text in ((config, "interval = 10s\noverhaed = 2%\n"), (plain, "")):
+    section, ended = os.path.join(t.directory, "date.conf"), os.path.join(t.directory, "ended.conf")
+    suppress = "suppress known {\n\tfunction = f\n\treason = known\n\tuntil = %s\n}\n"
+    for path, text in ((config, "interval = 10s\noverhaed = 2%\n"), (plain, ""),
+                       (section, suppress % "2027-02-30"), (ended, suppress % "2020-01-01")):
         with open(path, "w") as file:
             file.write(text)
     taken = socket.create_server(("127.0.0.1", 0))
     for name, about, wanted, words in (
             ("config", config + ":2: ", "fail", ("-c", config)),
+            ("section", section + ":4: suppress known: until \"2027-02-30\"", "fail",
+             ("-c", section)),
             ("no_config", "/nowhere.conf", "fail", ("-c", "/nowhere.conf")),
             ("metrics", ":%d: Address already in use" % taken.getsockname()[1], "fail",
              ("--metrics", "127.0.0.1:%d" % taken.getsockname()[1])),
@@ -135,6 +140,10 @@ def check_says_what_is_wrong(t):
         t.result("usage__check_%s" % name, None if got == wanted and status == 1 else
                  "exit status %d: %s" % (status, lines))
     taken.close()
+    status, lines = run_check(t, "-c", ended)
+    t.result("usage__check_ended_suppression", None if status == 0 and
+             verdict(lines, ended + ":4: suppress known ended on 2020-01-01") == "warn"
+             else "exit status %d: %s" % (status, lines))
     status, lines = run_check(t, state="/proc/nowhere")
     t.result("usage__check_state", None if verdict(lines, "no history would be kept") == "warn" and
              status == 0 else "exit status %d: %s" % (status, lines))

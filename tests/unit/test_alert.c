@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "lib/log.h"
+#include "lib/strbuf.h"
 #include "report/alert.h"
 #include "report/alert_log.h"
 #include "report/document.h"
@@ -21,16 +22,22 @@ struct fixture {
 	size_t n;
 	size_t n_fired, n_resolved;
 	enum detect_why why; /* of the last one that was resolved */
+	struct strbuf said; /* JSON of the last one that was said */
 };
 
 static void on_change(void *userdata, const struct alert *a)
 {
 	struct fixture *f = userdata;
+	json_object *json;
 
 	f->n_fired += a->is_firing;
 	f->n_resolved += !a->is_firing;
 	if (!a->is_firing)
 		f->why = a->why;
+	json = alert_json_new(a, NOW);
+	strbuf_reset(&f->said);
+	strbuf_puts(&f->said, json_object_to_json_string_ext(json, JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(json);
 }
 
 static void set_growing(struct snapshot_stack *s, double slope)
@@ -54,6 +61,7 @@ static int setup(void **state)
 
 	if (!f)
 		return -1;
+	f->said = (struct strbuf)STRBUF_INIT;
 	sample_init(&f->sample);
 	f->sample.process.service = "web.service";
 	f->sample.process.headroom_bytes = 1 << 30;
@@ -72,6 +80,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	alerts_free(f->alerts);
+	strbuf_done(&f->said);
 	free(f);
 	return 0;
 }
@@ -79,7 +88,15 @@ static int teardown(void **state)
 static void add(struct fixture *f, uint64_t key, const struct snapshot_process *p,
 		const struct snapshot_stack *s)
 {
-	f->causes[f->n++] = (struct alert_cause){ key, DETECT_GROWING, DETECT_RISES, p, s };
+	f->causes[f->n++] = (struct alert_cause){ key, DETECT_GROWING, DETECT_RISES, p, s, NULL };
+}
+
+static const struct alert_suppression known = { "issue-17", "mended in 2.4", NOW + 86400 };
+
+static void add_suppressed(struct fixture *f, uint64_t key)
+{
+	add(f, key, &f->sample.process, &f->sample.stacks[0]);
+	f->causes[f->n - 1].suppression = &known;
 }
 
 /* With what was added since the last time. */
@@ -155,8 +172,9 @@ static void alert__it_is_over_when_no_stack_grows(void **state)
 	update(f, NOW + 1);
 	assert_int_equal(f->n_resolved, 0);
 	expect_row(f, 0, "stacks", "1");
-	f->causes[f->n++] = (struct alert_cause){ 7, DETECT_SETTLED, DETECT_RELEASED,
-						  &f->sample.process, &f->sample.stacks[0] };
+	f->causes[f->n++] = (struct alert_cause){
+		7, DETECT_SETTLED, DETECT_RELEASED, &f->sample.process, &f->sample.stacks[0], NULL
+	};
 	update(f, NOW + 2);
 	assert_int_equal(f->n_resolved, 1);
 	assert_int_equal(alerts_firing(f->alerts), 0);
@@ -165,8 +183,9 @@ static void alert__it_is_over_when_no_stack_grows(void **state)
 	expect_row(f, 0, "resolved_at", "\"2026-01-01T20:40:02.000Z\"");
 	expect_row(f, 0, "headroom_seconds", "null");
 	/* What has settled is no alert of its own. */
-	f->causes[f->n++] = (struct alert_cause){ 8, DETECT_SETTLED, DETECT_STOPPED,
-						  &f->sample.process, &f->sample.stacks[1] };
+	f->causes[f->n++] = (struct alert_cause){
+		8, DETECT_SETTLED, DETECT_STOPPED, &f->sample.process, &f->sample.stacks[1], NULL
+	};
 	update(f, NOW + 3);
 	assert_int_equal(f->n_fired + f->n_resolved, 2);
 }
@@ -223,7 +242,8 @@ static void alert__firing_ones_come_first_and_then_the_newest(void **state)
 	doc = json_tokener_parse("{\"alerts\":[]}");
 	alerts_put(f->alerts, doc, 0, NOW);
 	assert_string_equal(json_object_to_json_string_ext(doc, JSON_C_TO_STRING_PLAIN),
-			    "{\"alerts\":[],\"alerts_firing\":2,\"alerts_total\":4}");
+			    "{\"alerts\":[],\"alerts_firing\":2,\"alerts_suppressed\":0,"
+			    "\"alerts_total\":4}");
 	json_object_put(doc);
 	doc = json_tokener_parse("{\"error\":\"x\"}");
 	alerts_put(f->alerts, doc, 9, NOW);
@@ -294,6 +314,148 @@ static void alert__a_stack_without_frames_is_one_too(void **state)
 	expect_row(f, 0, "comm", "\"uvicorn\"");
 }
 
+/* ── suppressed ───────────────────────────────────────────────────────────────────────────── */
+
+static void expect_said(const struct fixture *f, const char *part)
+{
+	if (!strstr(f->said.buf, part))
+		fail_msg("'%s' is not in: %s", part, f->said.buf);
+}
+
+static void alert__what_is_suppressed_is_listed_and_not_said(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int i = 0; i < 3; i++) {
+		add_suppressed(f, 7);
+		update(f, NOW + i);
+	}
+	assert_int_equal(f->n_fired + f->n_resolved, 0);
+	assert_int_equal(alerts_firing(f->alerts), 0);
+	assert_int_equal(alerts_suppressed(f->alerts), 1);
+	assert_int_equal(alerts_counter_get(f->alerts, ALERT_COUNTER_SUPPRESSED), 1);
+	assert_int_equal(alerts_counter_get(f->alerts, ALERT_COUNTER_LIMITED), 0);
+	expect_row(f, 0, "state", "\"firing\"");
+	expect_row(f, 0, "was_sent", "false");
+	expect_row(f, 0, "fired_at", "\"2026-01-01T20:40:00.000Z\"");
+	expect_row(f, 0, "suppressed",
+		   "{\"by\":\"issue-17\",\"reason\":\"mended in 2.4\","
+		   "\"until\":\"2026-01-02T20:40:00.000Z\"}");
+	/* It is over: whoever was not told that it fires is not told of that either. */
+	update(f, NOW + 3);
+	assert_int_equal(f->n_fired + f->n_resolved, 0);
+	assert_int_equal(alerts_suppressed(f->alerts), 0);
+	expect_row(f, 0, "state", "\"resolved\"");
+	expect_row(f, 0, "why", "\"ended\"");
+	/* When it comes again nothing of that is left. */
+	add(f, 7, &f->sample.process, &f->sample.stacks[0]);
+	update(f, NOW + 4);
+	assert_int_equal(f->n_fired, 1);
+	expect_row(f, 0, "suppressed", "null");
+}
+
+static void alert__it_fires_when_its_suppression_ends(void **state)
+{
+	struct fixture *f = *state;
+
+	add_suppressed(f, 7);
+	update(f, NOW);
+	add(f, 7, NULL, NULL); /* its process is restarted: nobody knows */
+	update(f, NOW + 1);
+	assert_int_equal(alerts_suppressed(f->alerts), 1);
+	add(f, 7, &f->sample.process, &f->sample.stacks[0]);
+	update(f, NOW + 2);
+	assert_int_equal(f->n_fired, 1);
+	assert_int_equal(alerts_firing(f->alerts), 1);
+	expect_said(f, "\"suppressed\":null");
+	expect_row(f, 0, "was_sent", "true");
+	expect_row(f, 0, "fired_at", "\"2026-01-01T20:40:02.000Z\"");
+	expect_row(f, 0, "since", "\"2026-01-01T17:53:20.000Z\""); /* as long as ever */
+	update(f, NOW + 3);
+	assert_int_equal(f->n_resolved, 1);
+}
+
+static void alert__a_suppression_of_what_fires_resolves_it(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f, 7, &f->sample.process, &f->sample.stacks[0]);
+	update(f, NOW);
+	for (int i = 1; i < 4; i++) {
+		add_suppressed(f, 7);
+		update(f, NOW + i);
+	}
+	assert_int_equal(f->n_fired, 1);
+	assert_int_equal(f->n_resolved, 1); /* once */
+	expect_said(f, "\"state\":\"resolved\"");
+	expect_said(f, "\"why\":\"suppressed\"");
+	expect_said(f, "\"resolved_at\":\"2026-01-01T20:40:01.000Z\"");
+	expect_said(f, "grows on, which is suppressed until 2026-01-02T20:40:00Z by issue-17: "
+		       "mended in 2.4\"");
+	expect_row(f, 0, "state", "\"firing\"");
+	expect_row(f, 0, "why", "\"rises\"");
+	expect_row(f, 0, "resolved_at", "null");
+	expect_row(f, 0, "was_sent", "false");
+	assert_int_equal(alerts_counter_get(f->alerts, ALERT_COUNTER_SUPPRESSED), 1);
+	update(f, NOW + 5); /* now it is over */
+	assert_int_equal(f->n_resolved, 1);
+	expect_row(f, 0, "state", "\"resolved\"");
+}
+
+/* One worker under a section that does not match the other one. */
+static void alert__one_cause_that_is_not_suppressed_is_enough(void **state)
+{
+	struct fixture *f = *state;
+
+	add_suppressed(f, 7);
+	add(f, 7, &f->second, &f->others[0]);
+	update(f, NOW);
+	assert_int_equal(f->n_fired, 1);
+	expect_row(f, 0, "suppressed", "null");
+	expect_row(f, 0, "processes", "2");
+	add_suppressed(f, 7);
+	add(f, 7, NULL, NULL); /* what cannot be seen has no say */
+	update(f, NOW + 1);
+	assert_int_equal(f->n_resolved, 1);
+	assert_int_equal(alerts_suppressed(f->alerts), 1);
+}
+
+/* Whoever was not told, since there were too many, is not told that it is suppressed. */
+static void alert__a_silent_one_is_suppressed_silently(void **state)
+{
+	struct fixture *f = *state;
+
+	for (uint64_t key = 1; key <= ALERTS_BURST + 1; key++)
+		add(f, key, &f->sample.process, &f->sample.stacks[0]);
+	update(f, NOW);
+	for (uint64_t key = 1; key <= ALERTS_BURST + 1; key++)
+		add_suppressed(f, key);
+	update(f, NOW + 1);
+	assert_int_equal(f->n_resolved, ALERTS_BURST);
+	assert_int_equal(alerts_counter_get(f->alerts, ALERT_COUNTER_SUPPRESSED), ALERTS_BURST + 1);
+	assert_int_equal(alerts_counter_get(f->alerts, ALERT_COUNTER_LIMITED), 1);
+}
+
+static void alert__suppressed_ones_take_no_room_from_others(void **state)
+{
+	struct fixture *f = *state;
+
+	for (uint64_t key = 100; key < 100 + ALERTS_MAX; key++)
+		add_suppressed(f, key);
+	update(f, NOW);
+	assert_int_equal(alerts_suppressed(f->alerts), ALERTS_MAX);
+	for (uint64_t key = 100; key < 100 + ALERTS_MAX; key++)
+		add_suppressed(f, key);
+	add(f, 7, &f->sample.process, &f->sample.stacks[0]);
+	update(f, NOW + 1);
+	assert_int_equal(f->n_fired, 1);
+	assert_int_equal(alerts_firing(f->alerts), 1);
+	assert_int_equal(alerts_suppressed(f->alerts), ALERTS_MAX - 1);
+	assert_int_equal(alerts_counter_get(f->alerts, ALERT_COUNTER_FULL), 1);
+	expect_row(f, 0, "id", "\"0000000000000007\"");
+	expect_row(f, 1, "was_sent", "false");
+}
+
 /* ── the log ──────────────────────────────────────────────────────────────────────────────── */
 
 static char logged[4096];
@@ -353,6 +515,12 @@ int main(void)
 		WITH_ALERTS(alert__a_crowd_is_listed_but_not_sent),
 		WITH_ALERTS(alert__the_list_is_bounded),
 		WITH_ALERTS(alert__a_stack_without_frames_is_one_too),
+		WITH_ALERTS(alert__what_is_suppressed_is_listed_and_not_said),
+		WITH_ALERTS(alert__it_fires_when_its_suppression_ends),
+		WITH_ALERTS(alert__a_suppression_of_what_fires_resolves_it),
+		WITH_ALERTS(alert__one_cause_that_is_not_suppressed_is_enough),
+		WITH_ALERTS(alert__a_silent_one_is_suppressed_silently),
+		WITH_ALERTS(alert__suppressed_ones_take_no_room_from_others),
 		cmocka_unit_test(alert__its_message_has_fields),
 	};
 

@@ -110,6 +110,7 @@ static void config__every_key_is_read(void **state)
 		      "history-levels = '1s for 10m,1m for 1d , 1h  for 2d'\n"
 		      "alert-after = 2h\n"
 		      "alert-min-growth = 1MiB\n"
+		      "alert-min-rate = 100\n"
 		      "alert-scale = 0.4%\n"
 		      "alert-exec = '/usr/bin/logger  -t pygrowd'\n"
 		      "alert-webhook = 'https://x.example/a?b=c'\n"
@@ -127,8 +128,9 @@ static void config__every_key_is_read(void **state)
 	assert_int_equal(f->config.history.levels[1].step_sec, 60);
 	assert_int_equal(f->config.history.levels[2].step_sec, 3600);
 	assert_int_equal(f->config.history.levels[2].keep_sec, 2 * 86400);
-	assert_true(f->config.alert.after_sec == 7200);
-	assert_int_equal(f->config.alert.min_growth_bytes, 1 << 20);
+	assert_true(f->config.alert.thresholds.after_sec == 7200);
+	assert_int_equal(f->config.alert.thresholds.min_growth_bytes, 1 << 20);
+	assert_int_equal(f->config.alert.thresholds.min_rate_bytes, 100);
 	assert_true(f->config.alert.scale == 0.004);
 	assert_string_equal(f->config.alert.exec, "/usr/bin/logger  -t pygrowd");
 	assert_string_equal(f->config.alert.webhook, "https://x.example/a?b=c");
@@ -145,6 +147,8 @@ static void config__wrong_alert_keys_say_what_is_right(void **state)
 		{ "alert-after = -1h", "not a duration" },
 		{ "alert-min-growth = 1023", "not a whole number of bytes between 1.00 KiB and" },
 		{ "alert-min-growth = 2TiB", "not a whole number" },
+		{ "alert-min-rate = 0", "not a whole number of bytes between 1 B and 1.00 GiB" },
+		{ "alert-min-rate = 0.5", "not a whole number" },
 		{ "alert-scale = 0", "not a share between 0.1 % and 100 %" },
 		{ "alert-scale = 101%", "not a share" },
 		{ "alert-exec = ''", "not a program by its absolute path" },
@@ -206,6 +210,7 @@ static void config__what_is_not_set_is_told_apart(void **state)
 	assert_null(f->config.state);
 	assert_null(f->config.metrics);
 	assert_int_equal(rules_cnt(f->config.rules, RULES_INCLUDE), 0);
+	assert_non_null(f->config.policy);
 	assert_true(rules_match(f->config.rules, &(struct rules_facts){ 0 }).is_watched);
 }
 
@@ -309,6 +314,83 @@ static void config__sections_become_rules(void **state)
 	verdict = rules_match(f->config.rules, &shell);
 	assert_false(verdict.is_watched);
 	assert_int_equal(verdict.kind, RULES_EXCLUDE);
+}
+
+static const struct snapshot_frame frame = { "Cache.get", "/srv/app.py", 17, true };
+static const struct snapshot_stack stack = { .frames = &frame, .n_frames = 1 };
+
+static const struct policy_thresholds *thresholds_of(struct fixture *f, const char *unit)
+{
+	const struct snapshot_process process = { .pid = 1, .unit = unit, .user = "www-data" };
+
+	return policy_thresholds(f->config.policy, &process, &stack);
+}
+
+static const struct alert_suppression *suppression_of(struct fixture *f, const char *unit,
+						      double now_sec)
+{
+	const struct snapshot_process process = { .pid = 1, .unit = unit, .user = "www-data" };
+
+	return policy_suppression(f->config.policy, &process, &stack, now_sec);
+}
+
+static void config__sections_become_a_policy(void **state)
+{
+	const struct alert_suppression *s;
+	const struct policy_thresholds *t;
+	struct fixture *f = *state;
+
+	write_main(f, "alert batch {\n"
+		      "	unit = 'batch@*.service'	user = www-data\n"
+		      "	alert-after = 3h\n	alert-min-growth = 1MiB\n	alert-min-rate = "
+		      "64\n"
+		      "}\n"
+		      "alert cache { function = 'Cache.*' file = /srv/app.py alert-after = 2h }\n"
+		      "suppress issue-17 {\n"
+		      "	function = Cache.get\n"
+		      "	reason = \"it's known: #17\"\n"
+		      "	until = 2027-01-31\n"
+		      "}\n");
+	expect_ok(f);
+	t = thresholds_of(f, "batch@7.service");
+	assert_true(t && t->after_sec == 10800);
+	assert_int_equal(t->min_growth_bytes, 1 << 20);
+	assert_int_equal(t->min_rate_bytes, 64);
+	t = thresholds_of(f, "web.service");
+	assert_true(t && t->after_sec == 7200);
+	assert_int_equal(t->min_growth_bytes, 0); /* as elsewhere */
+	s = suppression_of(f, "web.service", 1801353599);
+	assert_non_null(s);
+	assert_string_equal(s->by, "issue-17");
+	assert_string_equal(s->reason, "it's known: #17");
+	assert_true(s->until_sec == 1801353600);
+	assert_null(suppression_of(f, "web.service", 1801353600));
+	assert_int_equal(f->config.alert.thresholds.min_growth_bytes, 0);
+}
+
+/* … in its place; and where it is, that a suppression has ended. */
+static void config__later_dropins_replace_policies(void **state)
+{
+	const struct policy_section *ended;
+	struct fixture *f = *state;
+	char want[256];
+
+	write_main(f, "alert a { unit = 'web*' alert-after = 2h }\n"
+		      "alert b { unit = '*' alert-after = 3h }\n"
+		      "suppress a { unit = '*' reason = x until = 2027-01-31 }\n");
+	write_dropin(f, "a.conf",
+		     "alert a { unit = 'db*' alert-after = 4h }\n"
+		     "suppress a {\n\tunit = '*'\n\treason = y\n"
+		     "\tuntil = '2020-01-01T12:00:00+02:00'\n}\n");
+	expect_ok(f);
+	assert_true(thresholds_of(f, "web.service")->after_sec == 10800);
+	assert_true(thresholds_of(f, "db.service")->after_sec == 14400);
+	assert_null(suppression_of(f, "db.service", 1790000000));
+	ended = policy_ended_next(f->config.policy, 1790000000);
+	assert_non_null(ended);
+	snprintf(want, sizeof(want), "%s/a.conf:5", f->dropins);
+	assert_string_equal(ended->where, want);
+	assert_null(policy_ended_next(f->config.policy, 1790000000));
 }
 
 static void config__later_dropins_win(void **state)
@@ -489,6 +571,73 @@ static void config__wrong_sections_say_why(void **state)
 	}
 }
 
+#define DATES "not a date that there is (examples: 2027-01-31, 2027-01-31T18:00:00+01:00)"
+
+static void config__wrong_policies_say_why(void **state)
+{
+	static const struct {
+		const char *text, *why;
+	} rows[] = {
+		{ "alert x {\nalert-after = 2h\n}",
+		  "3: alert x: without a condition it is every stack; give it one" },
+		{ "alert x {\nunit = y\n}", "3: alert x: without a threshold it changes nothing; "
+					    "give it alert-after, alert-min-growth or "
+					    "alert-min-rate" },
+		{ "alert x {\nunit = y\nalert-after = 5m\n}",
+		  "3: alert x: alert-after \"5m\": not a duration between 720 s and 25200 s "
+		  "(examples: 500ms, 20s, 5m)" },
+		{ "alert x {\nalert-after = 2h\nalert-after = 3h\n}",
+		  "3: alert x: alert-after \"3h\": given twice" },
+		{ "alert x { unit = y alert-scale = 1% }", "1: no such option 'alert-scale'" SEE },
+		{ "alert x { unit = y until = 2027-01-31 }", "1: no such option 'until'" SEE },
+		{ "alert x { function = '' }",
+		  "1: alert x: function \"\": empty; leave it out if all will do" },
+		{ "alert x { cmdline = '(' }",
+		  "1: alert x: cmdline \"(\": not a regular expression: Unmatched ( or \\(" },
+		{ "alert 'x y' { unit = y }",
+		  "1: alert \"x y\": a name has 1 to 64 letters, digits "
+		  "or any of \"_-.@:\"" },
+		{ "alert x { unit = y alert-after = 2h }\nalert x { unit = z }",
+		  "2: found duplicate title 'x'" SEE },
+		{ "suppress x {\nreason = y\nuntil = 2027-01-31\n}",
+		  "4: suppress x: without a condition it is every stack; give it one" },
+		{ "suppress x {\nunit = y\nuntil = 2027-01-31\n}",
+		  "4: suppress x: without a reason nobody knows later why; give it one" },
+		{ "suppress x {\nunit = y\nreason = z\n}",
+		  "4: suppress x: without an end it is forgotten; give it until = a date" },
+		{ "suppress x { unit = y\nreason = '' }",
+		  "2: suppress x: reason \"\": not a reason in words, of at most 256 bytes" },
+		{ "suppress x { reason = ' \t' }",
+		  "1: suppress x: reason \" \\x09\": not a reason in words, of at most 256 bytes" },
+		{ "suppress x { reason = a\nreason = b }",
+		  "2: suppress x: reason \"b\": given twice" },
+		{ "suppress x { until = 2027-01-31\nuntil = 2027-01-31 }",
+		  "2: suppress x: until \"2027-01-31\": given twice" },
+		{ "suppress x {\nuntil = 2027-02-30\n}",
+		  "2: suppress x: until \"2027-02-30\": " DATES },
+		{ "suppress x { until = never }", "1: suppress x: until \"never\": " DATES },
+		{ "suppress x { until = -10m }", "1: suppress x: until \"-10m\": " DATES },
+		{ "suppress x { until = '' }", "1: suppress x: until \"\": " DATES },
+		{ "suppress x { until = '\302\233[2J' }",
+		  "1: suppress x: until \"\\x9b[2J\": " DATES },
+		{ "suppress x { alert-after = 2h }", "1: no such option 'alert-after'" SEE },
+		{ "include x { function = y }", "1: no such option 'function'" SEE },
+		{ "exclude x { reason = y }", "1: no such option 'reason'" SEE },
+		{ "suppress x { unit = y reason = z until = 2027-01-31",
+		  "1: a { that is not closed" },
+		{ "suppress x { unit = y reason = z until = 2027-01-31 }\n\"suppress|until\" = b",
+		  "2: until: not in a section" SEE },
+	};
+	struct fixture *f = *state;
+	char want[512];
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		write_main(f, rows[i].text);
+		snprintf(want, sizeof(want), "/pygrowd.conf:%s", rows[i].why);
+		expect_why(f, -EINVAL, want);
+	}
+}
+
 /* Each of these libconfuse alone takes for something else, or puts on the wrong line. */
 static void config__text_has_one_meaning(void **state)
 {
@@ -587,6 +736,13 @@ static void config__sections_and_files_have_a_number(void **state)
 	write_main(f, text.buf);
 	expect_why(f, -EINVAL,
 		   "/pygrowd.conf:257: exclude r256: more than 256 include and exclude sections");
+
+	strbuf_reset(&text);
+	for (int i = 0; i < 300; i++)
+		strbuf_printf(&text, "alert r%d {comm=x alert-after=2h}\n", i);
+	write_main(f, text.buf);
+	expect_why(f, -EINVAL,
+		   "/pygrowd.conf:257: alert r256: more than 256 alert and suppress sections");
 
 	write_main(f, "");
 	for (int i = 0; i <= CONFIG_DROPINS_MAX; i++) {
@@ -711,9 +867,12 @@ static void config__the_manual_is_right(void **state)
 	assert_int_equal(f->config.history.max_bytes, CONFIG_HISTORY_BYTES_DEFAULT);
 	history_options_init(&history);
 	assert_memory_equal(f->config.history.levels, history.levels, sizeof(history.levels));
-	assert_true(f->config.alert.after_sec == limits.wait_sec);
-	assert_true((double)f->config.alert.min_growth_bytes == limits.min_growth_bytes);
+	assert_true(f->config.alert.thresholds.after_sec == limits.wait_sec);
+	assert_true((double)f->config.alert.thresholds.min_growth_bytes == limits.min_growth_bytes);
+	assert_true((double)f->config.alert.thresholds.min_rate_bytes == limits.min_bytes_per_sec);
 	assert_true(f->config.alert.scale == 1);
+	assert_true(thresholds_of(f, "batch@7.service")->after_sec == 3 * 3600);
+	assert_non_null(suppression_of(f, "web.service", 1790000000));
 	assert_int_equal(rules_cnt(f->config.rules, RULES_INCLUDE), 2);
 	assert_int_equal(rules_cnt(f->config.rules, RULES_EXCLUDE), 1);
 }
@@ -731,11 +890,14 @@ int main(void)
 		WITH_FILES(config__levels_that_cannot_be_are_refused),
 		WITH_FILES(config__sizes_and_addresses),
 		WITH_FILES(config__sections_become_rules),
+		WITH_FILES(config__sections_become_a_policy),
+		WITH_FILES(config__later_dropins_replace_policies),
 		WITH_FILES(config__later_dropins_win),
 		WITH_FILES(config__a_failed_reload_keeps_the_old),
 		WITH_FILES(config__wrong_values_say_what_is_right),
 		WITH_FILES(config__wrong_sizes_and_addresses_are_refused),
 		WITH_FILES(config__wrong_sections_say_why),
+		WITH_FILES(config__wrong_policies_say_why),
 		WITH_FILES(config__text_has_one_meaning),
 		WITH_FILES(config__text_is_what_is_written),
 		WITH_FILES(config__a_nul_does_not_end_a_file),

@@ -292,6 +292,114 @@ static void judge__other_limits_keep_what_grows(void **state)
 	assert_int_equal(causes(f, &cause), 1);
 }
 
+/* By rule: of this function they are twice as long as elsewhere. */
+static double wait_of_keep;
+
+static struct detect_limits limits_of(void *userdata, const struct snapshot_process *p,
+				      const struct snapshot_stack *s)
+{
+	struct detect_limits limits = detect_limits_default();
+	size_t *n_asked = userdata;
+
+	assert_non_null(p);
+	++*n_asked;
+	if (s->n_frames && strcmp(s->frames[s->blame].function, "keep") == 0)
+		limits.wait_sec = wait_of_keep;
+	return limits;
+}
+
+/* Two stacks that leak alike, for that long. */
+static void leak_two(struct fixture *f, double for_sec)
+{
+	for (int i = 0; i < (int)(for_sec / STEP_SEC); i++) {
+		take(&f->stacks[0], PER_STEP);
+		take(&f->stacks[1], PER_STEP);
+		f->processes[0].uss_bytes += (int64_t)(2 * PER_STEP * BLOCK);
+		f->processes[0].gc.collections[PGD_GENERATIONS - 1] += i % 30 == 0;
+		tick(f);
+	}
+}
+
+static void two_stacks(struct fixture *f)
+{
+	static const struct snapshot_frame other[] = { { "lose", "/srv/app.py", 17, true } };
+
+	stack_init(&f->stacks[1], LEAK_ID + 1, 4711);
+	f->stacks[1].frames = other;
+	f->snapshot.n_stacks = 2;
+}
+
+static void judge__thresholds_are_a_stacks_own(void **state)
+{
+	struct fixture *f = *state;
+	size_t n_asked = 0;
+
+	wait_of_keep = 2 * detect_limits_default().wait_sec;
+	judge_set_rules(f->judge, limits_of, &n_asked);
+	two_stacks(f);
+	leak_two(f, 3 * HOUR);
+	assert_int_equal(f->stacks[0].verdict.state, DETECT_SUSPECT);
+	assert_int_equal(f->stacks[0].verdict.why, DETECT_TOO_SHORT);
+	assert_int_equal(f->stacks[1].verdict.state, DETECT_GROWING);
+	assert_int_equal(n_asked, 2); /* once each, not each time */
+	leak_two(f, 3 * HOUR);
+	assert_int_equal(f->stacks[0].verdict.state, DETECT_GROWING);
+}
+
+/* What a reload does not change loses nothing by it. */
+static void judge__other_rules_restart_only_whom_they_touch(void **state)
+{
+	const struct detect_limits usual = detect_limits_default();
+	struct fixture *f = *state;
+	size_t n_asked = 0;
+
+	wait_of_keep = usual.wait_sec;
+	judge_set_rules(f->judge, limits_of, &n_asked);
+	two_stacks(f);
+	leak_two(f, 2 * HOUR);
+	wait_of_keep = 0.9 * usual.wait_sec; /* shorter, but counted from now on */
+	judge_set_limits(f->judge, &usual);
+	leak_two(f, HOUR);
+	assert_int_equal(n_asked, 4);
+	assert_int_equal(f->stacks[0].verdict.state, DETECT_SUSPECT);
+	assert_int_equal(f->stacks[1].verdict.state, DETECT_GROWING); /* in 3 hours, as ever */
+	leak_two(f, 2 * HOUR);
+	assert_int_equal(f->stacks[0].verdict.state, DETECT_GROWING);
+}
+
+static void judge__a_reload_that_changes_nothing_forgets_nothing(void **state)
+{
+	const struct detect_limits limits = detect_limits_default();
+	struct fixture *f = *state;
+
+	leak(f, 2 * HOUR);
+	judge_set_limits(f->judge, &limits);
+	leak(f, HOUR);
+	assert_int_equal(f->stacks[0].verdict.state, DETECT_GROWING);
+}
+
+/* Nobody can say what rule a stack falls under that is not there. */
+static void judge__an_absent_stack_keeps_its_thresholds(void **state)
+{
+	struct detect_limits limits = detect_limits_default();
+	struct alert_cause cause;
+	struct fixture *f = *state;
+	size_t n_asked = 0;
+
+	wait_of_keep = limits.wait_sec;
+	judge_set_rules(f->judge, limits_of, &n_asked);
+	leak(f, 4 * HOUR);
+	f->snapshot.n_stacks = 0;
+	judge_set_limits(f->judge, &limits);
+	tick(f);
+	assert_int_equal(causes(f, &cause), 1);
+	limits.bin_sec *= 2; /* bins are the same for all */
+	judge_set_limits(f->judge, &limits);
+	tick(f);
+	assert_int_equal(causes(f, &cause), 1);
+	assert_int_equal(n_asked, 1);
+}
+
 /* One function of one service, whatever the process and the line. */
 static void judge__alerts_are_of_places(void **state)
 {
@@ -418,6 +526,10 @@ int main(void)
 		WITH_JUDGE(judge__another_program_does_not_inherit),
 		WITH_JUDGE(judge__a_stack_that_is_gone_has_released),
 		WITH_JUDGE(judge__other_limits_keep_what_grows),
+		WITH_JUDGE(judge__thresholds_are_a_stacks_own),
+		WITH_JUDGE(judge__other_rules_restart_only_whom_they_touch),
+		WITH_JUDGE(judge__a_reload_that_changes_nothing_forgets_nothing),
+		WITH_JUDGE(judge__an_absent_stack_keeps_its_thresholds),
 		WITH_JUDGE(judge__alerts_are_of_places),
 		WITH_JUDGE(judge__a_full_table_judges_the_larger_ones),
 		WITH_JUDGE(judge__small_stacks_are_not_worth_it),

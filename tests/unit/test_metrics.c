@@ -192,6 +192,7 @@ static void metrics__families_are_as_promised(void **state)
 		"file=\"\",line=\"\"} 4096",
 		"pygrowd_stacks_left_out{pid=\"4711\"} 0",
 		"pygrowd_alerts_firing 2",
+		"pygrowd_alerts_suppressed 3",
 		"# TYPE pygrowd_gc_collections_total counter",
 		"pygrowd_gc_collections_total{pid=\"4711\",generation=\"0\"} 120",
 		"pygrowd_gc_collections_total{pid=\"4711\",generation=\"2\"} 1",
@@ -210,6 +211,7 @@ static void metrics__families_are_as_promised(void **state)
 	f->sample.process.libc_bytes = 3;
 	f->sample.process.unexplained_bytes = 0;
 	f->options.alerts_firing = 2;
+	f->options.alerts_suppressed = 3;
 	set_verdict(&f->sample.stacks[0], DETECT_GROWING);
 	set_verdict(&f->sample.stacks[1], DETECT_SUSPECT);
 	set_verdict(&f->sample.stacks[2], DETECT_QUIET);
@@ -224,10 +226,10 @@ static void metrics__families_are_as_promised(void **state)
 static void metrics__what_is_not_known_has_no_line(void **state)
 {
 	static const char *const empty[] = {
-		"pygrowd_target_overhead_ratio",  "pygrowd_target_coverage_ratio",
-		"pygrowd_target_memory_bytes",	  "pygrowd_stack_verdict",
-		"pygrowd_alerts_firing",	  "pygrowd_gc_collections_total",
-		"pygrowd_gc_pause_seconds_total",
+		"pygrowd_target_overhead_ratio", "pygrowd_target_coverage_ratio",
+		"pygrowd_target_memory_bytes",	 "pygrowd_stack_verdict",
+		"pygrowd_alerts_firing",	 "pygrowd_alerts_suppressed",
+		"pygrowd_gc_collections_total",	 "pygrowd_gc_pause_seconds_total",
 	};
 	struct fixture *f = *state;
 	char type[80];

@@ -360,6 +360,32 @@ static void rules__hostile_facts_cost_little(void **state)
 	}
 }
 
+static void rule__parts_are_asked_apart(void **state)
+{
+	_cleanup_(strbuf_done) struct strbuf why = STRBUF_INIT;
+	_cleanup_(rule_freep) struct rule *rule = NULL;
+	struct rules_facts facts = { .unit = "web.service", .file = "/srv/a.py", .function = "f" };
+
+	(void)state;
+	assert_ok(rule_new(RULES_SUPPRESS, "x", &rule, &why));
+	assert_true(
+		rule_matches(rule, RULES_PART_PROCESS, &facts)); /* no condition, no objection */
+	assert_ok(rule_set(rule, RULES_UNIT, "db.service", &why));
+	assert_ok(rule_set(rule, RULES_FILE, "*.py", &why));
+	assert_ok(rule_set(rule, RULES_FUNCTION, "A.[a-z]", &why));
+	assert_false(rule_matches(rule, RULES_PART_PROCESS, &facts));
+	assert_false(rule_matches(rule, RULES_PART_STACK, &facts));
+	facts.function = "A.f";
+	assert_true(rule_matches(rule, RULES_PART_STACK, &facts));
+	facts.file = NULL;
+	assert_false(rule_matches(rule, RULES_PART_STACK, &facts));
+	facts.unit = "db.service";
+	assert_true(rule_matches(rule, RULES_PART_PROCESS, &facts));
+	assert_int_equal(rule_kind(rule), RULES_SUPPRESS);
+	assert_string_equal(rules_kind_name(rule_kind(rule)), "suppress");
+	assert_string_equal(rule_name(rule), "x");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -375,6 +401,7 @@ int main(void)
 		cmocka_unit_test(rule__patterns_have_a_length_and_come_once),
 		cmocka_unit_test(rules__bytes_are_bytes_in_any_locale),
 		cmocka_unit_test(rules__hostile_facts_cost_little),
+		cmocka_unit_test(rule__parts_are_asked_apart),
 	};
 
 	return cmocka_run_group_tests_name("rules", tests, NULL, NULL);

@@ -113,22 +113,71 @@ static void setup__thresholds_are_as_the_config_says_or_as_usual(void **state)
 
 	write_config(f, "");
 	assert_ok(setup_load(&f->setup, &f->why));
-	l = setup_detect(&f->setup);
+	l = setup_detect(&f->setup, NULL);
 	assert_memory_equal(&l, &usual, sizeof(l));
 
 	write_config(f, "alert-after = 36m\nalert-min-growth = 1MiB\ninterval = 40s\n");
 	assert_ok(setup_load(&f->setup, &f->why));
-	l = setup_detect(&f->setup);
+	l = setup_detect(&f->setup, NULL);
 	assert_true(l.wait_sec == 36 * 60 && l.careful_sec == usual.careful_sec / 2);
 	assert_true(l.settle_sec == usual.settle_sec && l.min_growth_bytes == 1 << 20);
 	assert_true(l.bin_sec == 80); /* two points at least */
 
 	write_config(f, "alert-scale = 1%\ninterval = 100ms\n");
 	assert_ok(setup_load(&f->setup, &f->why));
-	l = setup_detect(&f->setup);
+	l = setup_detect(&f->setup, NULL);
 	assert_true(fabs(l.wait_sec - usual.wait_sec / 100) < 1e-9);
 	assert_true(fabs(l.bin_sec - 0.6) < 1e-9);
 	assert_ok(detect_limits_check(&l));
+}
+
+static void setup__thresholds_of_a_section_stand_before_the_general_ones(void **state)
+{
+	const struct detect_limits usual = detect_limits_default();
+	const struct policy_thresholds slow = { .after_sec = 144 * 60 },
+				       small = { .min_growth_bytes = 1024, .min_rate_bytes = 2 };
+	struct detect_limits l, again;
+	struct fixture *f = *state;
+
+	write_config(f, "alert-after = 36m\nalert-min-rate = 100\n");
+	assert_ok(setup_load(&f->setup, &f->why));
+	l = setup_detect(&f->setup, &slow);
+	assert_true(l.wait_sec == 2 * usual.wait_sec && l.careful_sec == 2 * usual.careful_sec);
+	assert_true(l.min_bytes_per_sec == 100 && l.min_growth_bytes == usual.min_growth_bytes);
+	l = setup_detect(&f->setup, &small);
+	assert_true(l.wait_sec == usual.wait_sec / 2 && l.min_growth_bytes == 1024);
+	assert_true(l.min_bytes_per_sec == 2);
+	/* What is a section's own does not depend on what is general, not by a bit. */
+	l = setup_detect(&f->setup, &slow);
+	write_config(f, "alert-after = 13m20s\nalert-min-rate = 100\n");
+	assert_ok(setup_load(&f->setup, &f->why));
+	again = setup_detect(&f->setup, &slow);
+	assert_memory_equal(&l, &again, sizeof(l));
+	/* The rate is of the time that is scaled, as the default one. */
+	write_config(f, "alert-scale = 10%\n");
+	assert_ok(setup_load(&f->setup, &f->why));
+	l = setup_detect(&f->setup, &small);
+	assert_true(fabs(l.min_bytes_per_sec - 20) < 1e-9 && l.min_growth_bytes == 1024);
+}
+
+static void setup__a_suppression_that_has_ended_is_said_once(void **state)
+{
+	_cleanup_(strbuf_done) struct strbuf text = STRBUF_INIT;
+	struct fixture *f = *state;
+	char want[160];
+
+	write_config(f, "suppress old {\n\tunit = x\n\treason = y\n\tuntil = 2020-01-01\n}\n"
+			"suppress new { unit = x reason = y until = 2027-01-31 }\n");
+	assert_ok(setup_load(&f->setup, &f->why));
+	assert_true(setup_ended_next(&f->setup, 1790000000, &text));
+	snprintf(want, sizeof(want),
+		 "%s:4: suppress old ended on 2020-01-01T00:00:00.000Z, ignoring; remove it, or "
+		 "give it another date",
+		 f->path);
+	assert_string_equal(text.buf, want);
+	assert_false(setup_ended_next(&f->setup, 1790000000, &text));
+	assert_ok(setup_load(&f->setup, &f->why)); /* and at each reload */
+	assert_true(setup_ended_next(&f->setup, 1790000000, &text));
 }
 
 static void setup__bad_config_leaves_what_was_in_force(void **state)
@@ -210,6 +259,8 @@ int main(void)
 		TEST(setup__flag_wins_over_config_and_that_over_default),
 		TEST(setup__history_is_as_the_config_says_or_as_usual),
 		TEST(setup__thresholds_are_as_the_config_says_or_as_usual),
+		TEST(setup__thresholds_of_a_section_stand_before_the_general_ones),
+		TEST(setup__a_suppression_that_has_ended_is_said_once),
 		TEST(setup__bad_config_leaves_what_was_in_force),
 		TEST(setup__config_that_was_named_must_be_there),
 		TEST(setup__look_needs_no_config),

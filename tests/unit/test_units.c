@@ -206,6 +206,54 @@ static void units__bytes_are_parsed(void **state)
 	}
 }
 
+static void clock__dates_are_read(void **state)
+{
+	static const struct {
+		const char *text;
+		int r;
+		double want;
+	} rows[] = {
+		{ "1970-01-01", 0, 0 },
+		{ "2027-01-31", 0, 1801353600 },
+		{ "2028-02-29", 0, 1835395200 },
+		{ "2027-01-31T18:00:00+02:00", 0, 1801353600 + 16 * 3600 },
+		{ "2027-01-31T00:00:00.5Z", 0, 1801353600.5 },
+		{ "9999-12-31", 0, 253402214400 },
+		{ "2027-02-30", -EINVAL, 0 },
+		{ "2027-02-29", -EINVAL, 0 },
+		{ "2027-04-31T00:00:00Z", -EINVAL, 0 },
+		{ "2027-13-01", -EINVAL, 0 },
+		{ "2027-00-10", -EINVAL, 0 },
+		{ "2027-01-00", -EINVAL, 0 },
+		{ "2027-1-5", -EINVAL, 0 },
+		{ "27-01-31", -EINVAL, 0 },
+		{ "2027-01-31 ", -EINVAL, 0 },
+		{ " 2027-01-31", -EINVAL, 0 },
+		{ "2027-01-31T00:00:00", -EINVAL, 0 },
+		{ "2027-01-31T24:00:00Z", -EINVAL, 0 },
+		{ "2027-01-31T00:00:00+-1:00", -EINVAL, 0 },
+		{ "2027-01-31T00:00:00+0100", -EINVAL, 0 },
+		{ "31.1.2027", -EINVAL, 0 },
+		{ "01/31/2027", -EINVAL, 0 },
+		{ "tomorrow", -EINVAL, 0 },
+		{ "-10m", -EINVAL, 0 },
+		{ "@1801353600", -EINVAL, 0 },
+		{ "", -EINVAL, 0 },
+		{ "1969-12-31", -ERANGE, 0 },
+		{ "1970-01-01T00:00:00+01:00", -ERANGE, 0 },
+		{ "9999-12-31T23:59:59-01:00", -ERANGE, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		double sec = UNTOUCHED;
+		int r = clock_date_parse(rows[i].text, &sec);
+
+		if (r != rows[i].r || sec != (r ? UNTOUCHED : rows[i].want))
+			fail_msg("%s: %d, %f", rows[i].text, r, sec);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -215,6 +263,7 @@ int main(void)
 		cmocka_unit_test(units__quantities_are_formatted),
 		cmocka_unit_test(units__a_rate_has_its_error_in_the_same_unit),
 		cmocka_unit_test(clock__moments_are_written_and_read),
+		cmocka_unit_test(clock__dates_are_read),
 	};
 
 	return cmocka_run_group_tests_name("units", tests, NULL, NULL);

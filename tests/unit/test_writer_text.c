@@ -614,7 +614,19 @@ static void writer_text__alerts(void **state)
 	expect(f->text, "  2. resolved since B, not sent: too many in a short time\n     ?\n");
 	expect(f->text, "     … and 1 more: pygrowctl alerts -n 3\n");
 	expect_harmless(f->text, 100);
+	write_alerts(f, WRITER_ALERTS,
+		     "{\"alerts_firing\":0,\"alerts_suppressed\":1,\"alerts_total\":2,\"alerts\":["
+		     "{\"state\":\"firing\",\"fired_at\":\"A\",\"was_sent\":false,\"message\":"
+		     "\"It grows.\",\"suppressed\":{\"by\":\"issue-17\",\"until\":\"B\",\"reason\":"
+		     "\"mended\\u001b[31m in 2.4\"}}]}");
+	expect(f->text, "0 alerts fire, 1 suppressed, 1 resolved.\n"
+			"  1. firing since A, suppressed\n     It grows.\n"
+			"     Suppressed until B by issue-17: mended?[31m in 2.4\n");
 	/* Whatever is in it. */
+	write_alerts(f, WRITER_ALERTS,
+		     "{\"alerts_total\":2,\"alerts\":[{\"suppressed\":{}}, "
+		     "{\"suppressed\":7}]}");
+	expect_harmless(f->text, 100);
 	write_alerts(f, WRITER_ALERTS, "{\"alerts_total\":1,\"alerts\":[null, 5, {}]}");
 	expect_harmless(f->text, 100);
 }
@@ -627,6 +639,11 @@ static void writer_text__what_fires_is_said_everywhere(void **state)
 	       "\n2 alerts fire: pygrowctl alerts\n");
 	expect(write_alerts(f, WRITER_REPORT, "{\"alerts_firing\":1}"),
 	       "\n1 alert fires: pygrowctl alerts\n");
+	expect(write_alerts(f, WRITER_STATUS, "{\"alerts_firing\":0,\"alerts_suppressed\":1}"),
+	       "\n1 alert is suppressed: pygrowctl alerts\n");
+	assert_null(strstr(
+		write_alerts(f, WRITER_STATUS, "{\"alerts_firing\":0,\"alerts_suppressed\":0}"),
+		"alert"));
 	assert_null(strstr(write_alerts(f, WRITER_STATUS, "{\"alerts_firing\":0}"), "alert"));
 }
 

@@ -26,6 +26,25 @@ static void on_change(void *userdata, const struct alert *alert)
 			(void)sink_send(a->sinks[i], json); /* it counts what it drops */
 }
 
+static struct detect_limits limits_of(void *userdata, const struct snapshot_process *p,
+				      const struct snapshot_stack *s)
+{
+	const struct setup *setup = ((const struct alerting *)userdata)->setup;
+
+	return setup_detect(setup, policy_thresholds(setup->config.policy, p, s));
+}
+
+/* Those that are over when they are read: to be told once, and not again when a tick finds out. */
+static void warn_of_ended(const struct setup *s)
+{
+	_cleanup_(strbuf_done) struct strbuf text = STRBUF_INIT;
+
+	while (setup_ended_next(s, clock_realtime_sec(), &text)) {
+		log_full(LOG_LEVEL_WARN, 0, "%s", text.buf);
+		strbuf_reset(&text);
+	}
+}
+
 static const char *config_of(const struct config_alert *c, enum sink_kind kind)
 {
 	const char *const texts[] = {
@@ -85,11 +104,12 @@ static int open_sinks(sd_event *event, const struct setup *s, struct alerting *a
 int alerting_open(sd_event *event, const struct setup *s, struct alerting **ret, struct strbuf *why)
 {
 	_cleanup_(alerting_closep) struct alerting *a = calloc(1, sizeof(*a));
-	struct detect_limits limits = setup_detect(s);
+	struct detect_limits limits = setup_detect(s, NULL);
 	int r;
 
 	if (!a)
 		return strbuf_fail(why, -ENOMEM, "out of memory");
+	a->setup = s;
 	r = judge_new(&limits, &a->judge);
 	if (r == 0)
 		r = alerts_new(on_change, a, &a->alerts);
@@ -97,6 +117,8 @@ int alerting_open(sd_event *event, const struct setup *s, struct alerting **ret,
 		r = open_sinks(event, s, a, why);
 	if (r < 0)
 		return why->len ? r : strbuf_fail(why, r, "set up alerts: %s", strerror(-r));
+	judge_set_rules(a->judge, limits_of, a);
+	warn_of_ended(s);
 	*ret = TAKE_PTR(a);
 	return 0;
 }
@@ -115,11 +137,13 @@ void alerting_close(struct alerting *a)
 	free(a);
 }
 
-void alerting_apply(struct alerting *a, const struct setup *s)
+void alerting_apply(struct alerting *a)
 {
-	struct detect_limits limits = setup_detect(s);
+	const struct setup *s = a->setup;
+	struct detect_limits limits = setup_detect(s, NULL);
 
 	judge_set_limits(a->judge, &limits);
+	warn_of_ended(s);
 	for (int i = 0; i < SINK_KIND_MAX; i++) {
 		const char *text = config_of(&s->config.alert, i), *was = a->configured[i];
 
@@ -134,10 +158,30 @@ bool alerting_is_due(const struct alerting *a, double now_sec)
 	return judge_is_due(a->judge, now_sec);
 }
 
+static void log_ended(struct policy *policy, double now_sec)
+{
+	const struct policy_section *s;
+
+	while ((s = policy_ended_next(policy, now_sec)))
+		log_full(LOG_LEVEL_WARN, 0,
+			 "%s: suppress %s has ended: what it matches alerts again", s->where,
+			 rule_name(s->rule));
+}
+
+static void put_suppressions(struct policy *policy, struct alert_cause *causes, size_t n,
+			     double now_sec)
+{
+	for (size_t i = 0; i < n; i++)
+		if (causes[i].process && causes[i].stack)
+			causes[i].suppression = policy_suppression(policy, causes[i].process,
+								   causes[i].stack, now_sec);
+}
+
 void alerting_tick(struct alerting *a, const struct pipeline *p, struct snapshot *s, double now_sec)
 {
 	_cleanup_free_ struct gather_birth *births = NULL;
 	_cleanup_free_ struct alert_cause *causes = NULL;
+	struct policy *policy = a->setup->config.policy;
 	size_t n_births = 0, n_causes = 0;
 	int r = gather_births(p, now_sec, &births, &n_births);
 
@@ -150,5 +194,7 @@ void alerting_tick(struct alerting *a, const struct pipeline *p, struct snapshot
 		log_warn(r, "judge what grows, skipping an interval");
 		return;
 	}
+	log_ended(policy, s->at);
+	put_suppressions(policy, causes, n_causes, s->at);
 	alerts_update(a->alerts, causes, n_causes, s->at);
 }

@@ -2,8 +2,10 @@
 /* user/daemon/alerting.h — from a snapshot to whoever is to be told: judge, alerts and sinks
  * together.
  *
- *   snapshot, births ─► judge ─► causes ─► alerts ─┬─► alert_log     one line each
- *                                                  └─► sinks         alert-exec, alert-webhook, …
+ *                       thresholds      suppressions
+ *                           ▼                ▼
+ *   snapshot, births ─► judge ─► causes ─────┴───► alerts ─┬─► alert_log   one line each
+ *                                                          └─► sinks       alert-exec, …
  */
 #ifndef USER_DAEMON_ALERTING_H
 #define USER_DAEMON_ALERTING_H
@@ -16,21 +18,22 @@
 #include "report/sink.h"
 
 struct alerting {
+	const struct setup *setup; /* its config's policy is another one after each reload */
 	struct judge *judge;
 	struct alerts *alerts;
 	struct sink *sinks[SINK_KIND_MAX]; /* NULL: not configured */
 	char *configured[SINK_KIND_MAX]; /* as the config had them; NULL likewise */
 };
 
-/* 0, or -errno with one clear sentence in `why`. */
+/* The setup must be there until alerting_close(). 0, or -errno with one clear sentence in `why`. */
 int alerting_open(sd_event *event, const struct setup *s, struct alerting **ret,
 		  struct strbuf *why);
 void alerting_close(struct alerting *a);
 DEFINE_CLEANUP(struct alerting *, alerting_close)
 
-/* The config was read again: thresholds are in force from here on; that other sinks take a restart
- * is said. */
-void alerting_apply(struct alerting *a, const struct setup *s);
+/* The config was read again: thresholds are in force from here on, suppressions from the next tick;
+ * that other sinks take a restart is said. */
+void alerting_apply(struct alerting *a);
 /* Is it time for another alerting_tick? now_sec: monotonic. */
 bool alerting_is_due(const struct alerting *a, double now_sec);
 /* The snapshot is of this moment; its verdicts are filled in. */

@@ -16,6 +16,7 @@
 #include "daemon/check.h"
 #include "daemon/roster.h"
 #include "daemon/watch.h"
+#include "lib/clock.h"
 #include "pgd_proto.h"
 #include "report/listener.h"
 #include "report/metrics_http.h"
@@ -82,6 +83,10 @@ static void check_config(struct check *c)
 	}
 	if (s->flags.for_sec > 0 && !s->flags.config)
 		return;
+	while (setup_ended_next(s, clock_realtime_sec(), &why)) {
+		warn("%s", why.buf);
+		strbuf_reset(&why);
+	}
 	if (access(path, F_OK) < 0)
 		ok("config: no %s, defaults are in force", path);
 	else
@@ -259,7 +264,10 @@ static void check_rules(struct check *c)
 static void check_process(struct check *c, struct probes *p, pid_t pid)
 {
 	_cleanup_(strbuf_done) struct strbuf why = STRBUF_INIT;
-	struct watch_options wo = { .fs = &fs, .state_dir = c->setup->options.state };
+	struct procfs_users users = { 0 };
+	struct watch_options wo = { .fs = &fs,
+				    .users = &users,
+				    .state_dir = c->setup->options.state };
 	struct watch *w = NULL;
 
 	if (watch_open(p, pid, &wo, &w, &why) < 0) {

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/policy.h"
 #include "lib/strbuf.h"
 #include "report/history.h"
 #include "target/rules.h"
@@ -48,6 +49,8 @@
 #define CONFIG_ALERT_AFTER_MAX	25200.0
 #define CONFIG_ALERT_GROWTH_MIN 1024.0
 #define CONFIG_ALERT_GROWTH_MAX 0x1p40
+#define CONFIG_ALERT_RATE_MIN	1.0 /* a second: 30 MiB a year */
+#define CONFIG_ALERT_RATE_MAX	0x1p30
 #define CONFIG_ALERT_SCALE_MIN	0.001
 #define CONFIG_ALERT_ARGS_MAX	32 /* words of alert-exec */
 #define CONFIG_ALERT_TEXT_MAX	2048 /* bytes of alert-exec, and of an URL */
@@ -60,8 +63,7 @@ struct config_history {
 
 /* When a stack is a leak (see struct detect_limits), and who is told. 0 or NULL: not set. */
 struct config_alert {
-	double after_sec; /* wait_sec */
-	uint64_t min_growth_bytes;
+	struct policy_thresholds thresholds; /* where no section says otherwise */
 	double scale; /* of all times */
 	char *exec; /* program and arguments, blanks between: config_words_split */
 	char *webhook, *alertmanager; /* URLs */
@@ -76,7 +78,8 @@ struct config {
 	char *metrics; /* "ADDR:PORT", "[ADDR]:PORT", or "off" */
 	struct config_history history;
 	struct config_alert alert;
-	struct rules *rules; /* there after config_load(), if only without a rule */
+	struct rules *rules; /* these two: there after config_load(), if only without a section */
+	struct policy *policy;
 };
 
 /* Reads `path` and, in the order of their names' bytes, the files *.conf in the directory `path`.d,

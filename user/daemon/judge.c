@@ -9,6 +9,50 @@
 
 #define POINTS_PER_BIN 6 /* more say nothing new */
 
+/* ── limits ───────────────────────────────────────────────────────────────────────────────── */
+
+static void limits_put(struct judge_entry *e, const struct detect_limits *limits)
+{
+	bool is_new = e->limits.bin_sec == 0;
+
+	if (memcmp(&e->limits, limits, sizeof(*limits)) == 0)
+		return;
+	e->limits = *limits;
+	if (is_new) /* nothing was judged by others */
+		return;
+	detect_restart(e->detect);
+	e->taken_bytes = NAN;
+}
+
+/* Asked for once: rules look at names. */
+static void limits_renew(const struct judge *j, struct judge_entry *e,
+			 const struct snapshot_process *p, const struct snapshot_stack *s)
+{
+	struct detect_limits limits = j->limits;
+
+	if (e->limits_of == j->settled)
+		return;
+	if (j->limits_of)
+		limits = j->limits_of(j->userdata, p, s);
+	limits_put(e, &limits);
+	e->limits_of = j->settled;
+}
+
+/* A process is there to compare with: only its bins count, which are the same for all. One that
+ * began anew could not clear its stacks of suspicion. */
+static void limits_renew_process(const struct judge *j, struct judge_entry *e)
+{
+	if (e->limits.bin_sec != j->limits.bin_sec)
+		limits_put(e, &j->limits);
+}
+
+/* It is not in the snapshot: nobody can say which rule it falls under. */
+static void limits_renew_absent(const struct judge *j, struct judge_entry *e)
+{
+	if (e->limits.bin_sec != j->limits.bin_sec || !j->limits_of)
+		limits_put(e, &j->limits);
+}
+
 /* ── points ───────────────────────────────────────────────────────────────────────────────── */
 
 static int by_stack(const void *a, const void *b)
@@ -88,8 +132,7 @@ static void push(const struct judge_round *r, struct judge_entry *e, const struc
 		 const struct judge_entry *process)
 {
 	/* -EINVAL: the clock stood still, or a figure cannot be; the verdict stays. */
-	(void)detect_push(e->detect, &r->judge->limits, p, process ? process->detect : NULL,
-			  &e->verdict);
+	(void)detect_push(e->detect, &e->limits, p, process ? process->detect : NULL, &e->verdict);
 	e->live_bytes = p->live_bytes;
 	e->fed = r->judge->tick;
 }
@@ -106,6 +149,7 @@ static void feed_process(const struct judge_round *r, const struct snapshot_proc
 	if (!e)
 		return;
 	point.live_bytes = (double)bytes;
+	limits_renew_process(r->judge, e);
 	push(r, e, &point, NULL);
 }
 
@@ -123,6 +167,7 @@ static void feed_stack(struct judge_round *r, const struct snapshot_stack *s)
 
 	if (!e)
 		return;
+	limits_renew(r->judge, e, p, s);
 	point = point_of(p, r->now_sec);
 	point.live_bytes = fmax(s->live_bytes, 0);
 	point.error_bytes = s->live_bytes_error;
@@ -141,6 +186,7 @@ static void feed_nothing(const struct judge_round *r, struct judge_entry *e,
 {
 	struct detect_point point = point_of(p, r->now_sec);
 
+	limits_renew_absent(r->judge, e);
 	point.has_ages = e->has_ages;
 	if (!point.has_ages)
 		point.taken_bytes = e->taken_bytes;
@@ -267,7 +313,7 @@ static struct cause_row *rows_new(const struct snapshot *s, const struct judge_p
 static struct alert_cause cause_of(const struct judge_entry *e, const struct snapshot_process *p,
 				   const struct snapshot_stack *s)
 {
-	return (struct alert_cause){ e->alert, e->verdict.state, e->verdict.why, p, s };
+	return (struct alert_cause){ e->alert, e->verdict.state, e->verdict.why, p, s, NULL };
 }
 
 int judge_causes(const struct judge *j, const struct snapshot *s, struct alert_cause **ret,
@@ -315,6 +361,7 @@ int judge_new(const struct detect_limits *limits, struct judge **ret)
 	if (!j)
 		return -ENOMEM;
 	j->limits = *limits;
+	j->settled = 1;
 	j->last_sec = j->to_unix_sec = NAN;
 	*ret = j;
 	return 0;
@@ -332,15 +379,15 @@ void judge_free(struct judge *j)
 	free(j);
 }
 
+void judge_set_rules(struct judge *j, judge_limits_t limits_of, void *userdata)
+{
+	j->limits_of = limits_of;
+	j->userdata = userdata;
+	j->settled++;
+}
+
 void judge_set_limits(struct judge *j, const struct detect_limits *limits)
 {
-	struct judge_entry *e, *next;
-
-	if (memcmp(&j->limits, limits, sizeof(*limits)) == 0)
-		return;
 	j->limits = *limits;
-	HASH_ITER (hh, j->entries, e, next) {
-		detect_restart(e->detect);
-		e->taken_bytes = NAN;
-	}
+	j->settled++;
 }

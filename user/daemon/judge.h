@@ -9,6 +9,10 @@
  * every block is followed the kernel counts blocks taken, not bytes: these are taken to be of the
  * mean size of what is alive.
  *
+ * Thresholds are a stack's own: whoever made the judge says which (judge_limits_t), when a stack is
+ * new, and again after judge_set_limits. A stack whose thresholds change then begins anew, and no
+ * other.
+ *
  * A process that ends gives its memory back, but a service that leaks is restarted, and that must
  * not end the alert: a detector that says "growing" waits for settle_sec for a stack of the same
  * id in a process of the same service (elsewhere: command line) and interpreter, and goes on there.
@@ -31,11 +35,19 @@
 
 struct judge;
 
+/* The limits of a stack: those of the judge, but for wait_sec, careful_sec, min_growth_bytes and
+ * min_bytes_per_sec. They must pass detect_limits_check. */
+typedef struct detect_limits (*judge_limits_t)(void *userdata, const struct snapshot_process *p,
+					       const struct snapshot_stack *s);
+
 /* limits must pass detect_limits_check. 0 or -ENOMEM. */
 int judge_new(const struct detect_limits *limits, struct judge **ret);
 void judge_free(struct judge *j);
 DEFINE_CLEANUP(struct judge *, judge_free)
-/* Other ones: histories are forgotten, verdicts "growing" stay (detect_restart). */
+/* Who is asked for the limits of a stack; NULL: all have those of the judge. */
+void judge_set_rules(struct judge *j, judge_limits_t limits_of, void *userdata);
+/* Limits or rules are others: of stacks whose limits change by that, histories are forgotten,
+ * verdicts "growing" stay (detect_restart). */
 void judge_set_limits(struct judge *j, const struct detect_limits *limits);
 
 /* Several points a bin are enough: has it been long enough since the last judge_tick? */

@@ -191,6 +191,7 @@ static struct judge_entry *entry_inherit(struct judge *j, const struct judge_key
 	e->key = *key;
 	e->taken_bytes = e->mean_bytes = NAN;
 	e->taken_blocks = 0;
+	e->limits_of = 0; /* another process can fall under another rule */
 	detect_restart(e->detect);
 	if (entry_put(j, e) == 0)
 		return e;

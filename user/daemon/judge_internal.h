@@ -40,11 +40,16 @@ struct judge_entry {
 	double taken_bytes, mean_bytes; /* NAN: not known yet */
 	double ended_sec; /* waiting: when its process did */
 	uint64_t fed; /* tick */
+	struct detect_limits limits; /* in force since its history began */
+	uint64_t limits_of; /* judge.settled when they were asked for */
 	UT_hash_handle hh;
 };
 
 struct judge {
 	struct detect_limits limits;
+	judge_limits_t limits_of; /* NULL: all have the same */
+	void *userdata; /* of limits_of */
+	uint64_t settled; /* how often limits were set, at least 1 */
 	struct judge_entry *entries; /* by key */
 	struct judge_entry *waiting; /* by heir: their processes have ended; several may be equal */
 	size_t n_stacks; /* of the entries; the rest are processes */

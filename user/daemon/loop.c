@@ -217,7 +217,7 @@ static void apply(struct loop *l, const struct options *before,
 	    memcmp(before_history, &l->setup->config.history, sizeof(*before_history)))
 		log_full(LOG_LEVEL_WARN, 0, takes, "history-max-bytes or history-levels");
 	if (l->alerting)
-		alerting_apply(l->alerting, l->setup);
+		alerting_apply(l->alerting);
 	if (!l->roster)
 		return;
 	/* Its descriptor is another one then. */
@@ -330,6 +330,7 @@ static int on_scrape(void *userdata, struct strbuf *ret)
 		return r;
 	gather_losses(l, &losses);
 	o.alerts_firing = (int64_t)alerts_firing(l->alerting->alerts);
+	o.alerts_suppressed = (int64_t)alerts_suppressed(l->alerting->alerts);
 	o.lost_besides = losses.besides;
 	o.lost_more = losses.more;
 	o.n_lost_more = losses.n_more;

@@ -170,7 +170,7 @@ void pipeline_beat(struct pipeline *p)
 
 int pipeline_add(struct pipeline *p, pid_t pid, struct strbuf *why)
 {
-	struct watch_options o = { .fs = &p->fs, .state_dir = p->state_dir };
+	struct watch_options o = { .fs = &p->fs, .users = &p->users, .state_dir = p->state_dir };
 	struct watch **grown, *w = NULL;
 	int r;
 

@@ -35,6 +35,7 @@ struct pipeline {
 	size_t n_left_out;
 	uint64_t lost_before[PGD_COUNTER_MAX]; /* by processes that were removed */
 	struct procfs fs;
+	struct procfs_users users;
 	char *state_dir; /* NULL: no cache */
 	double started_sec; /* monotonic */
 	unsigned n_ticks;

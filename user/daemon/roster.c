@@ -19,7 +19,6 @@ struct roster {
 	struct census *census;
 	uint64_t scan_ns; /* without news from the kernel: when to look through /proc again */
 	uint64_t lost_before; /* by censuses before this one */
-	struct procfs_users users;
 };
 
 static struct watch *watch_of(const struct pipeline *p, pid_t pid, uint64_t start_ticks)
@@ -95,7 +94,7 @@ static int consider(struct roster *r, pid_t pid)
 	_cleanup_(procfs_facts_done) struct procfs_facts facts = { 0 };
 	struct rules_verdict verdict;
 	char text[RULES_TEXT_MAX];
-	int error = procfs_facts_load(&r->pipeline->fs, pid, &r->users, &facts);
+	int error = procfs_facts_load(&r->pipeline->fs, pid, &r->pipeline->users, &facts);
 
 	if (error < 0)
 		return error;
@@ -249,7 +248,8 @@ int roster_set_rules(struct roster *r, const struct rules *rules, struct strbuf 
 		_cleanup_(procfs_facts_done) struct procfs_facts facts = { 0 };
 
 		if (p->watches[i]->regime != WATCH_GONE &&
-		    procfs_facts_load(&p->fs, p->watches[i]->pid, &r->users, &facts) == 0 &&
+		    procfs_facts_load(&p->fs, p->watches[i]->pid, &r->pipeline->users, &facts) ==
+			    0 &&
 		    !roster_judge(r->rules, &facts).is_watched)
 			pipeline_remove(p, p->watches[i]);
 	}

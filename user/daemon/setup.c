@@ -43,22 +43,54 @@ struct budget_options setup_budget(const struct setup *s)
 					clock_monotonic_ns() };
 }
 
-struct detect_limits setup_detect(const struct setup *s)
+/* Their own, and for what these leave open the general ones. */
+static struct policy_thresholds thresholds_of(const struct setup *s,
+					      const struct policy_thresholds *own)
 {
-	const struct config_alert *c = &s->config.alert;
+	struct policy_thresholds t = s->config.alert.thresholds;
+
+	if (own && own->after_sec > 0)
+		t.after_sec = own->after_sec;
+	if (own && own->min_growth_bytes)
+		t.min_growth_bytes = own->min_growth_bytes;
+	if (own && own->min_rate_bytes)
+		t.min_rate_bytes = own->min_rate_bytes;
+	return t;
+}
+
+struct detect_limits setup_detect(const struct setup *s, const struct policy_thresholds *own)
+{
+	const struct policy_thresholds t = thresholds_of(s, own);
 	struct detect_limits l = detect_limits_default();
 
-	if (c->after_sec > 0) {
-		l.careful_sec *= c->after_sec / l.wait_sec;
-		l.wait_sec = c->after_sec;
+	if (t.after_sec > 0) {
+		l.careful_sec *= t.after_sec / l.wait_sec;
+		l.wait_sec = t.after_sec;
 	}
-	if (c->min_growth_bytes)
-		l.min_growth_bytes = (double)c->min_growth_bytes;
-	if (c->scale > 0)
-		l = detect_limits_scale(&l, c->scale);
+	if (t.min_growth_bytes)
+		l.min_growth_bytes = (double)t.min_growth_bytes;
+	if (t.min_rate_bytes)
+		l.min_bytes_per_sec = (double)t.min_rate_bytes;
+	if (s->config.alert.scale > 0)
+		l = detect_limits_scale(&l, s->config.alert.scale);
 	/* A bin without a point is a gap. */
 	l.bin_sec = fmax(l.bin_sec, POINTS_PER_BIN_MIN * s->options.interval_sec);
 	return l;
+}
+
+bool setup_ended_next(const struct setup *s, double now_sec, struct strbuf *ret)
+{
+	const struct policy_section *section = policy_ended_next(s->config.policy, now_sec);
+	char moment[CLOCK_TEXT_MAX];
+
+	if (section)
+		strbuf_printf(
+			ret,
+			"%s: suppress %s ended on %s, ignoring; remove it, or give it another "
+			"date",
+			section->where, rule_name(section->rule),
+			clock_rfc3339_format(moment, section->until_sec));
+	return section;
 }
 
 void setup_history(const struct setup *s, struct history_options *ret)

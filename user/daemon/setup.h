@@ -30,8 +30,11 @@ void setup_done(struct setup *s);
 
 const struct rules *setup_rules(const struct setup *s);
 struct budget_options setup_budget(const struct setup *s);
-/* They pass detect_limits_check(). */
-struct detect_limits setup_detect(const struct setup *s);
+/* Of stacks that have thresholds of their own, or NULL. They pass detect_limits_check(). */
+struct detect_limits setup_detect(const struct setup *s, const struct policy_thresholds *own);
+/* Adds a sentence about the next suppression that had ended when the config was read; false: there
+ * is no more. Each once. */
+bool setup_ended_next(const struct setup *s, double now_sec, struct strbuf *ret);
 void setup_history(const struct setup *s, struct history_options *ret);
 
 #endif

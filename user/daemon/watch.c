@@ -31,6 +31,8 @@ static void watch_free(struct watch *w)
 	free(w->cmdline);
 	free(w->unit);
 	free(w->service);
+	free(w->cgroup);
+	free(w->container);
 	free(w);
 }
 DEFINE_CLEANUP(struct watch *, watch_free)
@@ -38,14 +40,18 @@ DEFINE_CLEANUP(struct watch *, watch_free)
 /* Where it belongs: its service, and who has started it. */
 static void read_place(const struct procfs *fs, struct watch *w)
 {
-	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
+	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT, container = STRBUF_INIT;
 	struct procfs_stat stat;
 	pid_t pid = w->pid;
 	size_t n;
 
-	n = procfs_cgroup(fs, w->pid, &b) == 0 ? procfs_service(b.buf) : 0;
+	if (procfs_cgroup(fs, w->pid, &b) == 0)
+		w->cgroup = strbuf_take(&b);
+	n = w->cgroup ? procfs_service(w->cgroup) : 0;
 	if (n)
-		w->service = strndup(b.buf, n);
+		w->service = strndup(w->cgroup, n);
+	if (w->cgroup && procfs_container(w->cgroup, &container) == 0)
+		w->container = strbuf_take(&container);
 	while (w->n_ancestors < WATCH_ANCESTORS_MAX && procfs_stat(fs, pid, &stat) == 0 &&
 	       stat.ppid > 0)
 		pid = w->ancestors[w->n_ancestors++] = stat.ppid;
@@ -62,16 +68,25 @@ static int64_t read_owner(const struct procfs *fs, pid_t pid)
 	return st.st_uid;
 }
 
+/* By its number inside, and by its user. */
+static void read_numbers(const struct procfs *fs, struct procfs_users *users, struct watch *w)
+{
+	struct procfs_status status;
+
+	if (procfs_status(fs, w->pid, &status) < 0)
+		return;
+	if (status.inner_pid != w->pid)
+		w->pid_inside = status.inner_pid;
+	memcpy(w->user, procfs_user(users, status.uid), sizeof(w->user));
+}
+
 static void read_words(const struct procfs *fs, struct watch *w)
 {
 	struct strbuf b = STRBUF_INIT;
-	struct procfs_status status;
 	struct procfs_stat stat;
 
 	if (procfs_stat(fs, w->pid, &stat) == 0)
 		memcpy(w->comm, stat.comm, sizeof(w->comm));
-	if (procfs_status(fs, w->pid, &status) == 0 && status.inner_pid != w->pid)
-		w->pid_inside = status.inner_pid;
 	w->uid = read_owner(fs, w->pid);
 	if (procfs_cmdline(fs, w->pid, &b) == 0)
 		w->cmdline = strbuf_take(&b);
@@ -163,6 +178,7 @@ int watch_open(struct probes *p, pid_t pid, const struct watch_options *o, struc
 		strbuf_printf(why, "pid %d: %s; it has just exited", pid, strerror(-r));
 		return r;
 	}
+	read_numbers(o->fs, o->users, w);
 	read_words(o->fs, w);
 	read_place(o->fs, w);
 	snprintf(w->build_id, sizeof(w->build_id), "%s", elf_build_id(d.elf));

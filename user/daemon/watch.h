@@ -49,6 +49,9 @@ struct watch {
 	char comm[PROCFS_COMM_BYTES];
 	char *cmdline, *unit; /* unit may be NULL */
 	int64_t uid; /* who may see cmdline: owner of /proc/PID; -1: not known */
+	/* for sections about alerts, as in procfs_facts */
+	char user[PROCFS_USER_BYTES]; /* who runs it; "": not known */
+	char *cgroup, *container; /* may be NULL */
 	char *service; /* cgroup of its service or container (procfs_service), or NULL */
 	pid_t pid_inside; /* in its own PID namespace, or -1: not known, or the same */
 	pid_t ancestors[WATCH_ANCESTORS_MAX]; /* when it was opened; its parent is the first */
@@ -66,6 +69,7 @@ struct watch {
 
 struct watch_options {
 	const struct procfs *fs;
+	struct procfs_users *users;
 	const char *state_dir; /* of the site cache; NULL: no cache */
 };
 

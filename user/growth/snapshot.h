@@ -86,6 +86,8 @@ struct snapshot_process {
 	const char *comm, *cmdline;
 	int64_t uid; /* owner of /proc/PID: root's, if the kernel protects it; -1: not known */
 	const char *unit; /* systemd unit from its cgroup, or NULL */
+	/* What rules ask for besides, as struct rules_facts has it; NULL: not known, or none. */
+	const char *user, *cgroup, *container;
 	/* The same number for all processes that are one: of one service or container, or the
 	 * workers of one parent. 0: it is on its own. */
 	pid_t group;

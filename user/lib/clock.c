@@ -2,6 +2,7 @@
 /* user/lib/clock.c — see clock.h. */
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,23 +56,43 @@ char *clock_rfc3339_format(char buf[CLOCK_TEXT_MAX], double unix_sec)
 	return buf;
 }
 
+/* Digits where the shape has a 0, and else what the shape has. */
+static bool has_shape(const char *s, const char *shape)
+{
+	for (; *shape; s++, shape++)
+		if (*shape == '0' ? *s < '0' || *s > '9' : *s != *shape)
+			return false;
+	return true;
+}
+
+/* strptime(3) lets the 30th of February pass, and timegm(3) would make the 2nd of March of it. */
+static int utc_parse(const char *s, const char *format, double *ret_sec)
+{
+	struct tm tm = { 0 }, day;
+
+	if (!strptime(s, format, &tm))
+		return -EINVAL;
+	day = (struct tm){ .tm_year = tm.tm_year, .tm_mon = tm.tm_mon, .tm_mday = tm.tm_mday };
+	timegm(&day);
+	if (day.tm_mday != tm.tm_mday)
+		return -EINVAL;
+	*ret_sec = (double)timegm(&tm);
+	return 0;
+}
+
 static int rfc3339_parse(const char *s, double *ret_sec)
 {
-	struct tm tm = { 0 };
-	double fraction = 0, offset = 0, scale = 0.1;
-	int hours, minutes, used = 0;
+	double sec, fraction = 0, offset = 0, scale = 0.1;
 
-	s = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
-	if (!s)
+	if (!has_shape(s, "0000-00-00T00:00:00") || utc_parse(s, "%Y-%m-%dT%H:%M:%S", &sec) < 0)
 		return -EINVAL;
+	s += strlen("0000-00-00T00:00:00");
 	if (*s == '.')
 		for (s++; *s >= '0' && *s <= '9'; s++, scale /= 10)
 			fraction += (*s - '0') * scale;
-	if (*s == '+' || *s == '-') {
-		if (sscanf(s + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || used != 5)
-			return -EINVAL;
-		offset = (hours * 60 + minutes) * 60 * (*s == '-' ? -1 : 1);
-		s += 1 + used;
+	if ((*s == '+' || *s == '-') && has_shape(s + 1, "00:00")) {
+		offset = (atoi(s + 1) * 60 + atoi(s + 4)) * 60 * (*s == '-' ? -1 : 1);
+		s += strlen("+00:00");
 	} else if (*s == 'Z' || *s == 'z') {
 		s++;
 	} else {
@@ -79,7 +100,25 @@ static int rfc3339_parse(const char *s, double *ret_sec)
 	}
 	if (*s)
 		return -EINVAL;
-	*ret_sec = (double)timegm(&tm) + fraction - offset;
+	*ret_sec = sec + fraction - offset;
+	return 0;
+}
+
+int clock_date_parse(const char *s, double *ret_sec)
+{
+	static const char date[] = "0000-00-00";
+	double sec;
+	int r;
+
+	if (has_shape(s, date) && !s[strlen(date)])
+		r = utc_parse(s, "%Y-%m-%d", &sec);
+	else
+		r = rfc3339_parse(s, &sec);
+	if (r < 0)
+		return r;
+	if (sec < 0 || sec >= YEAR_10000_SEC - 1)
+		return -ERANGE;
+	*ret_sec = sec;
 	return 0;
 }
 

@@ -19,5 +19,8 @@ char *clock_rfc3339_format(char buf[CLOCK_TEXT_MAX], double unix_sec);
 /* An RFC 3339 moment (with "Z" or an offset), "@" and Unix time, or "-10m": that long before
  * now_sec. 0, -EINVAL or -ERANGE; *ret_sec untouched then. */
 int clock_moment_parse(const char *s, double now_sec, double *ret_sec);
+/* A date, "2027-01-31": its first moment in UTC; or an RFC 3339 moment. 0, -EINVAL, or -ERANGE
+ * (years before 1970 or after 9999); *ret_sec untouched then. */
+int clock_date_parse(const char *s, double *ret_sec);
 
 #endif

@@ -40,6 +40,8 @@ static void row_free(struct alert *row)
 	free(row->file);
 	free(row->unit);
 	free(row->comm);
+	free(row->suppressed_by);
+	free(row->suppressed_reason);
 	free(row);
 }
 
@@ -52,13 +54,37 @@ void alerts_free(struct alerts *a)
 	free(a);
 }
 
-size_t alerts_firing(const struct alerts *a)
+enum rank {
+	RANK_FIRING,
+	RANK_SUPPRESSED,
+	RANK_OVER,
+	RANK_MAX
+};
+
+static enum rank rank_of(const struct alert *row)
+{
+	if (!row->is_firing)
+		return RANK_OVER;
+	return row->suppressed_by ? RANK_SUPPRESSED : RANK_FIRING;
+}
+
+static size_t rank_cnt(const struct alerts *a, enum rank rank)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < a->n; i++)
-		n += a->rows[i]->is_firing;
+		n += rank_of(a->rows[i]) == rank;
 	return n;
+}
+
+size_t alerts_firing(const struct alerts *a)
+{
+	return rank_cnt(a, RANK_FIRING);
+}
+
+size_t alerts_suppressed(const struct alerts *a)
+{
+	return rank_cnt(a, RANK_SUPPRESSED);
 }
 
 uint64_t alerts_counter_get(const struct alerts *a, enum alert_counter counter)
@@ -93,13 +119,11 @@ static void row_move(struct alerts *a, struct alert *row)
 	a->rows[a->n++] = row;
 }
 
-/* The oldest of those that are over goes. */
-static bool make_room(struct alerts *a)
+/* The oldest one of that rank goes. */
+static bool row_drop(struct alerts *a, enum rank rank)
 {
-	if (a->n < ALERTS_MAX)
-		return true;
 	for (size_t i = 0; i < a->n; i++) {
-		if (a->rows[i]->is_firing)
+		if (rank_of(a->rows[i]) != rank)
 			continue;
 		row_free(a->rows[i]);
 		row_take_out(a, i);
@@ -109,9 +133,11 @@ static bool make_room(struct alerts *a)
 }
 
 /* NULL: no room, counted. */
-static struct alert *row_new(struct alerts *a, uint64_t id)
+static struct alert *row_new(struct alerts *a, uint64_t id, bool is_suppressed)
 {
-	struct alert *row = make_room(a) ? calloc(1, sizeof(*row)) : NULL;
+	bool has_room = a->n < ALERTS_MAX || row_drop(a, RANK_OVER) ||
+			(!is_suppressed && row_drop(a, RANK_SUPPRESSED));
+	struct alert *row = has_room ? calloc(1, sizeof(*row)) : NULL;
 
 	if (!row) {
 		a->counters[ALERT_COUNTER_FULL]++;
@@ -214,6 +240,25 @@ static void put_sums(struct alert *row, const struct alert_cause *causes, size_t
 	}
 }
 
+/* Of the fastest; NULL: one of those that can be seen is not suppressed. */
+static const struct alert_suppression *suppression_of(const struct alert_cause *causes, size_t n,
+						      const struct alert_cause *fastest)
+{
+	for (size_t i = 0; i < n; i++)
+		if (is_seen(&causes[i]) && !causes[i].suppression)
+			return NULL;
+	return fastest->suppression;
+}
+
+/* False: out of memory, and it is not suppressed: rather said than lost. */
+static bool put_suppression(struct alert *row, const struct alert_suppression *s)
+{
+	set_text(&row->suppressed_by, s ? s->by : NULL);
+	set_text(&row->suppressed_reason, s ? s->reason : NULL);
+	row->suppressed_until_sec = s ? s->until_sec : NAN;
+	return row->suppressed_by;
+}
+
 /* ── what changes ─────────────────────────────────────────────────────────────────────────── */
 
 static void refill(struct alerts *a, double now_sec)
@@ -245,28 +290,51 @@ static void resolve(struct alerts *a, struct alert *row, enum detect_why why, do
 	row->resolved_sec = now_sec;
 	row->why = why;
 	row_move(a, row);
-	say(a, row);
+	if (!row->suppressed_by)
+		say(a, row);
+}
+
+/* It is suppressed from here on: whoever was told that it fires hears that it does no more. */
+static void suppress(struct alerts *a, struct alert *row, bool was_told, double now_sec)
+{
+	struct alert over = *row;
+
+	a->counters[ALERT_COUNTER_SUPPRESSED]++;
+	row->is_silent = true;
+	if (!was_told)
+		return;
+	over.is_firing = false;
+	over.resolved_sec = now_sec;
+	over.why = ALERT_SUPPRESSED;
+	say(a, &over);
 }
 
 static void fire(struct alerts *a, const struct alert_cause *causes, size_t n,
 		 const struct alert_cause *fastest, double now_sec)
 {
+	const struct alert_suppression *s = suppression_of(causes, n, fastest);
 	struct alert *row = row_find(a, causes->key);
-	bool is_new = !row || !row->is_firing;
+	enum rank before = row ? rank_of(row) : RANK_OVER, now;
+	bool was_told = before == RANK_FIRING && !row->is_silent;
 
 	if (!row)
-		row = row_new(a, causes->key);
+		row = row_new(a, causes->key, s);
 	if (!row)
 		return;
-	if (is_new) {
-		row->is_firing = true;
-		row->fired_sec = now_sec;
+	row->is_firing = true;
+	now = put_suppression(row, s) ? RANK_SUPPRESSED : RANK_FIRING;
+	if (before == RANK_OVER)
 		row->since_sec = row->resolved_sec = NAN;
-		row_move(a, row);
-	}
 	put_place(row, fastest);
 	put_sums(row, causes, n);
-	if (is_new)
+	if (now == before)
+		return;
+	if (before == RANK_OVER || now == RANK_FIRING)
+		row->fired_sec = now_sec;
+	row_move(a, row);
+	if (now == RANK_SUPPRESSED)
+		suppress(a, row, was_told, now_sec);
+	else
 		say(a, row);
 }
 
@@ -316,11 +384,30 @@ void alerts_update(struct alerts *a, struct alert_cause *causes, size_t n, doubl
 
 /* ── JSON ─────────────────────────────────────────────────────────────────────────────────── */
 
+static const char *why_name(const struct alert *a)
+{
+	if (!a->is_firing && a->why == ALERT_ENDED)
+		return "ended";
+	return !a->is_firing && a->why == ALERT_SUPPRESSED ? "suppressed" : detect_why_name[a->why];
+}
+
+/* NULL: it is not. */
+static json_object *suppressed_new(const struct alert *a)
+{
+	json_object *o = a->suppressed_by ? json_object_new_object() : NULL;
+
+	if (!o)
+		return NULL;
+	jsonput_text(o, "by", a->suppressed_by, NAME_BYTES_MAX);
+	jsonput_text(o, "reason", a->suppressed_reason, NAME_BYTES_MAX);
+	jsonput_moment(o, "until", a->suppressed_until_sec);
+	return o;
+}
+
 json_object *alert_json_new(const struct alert *a, double now_sec)
 {
 	_cleanup_(strbuf_done) struct strbuf text = STRBUF_INIT;
 	double left_sec = a->headroom_bytes / a->growth_bytes_per_sec;
-	bool is_ended = !a->is_firing && a->why == ALERT_ENDED;
 	json_object *o = json_object_new_object();
 
 	alert_text_add(&text, a, now_sec);
@@ -345,20 +432,20 @@ json_object *alert_json_new(const struct alert *a, double now_sec)
 	jsonput_bytes(o, "growth_bytes", a->growth_bytes);
 	jsonput_number(o, "tau", a->tau);
 	jsonput_number(o, "p_value", a->p_value);
-	jsonput_text(o, "why", is_ended ? "ended" : detect_why_name[a->why], NAME_BYTES_MAX);
+	jsonput_text(o, "why", why_name(a), NAME_BYTES_MAX);
 	jsonput_bytes(o, "headroom_bytes", a->headroom_bytes);
 	jsonput_decimal(o, "headroom_seconds",
 			a->is_firing && a->growth_bytes_per_sec > 0 ? left_sec : NAN);
 	jsonput_bool(o, "was_sent", !a->is_silent);
+	jsonput_object(o, "suppressed", suppressed_new(a));
 	return o;
 }
 
-/* Adds those that fire, or those that do not. */
-static void list_add(const struct alerts *a, bool is_firing, size_t limit, double now_sec,
+static void list_add(const struct alerts *a, enum rank rank, size_t limit, double now_sec,
 		     json_object *list)
 {
 	for (size_t i = a->n; i-- > 0 && json_object_array_length(list) < limit;)
-		if (a->rows[i]->is_firing == is_firing)
+		if (rank_of(a->rows[i]) == rank)
 			json_object_array_add(list, alert_json_new(a->rows[i], now_sec));
 }
 
@@ -369,9 +456,10 @@ void alerts_put(const struct alerts *a, json_object *document, size_t limit, dou
 	if (!json_object_object_get_ex(document, "alerts", NULL))
 		return;
 	list = json_object_new_array();
-	list_add(a, true, limit, now_sec, list);
-	list_add(a, false, limit, now_sec, list);
+	for (int rank = 0; rank < RANK_MAX; rank++)
+		list_add(a, rank, limit, now_sec, list);
 	jsonput_object(document, "alerts", list);
 	jsonput_count(document, "alerts_firing", (int64_t)alerts_firing(a));
+	jsonput_count(document, "alerts_suppressed", (int64_t)alerts_suppressed(a));
 	jsonput_count(document, "alerts_total", (int64_t)a->n);
 }

@@ -9,7 +9,12 @@
  * One leak shows up as many stacks, in many workers: all that are of one key, one function of one
  * service, are one alert, and its figures are their sums. The same key has the same id each time.
  *
- * Limits: ALERTS_MAX alerts are kept, those that fire before those that are over; one for which
+ * Suppressed is an alert of which all causes that can be seen are: it is listed as one that fires
+ * and is suppressed, but nobody is told. Who was told before hears that it is over,
+ * ALERT_SUPPRESSED as the reason; when it is suppressed no more it fires as if it were new.
+ *
+ * Limits: ALERTS_MAX alerts are kept, those that fire before those that are over, and these before
+ * suppressed ones; one for which
  * there is no room is counted and tried again at the next update. ALERTS_BURST changes are said at
  * once, then one each ALERTS_EVERY_SEC: what is above that is counted, and still is in the list.
  *
@@ -33,13 +38,22 @@
 /* X(ID, "name", "what happened, and what follows") */
 #define ALERT_COUNTERS(X)                                                                     \
 	X(FULL, "alerts_full", "more than 256 alerts fire: one more is not listed, nor said") \
-	X(LIMITED, "alerts_limited", "too many alerts in a short time: one is listed, but not sent")
+	X(LIMITED, "alerts_limited",                                                          \
+	  "too many alerts in a short time: one is listed, but not sent")                     \
+	X(SUPPRESSED, "alerts_suppressed",                                                    \
+	  "an alert was not sent: a section of the configuration suppresses it")
 
 enum alert_counter {
 #define ALERT_COUNTER_ID(id, name, help) ALERT_COUNTER_##id,
 	ALERT_COUNTERS(ALERT_COUNTER_ID)
 #undef ALERT_COUNTER_ID
 	ALERT_COUNTER_MAX
+};
+
+/* That nobody is to be told of a cause for now. */
+struct alert_suppression {
+	const char *by, *reason; /* by: name of the section */
+	double until_sec; /* Unix time */
 };
 
 /* A stack that grows, or has settled. */
@@ -51,9 +65,13 @@ struct alert_cause {
 	 * again, or it holds nothing. */
 	const struct snapshot_process *process;
 	const struct snapshot_stack *stack;
+	const struct alert_suppression *suppression; /* NULL: none; of one that cannot be seen */
 };
 
-#define ALERT_ENDED DETECT_TOO_NEW /* alert.why: resolved, since nobody that could grow is left */
+/* alert.why of what is resolved: nobody that could grow is left; who is told needs to know no more
+ * for now, while it is listed as firing. */
+#define ALERT_ENDED	 DETECT_TOO_NEW
+#define ALERT_SUPPRESSED DETECT_NOT_RISING
 
 struct alert {
 	uint64_t id;
@@ -74,7 +92,10 @@ struct alert {
 	double tau, p_value; /* of the fastest */
 	double headroom_bytes, coverage; /* NAN: not known */
 	bool is_headroom_of_host, has_gc;
-	bool is_silent; /* ALERTS_EVERY_SEC: it was not said */
+	bool is_silent; /* it was not said: ALERTS_EVERY_SEC, or it is suppressed */
+	/* By which section; NULL: it is not, or was not when it was over. */
+	char *suppressed_by, *suppressed_reason;
+	double suppressed_until_sec;
 };
 
 struct alerts;
@@ -89,13 +110,15 @@ DEFINE_CLEANUP(struct alerts *, alerts_free)
 
 /* All causes there are now. They are sorted here. */
 void alerts_update(struct alerts *a, struct alert_cause *causes, size_t n, double now_sec);
-size_t alerts_firing(const struct alerts *a);
+size_t alerts_firing(const struct alerts *a); /* without those that are suppressed */
+size_t alerts_suppressed(const struct alerts *a);
 uint64_t alerts_counter_get(const struct alerts *a, enum alert_counter counter);
 
 /* Its row, as every document and every sink gets it; the caller's. */
 json_object *alert_json_new(const struct alert *a, double now_sec);
-/* "alerts" of a document: those that fire first, of both the newest, at most `limit`; and how many
- * there are. A document that is an error stays as it is. */
+/* "alerts" of a document: those that fire, then suppressed ones, then those that are over, of each
+ * the newest first, at most `limit`; and how many there are. A document that is an error stays as
+ * it is. */
 void alerts_put(const struct alerts *a, json_object *document, size_t limit, double now_sec);
 
 #endif

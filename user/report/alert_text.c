@@ -176,6 +176,17 @@ static void add_resolved(struct strbuf *b, const struct alert *a)
 			      units_duration_format(text, fmax(a->resolved_sec - a->since_sec, 0)));
 }
 
+static void add_suppressed(struct strbuf *b, const struct alert *a)
+{
+	char moment[CLOCK_TEXT_MAX];
+
+	strbuf_printf(b, " grows on, which is suppressed until %s by ",
+		      moment_format(moment, a->suppressed_until_sec));
+	alert_text_add_name(b, a->suppressed_by ? a->suppressed_by : "?", false);
+	strbuf_puts(b, ": ");
+	alert_text_add_name(b, a->suppressed_reason ? a->suppressed_reason : "?", false);
+}
+
 void alert_text_add(struct strbuf *b, const struct alert *a, double now_sec)
 {
 	strbuf_puts(b, "Memory taken by ");
@@ -184,6 +195,8 @@ void alert_text_add(struct strbuf *b, const struct alert *a, double now_sec)
 	add_whose(b, a);
 	if (a->is_firing)
 		add_firing(b, a, now_sec);
+	else if (a->why == ALERT_SUPPRESSED)
+		add_suppressed(b, a);
 	else
 		add_resolved(b, a);
 }

@@ -112,6 +112,12 @@ static void add_alerts(const struct page *p, const char *name)
 		strbuf_printf(p->out, "%s %" PRId64 "\n", name, p->options->alerts_firing);
 }
 
+static void add_suppressed(const struct page *p, const char *name)
+{
+	if (p->options->alerts_suppressed >= 0)
+		strbuf_printf(p->out, "%s %" PRId64 "\n", name, p->options->alerts_suppressed);
+}
+
 /* Of all processes, those too that share their PID with another one. */
 static void add_lost(const struct page *p, const char *name)
 {
@@ -383,6 +389,9 @@ static const struct family families[] = {
 	  "Stacks of a process that have no series, since others grow faster or hold more.",
 	  add_left_out },
 	{ "pygrowd_alerts_firing", "gauge", "Alerts that fire now.", add_alerts },
+	{ "pygrowd_alerts_suppressed", "gauge",
+	  "Alerts that would fire now, if the configuration did not suppress them.",
+	  add_suppressed },
 	{ "pygrowd_gc_collections_total", "counter",
 	  "Runs of the garbage collector seen, by generation.", add_collections },
 	{ "pygrowd_gc_pause_seconds_total", "counter",

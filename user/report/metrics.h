@@ -32,7 +32,7 @@ struct metrics_lost {
 
 struct metrics_options {
 	size_t stacks_max; /* stacks of a target that have series; cut to METRICS_STACKS_MAX */
-	int64_t alerts_firing; /* -1: not known */
+	int64_t alerts_firing, alerts_suppressed; /* -1: not known */
 	/* PGD_COUNTER_MAX sums of what was lost by others than the snapshot's processes: targets
 	 * that have ended, since a counter must not fall with them, and the host. NULL: nothing. */
 	const uint64_t *lost_besides;
@@ -41,9 +41,9 @@ struct metrics_options {
 	size_t n_lost_more;
 };
 
-#define METRICS_OPTIONS_INIT                                      \
-	{                                                         \
-		.stacks_max = METRICS_STACKS, .alerts_firing = -1 \
+#define METRICS_OPTIONS_INIT                                                               \
+	{                                                                                  \
+		.stacks_max = METRICS_STACKS, .alerts_firing = -1, .alerts_suppressed = -1 \
 	}
 
 /* Adds the page to *ret. 0 or -ENOMEM; what is in *ret then is no page.

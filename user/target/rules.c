@@ -34,12 +34,16 @@ static const struct {
 	[RULES_UNIT] = { "unit", offsetof(struct rules_facts, unit) },
 	[RULES_CGROUP] = { "cgroup", offsetof(struct rules_facts, cgroup) },
 	[RULES_CONTAINER] = { "container", offsetof(struct rules_facts, container) },
+	[RULES_FILE] = { "file", offsetof(struct rules_facts, file) },
+	[RULES_FUNCTION] = { "function", offsetof(struct rules_facts, function) },
 };
 _Static_assert(ARRAY_SIZE(keys) == RULES_KEY_MAX, "a key without a name");
 
 static const char *const kinds[] = {
 	[RULES_INCLUDE] = "include",
 	[RULES_EXCLUDE] = "exclude",
+	[RULES_ALERT] = "alert",
+	[RULES_SUPPRESS] = "suppress",
 };
 _Static_assert(ARRAY_SIZE(kinds) == RULES_KIND_MAX, "a kind without a name");
 
@@ -51,6 +55,16 @@ const char *rules_key_name(enum rules_key key)
 const char *rules_kind_name(enum rules_kind kind)
 {
 	return kinds[kind];
+}
+
+enum rules_kind rule_kind(const struct rule *rule)
+{
+	return rule->kind;
+}
+
+const char *rule_name(const struct rule *rule)
+{
+	return rule->name;
 }
 
 /* ── one rule ─────────────────────────────────────────────────────────────────────────────── */
@@ -191,17 +205,38 @@ static const char *fact_of(const struct rules_facts *facts, size_t key)
 	return *(const char *const *)((const char *)facts + keys[key].fact);
 }
 
-/* The cheap ones first. */
-static bool rule_matches(const struct rule *rule, const struct rules_facts *facts)
+static bool globs_match(const struct rule *rule, size_t from, size_t to,
+			const struct rules_facts *facts)
 {
-	for (size_t i = 0; i < RULES_KEY_MAX; i++) {
+	for (size_t i = from; i < to; i++) {
 		const char *fact = fact_of(facts, i);
 
 		if (rule->globs[i] && (!fact || fnmatch(rule->globs[i], fact, FNM_NOESCAPE) != 0))
 			return false;
 	}
-	return !rule->has_regex ||
-	       (facts->cmdline && regexec(&rule->regex, facts->cmdline, 0, NULL, 0) == 0);
+	return true;
+}
+
+/* The cheap ones first. */
+static bool process_matches(const struct rule *rule, const struct rules_facts *facts)
+{
+	return globs_match(rule, 0, RULES_PROCESS_KEY_MAX, facts) &&
+	       (!rule->has_regex ||
+		(facts->cmdline && regexec(&rule->regex, facts->cmdline, 0, NULL, 0) == 0));
+}
+
+bool rule_matches(const struct rule *rule, enum rules_part part, const struct rules_facts *facts)
+{
+	/* fnmatch(3) goes by the locale of now, other than a regex. */
+	locale_t bytes = newlocale(LC_ALL_MASK, "C", (locale_t)0), old = uselocale(bytes);
+	bool ret = part == RULES_PART_PROCESS
+			   ? process_matches(rule, facts)
+			   : globs_match(rule, RULES_PROCESS_KEY_MAX, RULES_KEY_MAX, facts);
+
+	uselocale(old);
+	if (bytes)
+		freelocale(bytes);
+	return ret;
 }
 
 /* ── all of them ──────────────────────────────────────────────────────────────────────────── */
@@ -256,15 +291,14 @@ static const struct rule *find(const struct rules *rules, enum rules_kind kind,
 			       const struct rules_facts *facts)
 {
 	for (size_t i = 0; i < rules->n; i++)
-		if (rules->all[i]->kind == kind && rule_matches(rules->all[i], facts))
+		if (rules->all[i]->kind == kind &&
+		    rule_matches(rules->all[i], RULES_PART_PROCESS, facts))
 			return rules->all[i];
 	return NULL;
 }
 
 struct rules_verdict rules_match(const struct rules *rules, const struct rules_facts *facts)
 {
-	/* fnmatch(3) goes by the locale of now, other than a regex. */
-	locale_t bytes = newlocale(LC_ALL_MASK, "C", (locale_t)0), old = uselocale(bytes);
 	const struct rule *rule = find(rules, RULES_EXCLUDE, facts);
 	struct rules_verdict verdict = { .is_watched = !rule };
 
@@ -272,9 +306,6 @@ struct rules_verdict rules_match(const struct rules *rules, const struct rules_f
 		rule = find(rules, RULES_INCLUDE, facts);
 		verdict.is_watched = rule || rules_cnt(rules, RULES_INCLUDE) == 0;
 	}
-	uselocale(old);
-	if (bytes)
-		freelocale(bytes);
 	if (rule) {
 		verdict.kind = rule->kind;
 		strcpy(verdict.name, rule->name);

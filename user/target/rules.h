@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* user/target/rules.h — shall this process be watched? What the config's sections say.
+/* user/target/rules.h — does this section of the config match; and shall this process be watched?
  *
  *	include web {                        a rule: its kind, its name,
  *		user = www-data              and patterns, all of which must match
  *		cmdline = 'gunicorn.*:app'
  *	}
  *
- * A process is watched if some include rule matches (all do if there is none) and no exclude rule.
+ * A rule of the kinds alert and suppress is about stacks (daemon/policy.h): it has patterns for the
+ * process, for the frame to blame, or for both. The other two kinds are about processes:
+ * a process is watched if some include rule matches (all do if there is none) and no exclude rule.
  * Pure: no clock, no I/O; whoever asks has the facts. cmdline is a POSIX extended regular
  * expression, found anywhere in it; all others are globs (fnmatch(3)) for the whole text, in which
  * "*" matches "/" as well and a backslash is itself, since systemd's unit names hold some. Bytes
@@ -23,7 +25,7 @@
 #include "lib/cleanup.h"
 #include "lib/strbuf.h"
 
-#define RULES_MAX		256 /* of both kinds together: each is asked for each new process */
+#define RULES_MAX		256 /* includes and excludes: each is asked for each new process */
 #define RULES_NAME_BYTES_MAX	64
 #define RULES_PATTERN_BYTES_MAX 1024
 /* The counts of a{2,30} in one pattern, multiplied. Each is that many copies of what it repeats,
@@ -35,6 +37,8 @@
 enum rules_kind {
 	RULES_INCLUDE,
 	RULES_EXCLUDE,
+	RULES_ALERT,
+	RULES_SUPPRESS,
 	RULES_KIND_MAX
 };
 
@@ -45,11 +49,14 @@ enum rules_key {
 	RULES_UNIT,
 	RULES_CGROUP,
 	RULES_CONTAINER,
+	RULES_PROCESS_KEY_MAX, /* those above are about a process, those below about a stack */
+	RULES_FILE = RULES_PROCESS_KEY_MAX,
+	RULES_FUNCTION,
 	RULES_KEY_MAX
 };
 
-/* What is known of a process, as struct procfs_facts has it (long command lines are cut there);
- * NULL is unknown, and no pattern matches that. */
+/* What is known of a process, as struct procfs_facts has it (long command lines are cut there), and
+ * of a stack; NULL is unknown, and no pattern matches that. */
 struct rules_facts {
 	const char *comm;
 	const char *cmdline; /* arguments with blanks between, as procfs_cmdline() has them */
@@ -57,6 +64,7 @@ struct rules_facts {
 	const char *unit; /* of systemd: "web.service"; NULL if it is in none */
 	const char *cgroup; /* path below the root of cgroups: "/system.slice/web.service" */
 	const char *container; /* its ID; NULL if it is in none */
+	const char *file, *function; /* of the frame to blame; NULL if it is not about a stack */
 };
 
 /* ── one rule ─────────────────────────────────────────────────────────────────────────────── */
@@ -73,6 +81,16 @@ DEFINE_CLEANUP(struct rule *, rule_free)
 int rule_set(struct rule *rule, enum rules_key key, const char *pattern, struct strbuf *why);
 bool rule_is_empty(const struct rule *rule); /* without a pattern it would match every process */
 
+enum rules_part {
+	RULES_PART_PROCESS, /* which may be dear: a regex over a command line */
+	RULES_PART_STACK,
+};
+
+/* Its patterns for one part; true if it has none for that. */
+bool rule_matches(const struct rule *rule, enum rules_part part, const struct rules_facts *facts);
+
+enum rules_kind rule_kind(const struct rule *rule);
+const char *rule_name(const struct rule *rule);
 const char *rules_key_name(enum rules_key key); /* "comm" */
 const char *rules_kind_name(enum rules_kind kind); /* "include" */
 
@@ -83,8 +101,8 @@ int rules_new(struct rules **ret);
 void rules_free(struct rules *rules);
 DEFINE_CLEANUP(struct rules *, rules_free)
 
-/* Takes the rule over if it succeeds; it replaces one of the same kind and name, in its place.
- * -ENOSPC: RULES_MAX are there. -EINVAL: it is empty. -ENOMEM. */
+/* Of the kinds include and exclude only. Takes the rule over if it succeeds; it replaces one of the
+ * same kind and name, in its place. -ENOSPC: RULES_MAX are there. -EINVAL: it is empty. -ENOMEM. */
 int rules_put(struct rules *rules, struct rule *rule);
 size_t rules_cnt(const struct rules *rules, enum rules_kind kind);
 
