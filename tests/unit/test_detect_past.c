@@ -54,7 +54,7 @@ static void detect_past__after_a_collection_only_what_it_left_counts(void **stat
 	push(&past, 30, 170, 6);
 	push(&past, 60, 999, 6);
 	assert_true(low_bytes(&past, 0, 0) == 150);
-	assert_int_equal(detect_bin_get(&past.levels[0], 0)->collections, 1);
+	assert_int_equal(detect_bin_get(&past.levels[0], 0)->is_collected, 1);
 }
 
 static void detect_past__the_ring_forgets_and_gaps_are_empty(void **state)
