@@ -159,23 +159,48 @@ void judge_entry_end(struct judge *j, struct judge_entry *e, double now_sec)
 	HASH_DEL(j->entries, e);
 	j->n_stacks--;
 	e->ended_sec = now_sec;
+	if (judge_waiting_add(j, e) < 0)
+		j->lost++;
+}
+
+int judge_waiting_add(struct judge *j, struct judge_entry *e)
+{
+	int r = -ENOSPC;
+
 	if (HASH_COUNT(j->waiting) < JUDGE_STACKS_MAX) {
 		HASH_ADD(hh, j->waiting, heir, sizeof(e->heir), e);
 		if (e->hh.tbl)
-			return;
+			return 0;
+		r = -ENOMEM;
 	}
-	j->lost++;
 	detect_free(e->detect);
 	free(e);
+	return r;
 }
 
-void judge_waiting_expire(struct judge *j, double now_sec)
+static bool is_process_there(const struct judge_people *people, const struct judge_heir *heir)
+{
+	for (size_t i = 0; i < people->n; i++)
+		if (history_process_key(people->v[i]) == heir->process)
+			return true;
+	return false;
+}
+
+void judge_waiting_expire(struct judge *j, const struct judge_people *people, double now_sec)
 {
 	struct judge_entry *e, *next;
 
-	HASH_ITER (hh, j->waiting, e, next)
-		if (now_sec - e->ended_sec >= j->limits.settle_sec)
+	HASH_ITER (hh, j->waiting, e, next) {
+		if (people && now_sec - e->ended_sec < j->limits.settle_sec)
+			continue;
+		if (people && e->is_revived && judge_is_growing(e) &&
+		    is_process_there(people, &e->heir)) {
+			e->verdict.state = DETECT_SETTLED;
+			e->verdict.why = DETECT_STOPPED;
+		} else {
 			waiting_del(j, e);
+		}
+	}
 }
 
 /* A detector that waits for this stack: its process has ended, and here is the next one. */
@@ -189,6 +214,7 @@ static struct judge_entry *entry_inherit(struct judge *j, const struct judge_key
 		return NULL;
 	HASH_DEL(j->waiting, e);
 	e->key = *key;
+	e->is_revived = false;
 	e->taken_bytes = e->mean_bytes = NAN;
 	e->taken_blocks = 0;
 	detect_restart(e->detect);

@@ -443,3 +443,45 @@ int detect_push(struct detect *d, const struct detect_limits *limits, const stru
 	*ret = d->verdict;
 	return 0;
 }
+
+bool detect_remember(const struct detect *d, struct detect_memory *ret)
+{
+	*ret = (struct detect_memory){ d->verdict, d->mark_taken_per_sec };
+	return d->verdict.state == DETECT_GROWING;
+}
+
+/* NAN: not known. */
+static bool is_time(double sec)
+{
+	return isnan(sec) || fabs(sec) <= TIME_SEC_MAX;
+}
+
+/* A slope must be known: by it is told whether growth has stopped. */
+static bool memory_is_good(const struct detect_memory *m)
+{
+	const struct detect_verdict *v = &m->verdict;
+
+	return v->state == DETECT_GROWING &&
+	       (v->why == DETECT_RISES || v->why == DETECT_RISES_UNCOLLECTED) &&
+	       is_time(v->since_sec) && is_time(v->span_sec) && is_amount(v->growth_bytes) &&
+	       is_amount(v->slope_bytes_per_sec) && !isinf(v->slope_low) && !isinf(v->slope_high) &&
+	       !isinf(v->tau) && !isinf(v->p_value) &&
+	       (isnan(m->taken_per_sec) || is_amount(m->taken_per_sec));
+}
+
+int detect_revive(const struct detect_memory *memory, struct detect **ret)
+{
+	struct detect *d;
+	int r;
+
+	if (!memory_is_good(memory))
+		return -EINVAL;
+	r = detect_new(&d);
+	if (r < 0)
+		return r;
+	d->verdict = memory->verdict;
+	d->mark_taken_per_sec = memory->taken_per_sec;
+	detect_restart(d);
+	*ret = d;
+	return 0;
+}

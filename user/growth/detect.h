@@ -150,4 +150,15 @@ int detect_push(struct detect *d, const struct detect_limits *limits, const stru
  * does not end and begin with each restart. */
 void detect_restart(struct detect *d);
 
+/* What a stack that grows must know of itself to go on in another daemon. */
+struct detect_memory {
+	struct detect_verdict verdict;
+	double taken_per_sec; /* when it was found to grow; NAN: not known */
+};
+
+/* Does it grow? Then *ret. */
+bool detect_remember(const struct detect *d, struct detect_memory *ret);
+/* One that grows, as after detect_restart. 0, -ENOMEM, or -EINVAL: what it says cannot be. */
+int detect_revive(const struct detect_memory *memory, struct detect **ret);
+
 #endif

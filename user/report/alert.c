@@ -137,6 +137,29 @@ static void set_text(char **at, const char *text)
 	*at = copy;
 }
 
+const struct alert *alerts_get(const struct alerts *a, size_t i)
+{
+	return i < a->n ? a->rows[i] : NULL;
+}
+
+int alerts_restore(struct alerts *a, const struct alert *alert)
+{
+	struct alert *row;
+
+	if (row_find(a, alert->id))
+		return -EEXIST;
+	row = row_new(a, alert->id);
+	if (!row)
+		return -ENOSPC;
+	*row = *alert;
+	row->function = row->file = row->unit = row->comm = NULL;
+	set_text(&row->function, alert->function);
+	set_text(&row->file, alert->file);
+	set_text(&row->unit, alert->unit);
+	set_text(&row->comm, alert->comm);
+	return 0;
+}
+
 /* ── from causes to figures ───────────────────────────────────────────────────────────────── */
 
 static int by_key(const void *a, const void *b)
