@@ -628,6 +628,70 @@ static void detect__wild_values_are_survived(void **state)
 	}
 }
 
+/* Counters that stand still: what was taken is 0, then and now, and one over the other is nothing.
+ */
+static void detect__nothing_taken_is_no_share_of_nothing(void **state)
+{
+	struct feed f;
+
+	(void)state;
+	feed_init(&f);
+	f.point.has_ages = false;
+	for (int i = 0; i < 24 * 360; i++) {
+		feed_step(&f, i < 3 * 360 ? 1e4 : 0, 1);
+		f.point.taken_bytes = 0;
+		if (i == 3 * 360)
+			assert_int_equal(f.v.state, DETECT_GROWING);
+	}
+	/* Nobody knows whether it works: an eighth of the time is taken for it. */
+	assert_int_equal(f.v.state, DETECT_SETTLED);
+	assert_int_equal(f.v.why, DETECT_STOPPED);
+	assert_true(isfinite(f.v.slope_bytes_per_sec) && isfinite(f.v.growth_bytes));
+	feed_done(&f);
+}
+
+/* What a daemon before has left is not to be trusted: it may have been damaged, or made up. */
+static void detect__only_what_can_have_grown_is_revived(void **state)
+{
+	struct detect_memory good, m;
+	struct detect *d = NULL;
+	struct feed f;
+
+	(void)state;
+	feed_init(&f);
+	assert_false(detect_remember(f.d, &m));
+	assert_err(detect_revive(&m, &d), -EINVAL);
+	feed_for(&f, 3 * HOUR, 1000);
+	assert_true(detect_remember(f.d, &good));
+#define REFUSED(field, value)                               \
+	do {                                                \
+		m = good;                                   \
+		m.field = (value);                          \
+		assert_err(detect_revive(&m, &d), -EINVAL); \
+	} while (0)
+	REFUSED(verdict.state, DETECT_SETTLED);
+	REFUSED(verdict.why, DETECT_STOPPED);
+	REFUSED(verdict.slope_bytes_per_sec, NAN);
+	REFUSED(verdict.slope_bytes_per_sec, -1);
+	REFUSED(verdict.growth_bytes, INFINITY);
+	REFUSED(verdict.since_sec, INFINITY);
+	REFUSED(verdict.span_sec, 1e300);
+	REFUSED(verdict.slope_high, INFINITY);
+	REFUSED(taken_per_sec, -1);
+#undef REFUSED
+	assert_null(d);
+	detect_free(f.d);
+	assert_ok(detect_revive(&good, &f.d));
+	f.dead = f.n;
+	feed_for(&f, 3 * HOUR, 1000); /* on it grows, and is the old one */
+	assert_int_equal(f.v.state, DETECT_GROWING);
+	assert_true(f.v.since_sec == good.verdict.since_sec);
+	f.churn_bytes = 1e5;
+	feed_for(&f, 4 * HOUR, 0);
+	assert_int_equal(f.v.state, DETECT_SETTLED);
+	feed_done(&f);
+}
+
 static void detect__scaled_limits_judge_a_scaled_past_alike(void **state)
 {
 	struct detect_limits limits = detect_limits_default();
@@ -699,6 +763,8 @@ int main(void)
 			detect__a_gap_is_no_growth_and_a_clock_that_goes_back_is_a_restart),
 		cmocka_unit_test(detect__bad_points_are_refused_and_change_nothing),
 		cmocka_unit_test(detect__wild_values_are_survived),
+		cmocka_unit_test(detect__nothing_taken_is_no_share_of_nothing),
+		cmocka_unit_test(detect__only_what_can_have_grown_is_revived),
 		cmocka_unit_test(detect__scaled_limits_judge_a_scaled_past_alike),
 		cmocka_unit_test(detect__an_interval_longer_than_a_bin_will_do),
 		cmocka_unit_test(detect__names_are_complete),

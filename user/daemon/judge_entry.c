@@ -186,21 +186,23 @@ static bool is_process_there(const struct judge_people *people, const struct jud
 	return false;
 }
 
+static void waiting_end(struct judge *j, const struct judge_people *people, struct judge_entry *e)
+{
+	if (people && e->is_revived && judge_is_growing(e) && is_process_there(people, &e->heir)) {
+		e->verdict.state = DETECT_SETTLED;
+		e->verdict.why = DETECT_STOPPED;
+	} else {
+		waiting_del(j, e);
+	}
+}
+
 void judge_waiting_expire(struct judge *j, const struct judge_people *people, double now_sec)
 {
 	struct judge_entry *e, *next;
 
-	HASH_ITER (hh, j->waiting, e, next) {
-		if (people && now_sec - e->ended_sec < j->limits.settle_sec)
-			continue;
-		if (people && e->is_revived && judge_is_growing(e) &&
-		    is_process_there(people, &e->heir)) {
-			e->verdict.state = DETECT_SETTLED;
-			e->verdict.why = DETECT_STOPPED;
-		} else {
-			waiting_del(j, e);
-		}
-	}
+	HASH_ITER (hh, j->waiting, e, next)
+		if (!people || now_sec - e->ended_sec >= j->limits.settle_sec)
+			waiting_end(j, people, e);
 }
 
 /* A detector that waits for this stack: its process has ended, and here is the next one. */
