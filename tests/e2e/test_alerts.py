@@ -11,7 +11,7 @@ import signal
 import time
 
 from harness import Pygrowd, once, seconds_of, wait_until
-from test_discovery import write
+from test_discovery import ONLY, answers, wait_regime, write
 
 SCALE = "alert-scale = 0.4%\n"
 INTERVAL = "100ms"
@@ -77,6 +77,95 @@ def leak_fires_and_resolves(t):
     t.result("alerts__logged_once", None if pygrowd.stderr().count("alert: Memory taken by") == 1
              else pygrowd.stderr())
     print("      found after %.0f s, at a scale of 1/250: after %.0f minutes" % (took, took * 250 / 60))
+    status, _ = pygrowd.stop()
+    assert status == 0, "exit status %d: %s" % (status, pygrowd.stderr())
+
+
+class Service:
+    """A leaking target, one daemon after the other with the same state, and a hook."""
+
+    def __init__(self, t):
+        self.t, self.state = t, os.path.join(t.directory, "state")
+        self.out, hook = os.path.join(t.directory, "hooked.json"), os.path.join(t.directory, "hook.sh")
+        os.chmod(write(hook, "#!/bin/sh\ncat >>'%s'\n" % self.out), 0o755)
+        self.config = write(os.path.join(t.directory, "pygrowd.conf"),
+                            "metrics = off\noverhead = 50%%\nhost-overhead = 100%%\n%salert-exec = '%s'\n%s"
+                            % (SCALE, hook, ONLY % "corpus/leak_23"))
+        self.target = t.target("leak_23.py")
+
+    def start(self):
+        pygrowd = self.t.pygrowd([], "--state", self.state, "-c", self.config, "--interval", INTERVAL,
+                                 exact=False)
+        wait_until("pygrowd answers; it says: %s" % pygrowd.stderr(), lambda: answers(pygrowd))
+        return pygrowd
+
+    def hooked(self):
+        if not os.path.exists(self.out):
+            return []
+        with open(self.out) as file:
+            return [json.loads(line)["state"] for line in file if line.endswith("\n")]
+
+    def check_goes_on(self, pygrowd, before, name):
+        """The same alert, at once, and nobody is told again."""
+        rows = alerts(pygrowd)
+        same = [row for row in rows if all(row[key] == before[key] for key in
+                                           ("id", "state", "since", "fired_at", "function", "unit"))]
+        self.t.result("alerts__goes_on_after_%s" % name, None if len(rows) == 1 and same else
+                      "%s, before: %s; it says: %s" % (rows, before, pygrowd.stderr()))
+
+
+@once
+def a_restart_does_not_say_it_again(t):
+    """Fired; the daemon is killed, and another time stopped in order; then the leak has ended."""
+    service = Service(t)
+    pygrowd = service.start()
+    wait_regime(pygrowd, service.target.pid, ("exact",))
+    began = time.time()
+    service.target.ask("steadily", "large", LEAK_SECONDS)
+    wait_until("an alert", lambda: in_state(pygrowd, "firing"), LEAK_SECONDS)
+    wait_until("the hook was called", lambda: service.hooked() == ["firing"])
+    before = in_state(pygrowd, "firing")[0]
+    pygrowd.end()  # SIGKILL
+    pygrowd = service.start()
+    service.check_goes_on(pygrowd, before, "sigkill")
+    row = wait_until("its stack has come", lambda: [
+        row for row in pygrowd.json("report", "-n", "100")["stacks"] if row["verdict"] == "growing"])[0]
+    t.result("alerts__the_stack_goes_on", None if row["id"] == before["stack"] and abs(
+        seconds_of(row["verdict_since"]) - seconds_of(before["since"])) < 2 else str(row))
+    time.sleep(max(0, began + LEAK_SECONDS + 2 - time.time()))
+    before = in_state(pygrowd, "firing")[0]
+    status, _ = pygrowd.stop()
+    assert status == 0, "exit status %d: %s" % (status, pygrowd.stderr())
+    pygrowd = service.start()
+    service.check_goes_on(pygrowd, before, "sigterm")
+    over = wait_until("it is resolved", lambda: in_state(pygrowd, "resolved"), 60)[0]
+    t.result("alerts__not_growing_any_more_is_resolved", None if over["id"] == before["id"] and
+             over["why"] == "stopped" and over["fired_at"] == before["fired_at"] else str(over))
+    wait_until("the hook was called", lambda: len(service.hooked()) == 2)
+    pygrowd.stop()
+    pygrowd = service.start()
+    rows = alerts(pygrowd)
+    t.result("alerts__what_is_over_is_remembered", None if [
+        (row["id"], row["resolved_at"]) for row in rows] == [(over["id"], over["resolved_at"])]
+        else str(rows))
+    time.sleep(2)
+    t.result("alerts__the_hook_is_called_once_each", None if service.hooked() ==
+             ["firing", "resolved"] else str(service.hooked()))
+    pygrowd.stop()
+    t.result("alerts__restarts_are_no_trouble", pygrowd.stderr() or None)
+
+
+@once
+def saved_alerts_of_no_use(t):
+    """Damaged: said once, put aside, and it goes on. A directory that takes nothing: likewise."""
+    service = Service(t)
+    os.mkdir(service.state)
+    path = write(os.path.join(service.state, "alerts.json"), '{ "format": 1, "alerts": [')
+    pygrowd = service.start()
+    lines = [line for line in pygrowd.stderr().splitlines() if "saved alerts" in line]
+    t.result("alerts__damaged_ones_are_put_aside", None if len(lines) == 1 and path in lines[0] and
+             os.path.exists(path + ".corrupt") and not os.path.exists(path) and
+             pygrowd.json("alerts")["lost"].get("alerts_damaged") == 1 else pygrowd.stderr())
     status, _ = pygrowd.stop()
     assert status == 0, "exit status %d: %s" % (status, pygrowd.stderr())
 

@@ -19,6 +19,10 @@
 #define RECALL_MIN	   0.99
 #define AGAIN_MAX	   0.01
 #define CURVE_RUNS	   20
+#define FLIP_DAYS	   2
+#define FLIP_LEAKS	   10 /* of each family */
+#define FLIP_RECALL_MIN	   0.9
+#define FAMILIES_MAX	   16
 
 static int compare(const void *a, const void *b)
 {
@@ -171,6 +175,81 @@ static void curve_row(bool has_ages, double bytes_per_hour_of_noise, double samp
 	say_time(found ? sec[found / 2] : NAN);
 }
 
+static struct outcome run_flipping(const struct family *flips, const struct family *family,
+				   double *ret_begin_sec, uint64_t *seed)
+{
+	struct detect_limits limits = detect_limits_default();
+	struct scenario s;
+
+	family->draw(&s, seed);
+	flips->draw(&s, seed);
+	s.days = fmax(s.days, FLIP_DAYS);
+	*ret_begin_sec = s.sources[0].begin_sec;
+	return scenario_run(&s, &limits, seed);
+}
+
+struct flipping {
+	unsigned days, alarms; /* of harmless ones */
+	unsigned leaks, found, again;
+	double sec[LEAKS_PER_FAMILY * FAMILIES_MAX];
+};
+
+/* All families above, observed so. */
+static void run_flips_of(const struct family *flips, unsigned n_harmless, struct flipping *ret,
+			 uint64_t *seed)
+{
+	const struct family *f = harmless_families;
+	double begin_sec;
+
+	for (unsigned i = 0; i < n_harmless; i++, f = f[1].name ? f + 1 : harmless_families) {
+		struct outcome o = run_flipping(flips, f, &begin_sec, seed);
+
+		ret->days += FLIP_DAYS;
+		ret->alarms += o.alarms;
+		if (o.alarms)
+			fprintf(stderr, "alarm: flips %s: %s at %.0f s over %.0f s\n", flips->name,
+				f->name, o.first_sec, o.first_span_sec);
+	}
+	for (f = leak_families; f->name; f++) {
+		for (unsigned i = 0; i < FLIP_LEAKS; i++) {
+			struct outcome o = run_flipping(flips, f, &begin_sec, seed);
+
+			ret->leaks++;
+			if (!o.alarms) {
+				fprintf(stderr, "missed: flips %s: %s came as far as %s\n",
+					flips->name, f->name, detect_why_name[o.furthest]);
+				continue;
+			}
+			ret->sec[ret->found++] = o.first_sec - begin_sec;
+			ret->again += o.alarms - 1;
+		}
+	}
+}
+
+/* A process at the border of what can be followed exactly. */
+static bool run_flips(unsigned n_series, uint64_t *seed)
+{
+	bool is_ok = true;
+
+	printf("| regime changes | drawn at random | harmless days | alarms | leaks found in %d "
+	       "days | "
+	       "median | worst | alerted again |\n|---|---|--:|--:|--:|--:|--:|--:|\n",
+	       FLIP_DAYS);
+	for (const struct family *f = flip_families; f->name; f++) {
+		struct flipping r = { 0 };
+
+		run_flips_of(f, n_series / 30, &r, seed);
+		printf("| %s | %s | %u | %u | %u of %u |", f->name, f->ranges, r.days, r.alarms,
+		       r.found, r.leaks);
+		say_times(r.sec, r.found);
+		printf(" %u |\n", r.again);
+		fflush(stdout);
+		is_ok = is_ok && r.alarms <= 1 && r.found >= FLIP_RECALL_MIN * r.leaks;
+	}
+	printf("\n");
+	return is_ok;
+}
+
 static void run_curves(uint64_t *seed)
 {
 	static const double slopes[] = { 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10 };
@@ -195,13 +274,14 @@ static void run_curves(uint64_t *seed)
 int main(int argc, char **argv)
 {
 	unsigned n = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : HARMLESS_SERIES;
-	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 20260101;
+	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 20260101, flips_seed = seed + 1;
 	bool is_ok;
 	unsigned alarms;
 
 	alarms = run_harmless(n, &seed);
 	is_ok = run_leaks(&seed);
 	run_curves(&seed);
+	is_ok &= run_flips(n, &flips_seed);
 	is_ok = is_ok && alarms <= fmax(1, n * ALARMS_MAX_PER_DAY);
 	printf("detector: %d passed, %d failed\n", is_ok, !is_ok);
 	return !is_ok;

@@ -336,3 +336,28 @@ const struct family leak_families[] = {
 	  draw_begins_late },
 	{ 0 },
 };
+
+static void flip_often(struct scenario *s, uint64_t *seed)
+{
+	s->windows_sec = random_log(seed, 10, 30 * MIN);
+	s->exact_sec = random_log(seed, 10, 10 * MIN);
+}
+
+static void flip_seldom(struct scenario *s, uint64_t *seed)
+{
+	s->windows_sec = random_log(seed, 10 * MIN, 8 * HOUR);
+	s->exact_sec = random_log(seed, 10 * MIN, 8 * HOUR);
+}
+
+static void flip_by_load(struct scenario *s, uint64_t *seed)
+{
+	s->exact_below_load = random_log(seed, 0.3, 2);
+}
+
+const struct family flip_families[] = {
+	{ "often", "windows 10 s-30 min, exact 10 s-10 min on average", flip_often },
+	{ "seldom", "each 10 min-8 h on average", flip_seldom },
+	{ "by load", "exact while load is below 0.3-2 times the average, and back at half of that",
+	  flip_by_load },
+	{ 0 },
+};

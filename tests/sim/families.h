@@ -12,6 +12,8 @@ struct family {
 };
 
 extern const struct family harmless_families[], leak_families[]; /* end: name NULL */
+/* What observes them goes to and fro between windows and exact, in one of these ways: */
+extern const struct family flip_families[]; /* draw: on top of another family's */
 
 /* Sources none, a day, headroom and process not known. */
 void scenario_init(struct scenario *s);

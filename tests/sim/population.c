@@ -7,15 +7,18 @@
 #include "population.h"
 
 struct block {
-	double born_sec, dies_sec;
+	double born_sec, dies_sec; /* born: as pygrowd believes */
 	double weight; /* times unit_bytes */
 	unsigned source;
+	bool is_followed; /* was taken in exact mode: stands for itself, without error */
 };
 
 struct population {
 	const struct scenario *s;
 	uint64_t *seed;
 	double now_sec, begun_sec; /* of this life of the target */
+	bool is_exact;
+	double flip_sec, flipped_sec; /* next time; last time */
 	double unit_bytes, thin; /* thin: weight of a newcomer */
 	double taken_bytes, jitter, load_max;
 	int64_t collections;
@@ -193,7 +196,8 @@ static void add_block(struct population *p, unsigned source)
 		return; /* once in 2^512 */
 	for (; at && p->blocks[at - 1].born_sec > born_sec; at--)
 		p->blocks[at] = p->blocks[at - 1];
-	p->blocks[at] = (struct block){ born_sec, dies_at(p, src, born_sec), p->thin, source };
+	p->blocks[at] =
+		(struct block){ born_sec, dies_at(p, src, born_sec), p->thin, source, p->is_exact };
 	p->held[source] += p->thin * p->unit_bytes;
 	p->n++;
 }
@@ -226,6 +230,35 @@ static void population_begin(struct population *p)
 		p->held[i] = 0;
 }
 
+static void flip(struct population *p)
+{
+	p->is_exact = !p->is_exact;
+	for (size_t i = 0; i < p->n && !p->is_exact; i++)
+		if (p->blocks[i].is_followed && p->blocks[i].born_sec >= p->flipped_sec)
+			p->blocks[i].born_sec = p->now_sec;
+	p->flipped_sec = p->now_sec;
+}
+
+static double next_flip(struct population *p)
+{
+	double mean_sec = p->is_exact ? p->s->exact_sec : p->s->windows_sec;
+
+	return p->now_sec - mean_sec * log(1 - random_uniform(p->seed));
+}
+
+/* Back to exact only when it is much cheaper, as in daemon/regime.c. */
+static void flip_if_due(struct population *p, double load)
+{
+	double below = p->s->exact_below_load * (p->is_exact ? 1 : 0.5);
+
+	if (p->s->exact_below_load > 0 && p->is_exact != (load < below)) {
+		flip(p);
+	} else if (p->s->windows_sec > 0 && p->now_sec >= p->flip_sec) {
+		flip(p);
+		p->flip_sec = next_flip(p);
+	}
+}
+
 static void population_step(struct population *p)
 {
 	double load = load_now(p), before_sec = p->now_sec;
@@ -238,6 +271,7 @@ static void population_step(struct population *p)
 	for (unsigned i = 0; i < p->s->n_sources; i++)
 		births(p, i, load);
 	p->load_max = fmax(p->load_max, load);
+	flip_if_due(p, load);
 }
 
 /* From the youngest to the oldest, so that one walk knows class and interval of each. */
@@ -249,8 +283,8 @@ static void look(const struct population *p, const struct detect_limits *limits,
 
 	*ret = (struct detect_point){
 		.time_sec = p->now_sec,
-		.has_ages = p->s->has_ages,
-		.taken_bytes = p->taken_bytes,
+		.has_ages = !p->is_exact,
+		.taken_bytes = p->is_exact ? p->taken_bytes : NAN,
 		.full_collections = p->s->collect_sec > 0 ? p->collections : -1,
 	};
 	for (size_t i = p->n; i-- > 0;) {
@@ -261,12 +295,11 @@ static void look(const struct population *p, const struct detect_limits *limits,
 			age++;
 		ret->bytes_by_age[age] += bytes;
 		ret->live_bytes += bytes;
-		squares += bytes * bytes;
+		squares += b->is_followed ? 0 : bytes * bytes;
 		ret->birth_intervals += interval != last_interval;
 		last_interval = interval;
 	}
-	if (p->s->has_ages)
-		ret->error_bytes = 1.96 * sqrt(squares * p->s->cluster);
+	ret->error_bytes = 1.96 * sqrt(squares * p->s->cluster);
 	ret->headroom_bytes = p->s->headroom_bytes - ret->live_bytes;
 }
 
@@ -322,6 +355,10 @@ struct outcome scenario_run(const struct scenario *s, const struct detect_limits
 		exit(1);
 	}
 	p.unit_bytes = s->peak_bytes / s->peak_samples;
+	p.is_exact = !s->has_ages;
+	p.flipped_sec = -INFINITY;
+	if (s->windows_sec > 0)
+		p.flip_sec = next_flip(&p);
 	population_begin(&p);
 	while (p.now_sec < s->days * DAY_SEC) {
 		if (s->restart_sec > 0 && p.now_sec - p.begun_sec >= s->restart_sec) {

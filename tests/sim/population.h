@@ -60,7 +60,11 @@ struct scenario {
 	struct source sources[SOURCES_MAX];
 	size_t n_sources;
 	struct load load;
-	bool has_ages; /* else exact */
+	bool has_ages; /* else exact; with flips: at the beginning */
+	/* The regime changes: each so often, on average, in windows and exact; or it is exact while
+	 * load is low. What is followed exactly has no age, and is born anew when windows begin. */
+	double windows_sec, exact_sec; /* 0: not by time */
+	double exact_below_load; /* 0: not by load */
 	double peak_bytes; /* about what it holds at most in good times: sets unit_bytes */
 	double peak_samples;
 	unsigned cluster; /* samples of one window that are one accident */

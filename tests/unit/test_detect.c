@@ -18,7 +18,9 @@ struct feed {
 	struct detect_limits limits;
 	double start_sec, life_sec, churn_bytes, process_bytes;
 	double born_bytes[STEPS_MAX];
+	size_t believed[STEPS_MAX]; /* the step in which it is taken to be born */
 	size_t n, dead; /* born_bytes below `dead` are gone */
+	size_t exact_from; /* the first step without ages, of the last such time */
 	struct detect_point point;
 	struct detect_verdict v;
 	double grew_sec; /* when it became growing; NAN: not */
@@ -48,7 +50,7 @@ static void feed_done(struct feed *f)
 /* From the youngest to the oldest, class by class. */
 static void feed_ages(struct feed *f, double scale)
 {
-	double end_sec = f->limits.bin_sec / 6, age_sec = 0;
+	double end_sec = f->limits.bin_sec / 6, age_sec = 0, believed_sec;
 	struct detect_point *p = &f->point;
 	unsigned age = 0;
 
@@ -56,11 +58,13 @@ static void feed_ages(struct feed *f, double scale)
 	p->live_bytes = p->bytes_by_age[0] = f->churn_bytes;
 	p->birth_intervals = 0;
 	for (size_t i = f->n; i-- > f->dead && age_sec < f->life_sec; age_sec += STEP_SEC * scale) {
-		for (; age + 1 < DETECT_AGES && age_sec >= end_sec; end_sec *= 1.5)
+		believed_sec = (double)(f->n - 1 - f->believed[i]) * STEP_SEC * scale;
+		for (; age + 1 < DETECT_AGES && believed_sec >= end_sec; end_sec *= 1.5)
 			age++;
 		p->bytes_by_age[age] += f->born_bytes[i];
 		p->live_bytes += f->born_bytes[i];
-		p->birth_intervals += f->born_bytes[i] > 0;
+		p->birth_intervals += f->born_bytes[i] > 0 &&
+				      (i + 1 == f->n || f->believed[i] != f->believed[i + 1]);
 	}
 }
 
@@ -82,6 +86,7 @@ static void feed_process(struct feed *f)
 static void feed_step(struct feed *f, double bytes, double scale)
 {
 	assert_true(f->n < STEPS_MAX);
+	f->believed[f->n] = f->n;
 	f->born_bytes[f->n++] = bytes;
 	f->point.taken_bytes += bytes + f->churn_bytes;
 	f->point.time_sec = f->start_sec + (double)f->n * STEP_SEC * scale;
@@ -97,6 +102,16 @@ static void feed_for(struct feed *f, double sec, double bytes_per_sec)
 {
 	for (double t = 0; t < sec; t += STEP_SEC)
 		feed_step(f, bytes_per_sec * STEP_SEC, 1);
+}
+
+/* As daemon/regime.c does it: what was followed exactly is born when windows begin. */
+static void feed_regime(struct feed *f, bool has_ages)
+{
+	if (!has_ages)
+		f->exact_from = f->n;
+	for (size_t i = f->exact_from; has_ages && i < f->n; i++)
+		f->believed[i] = f->n;
+	f->point.has_ages = has_ages;
 }
 
 static void detect__defaults_are_good_limits_and_bad_ones_are_refused(void **state)
@@ -429,7 +444,39 @@ static void detect__a_restart_keeps_what_grows_and_forgets_the_rest(void **state
 	feed_done(&f);
 }
 
-static void detect__ages_that_come_and_go_begin_a_new_history(void **state)
+static void detect__ages_that_come_and_go_do_not_hide_a_leak(void **state)
+{
+	static const struct {
+		double windows_sec, exact_sec, within_sec;
+	} rows[] = {
+		{ 20 * MIN, MIN, 3 * HOUR }, /* hardly any worse than without */
+		{ MIN, MIN, 3 * HOUR },
+		{ 6 * MIN, 3 * MIN, 3 * HOUR },
+		{ 3 * MIN, 17 * MIN, 9 * HOUR },
+		{ 30 * MIN, 50 * MIN, 20 * HOUR }, /* judged in spans of more than half a day */
+		{ 20 * MIN, 6 * HOUR, 4 * HOUR }, /* in its long times without ages */
+		{ 3 * HOUR, 2 * HOUR, 6 * HOUR }, /* in those with them */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct feed f;
+
+		feed_init(&f);
+		while (f.n * STEP_SEC < 30 * HOUR && isnan(f.grew_sec)) {
+			feed_regime(&f, true);
+			feed_for(&f, rows[i].windows_sec, 1000);
+			feed_regime(&f, false);
+			feed_for(&f, rows[i].exact_sec, 1000);
+		}
+		if (!(f.grew_sec > f.limits.wait_sec && f.grew_sec < rows[i].within_sec))
+			fail_msg("row %zu: %g h", i, f.grew_sec / HOUR);
+		feed_done(&f);
+	}
+}
+
+/* Its rise goes on, whatever is known of it meanwhile. */
+static void detect__what_is_suspect_or_grows_stays_so_in_another_regime(void **state)
 {
 	struct feed f;
 
@@ -437,11 +484,64 @@ static void detect__ages_that_come_and_go_begin_a_new_history(void **state)
 	feed_init(&f);
 	feed_for(&f, 15 * MIN, 1e5);
 	assert_int_equal(f.v.state, DETECT_SUSPECT);
-	f.point.has_ages = false;
-	feed_step(&f, 0, 1);
-	assert_int_equal(f.v.state, DETECT_QUIET);
-	assert_int_equal(f.v.why, DETECT_TOO_NEW);
+	feed_regime(&f, false);
+	feed_for(&f, 5 * MIN, 1e5);
+	assert_int_equal(f.v.state, DETECT_SUSPECT);
+	feed_for(&f, 3 * HOUR, 1e5);
+	assert_int_equal(f.v.state, DETECT_GROWING);
+	feed_regime(&f, true); /* all of it is younger than a bin for a while */
+	for (int i = 0; i < 5 * 360; i++) {
+		feed_step(&f, 1e5, 1);
+		assert_int_equal(f.v.state, DETECT_GROWING);
+	}
+	f.dead = f.n;
+	feed_regime(&f, false);
+	feed_for(&f, 15 * MIN, 1e5);
+	assert_int_equal(f.v.state, DETECT_SETTLED);
+	assert_int_equal(f.v.why, DETECT_RELEASED);
 	feed_done(&f);
+}
+
+/* With ages the young ones are not counted, without them they are: more and more often exact is no
+ * growth. */
+static void detect__what_only_another_regime_shows_is_no_growth(void **state)
+{
+	struct feed f;
+
+	(void)state;
+	feed_init(&f);
+	f.churn_bytes = 100 * MIB;
+	for (int i = 0; i < 30 * 60; i++) { /* minutes; exact: from none to all of them */
+		feed_regime(&f, i * 7 % 30 >= i / 60);
+		feed_for(&f, MIN, 0);
+		assert_true(f.v.state != DETECT_GROWING);
+	}
+	feed_done(&f);
+}
+
+/* Sessions of half an hour while load rises, and a set-up from before: of what is there when ages
+ * begin to be known nothing is known. */
+static void detect__what_was_there_before_its_age_is_known_proves_nothing(void **state)
+{
+	static const double turns_sec[] = { 2 * MIN, 20 * MIN, 2 * HOUR };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(turns_sec) / sizeof(*turns_sec); i++) {
+		struct feed f;
+
+		feed_init(&f);
+		feed_regime(&f, false);
+		feed_step(&f, 500 * MIB, 1);
+		feed_for(&f, 3 * HOUR, 0);
+		f.life_sec = 30 * MIN;
+		for (int k = 0; k < 20 * 360; k++) {
+			if (k % (int)(turns_sec[i] / STEP_SEC) == 0)
+				feed_regime(&f, !f.point.has_ages);
+			feed_step(&f, 1e4 * (1000 + k), 1);
+			assert_true(f.v.state != DETECT_GROWING);
+		}
+		feed_done(&f);
+	}
 }
 
 static void detect__a_gap_is_no_growth_and_a_clock_that_goes_back_is_a_restart(void **state)
@@ -517,7 +617,7 @@ static void detect__wild_values_are_survived(void **state)
 			seed = seed * 1103515245 + 12345;
 			*fields[k] = wild[(seed >> 16) % n];
 		}
-		p.has_ages = i % 5000 < 2500;
+		p.has_ages = i % 5000 < 2500 || (seed >> 20) % 16 == 0;
 		p.birth_intervals = seed;
 		p.full_collections = (int64_t)(((uint64_t)seed << 32 | seed) ^ (uint64_t)i << 62);
 		if (i % 97 == 0)
@@ -526,6 +626,70 @@ static void detect__wild_values_are_survived(void **state)
 		if (!detect_push(d, &limits, &p, process, &v))
 			assert_true(v.state != DETECT_GROWING);
 	}
+}
+
+/* Counters that stand still: what was taken is 0, then and now, and one over the other is nothing.
+ */
+static void detect__nothing_taken_is_no_share_of_nothing(void **state)
+{
+	struct feed f;
+
+	(void)state;
+	feed_init(&f);
+	f.point.has_ages = false;
+	for (int i = 0; i < 24 * 360; i++) {
+		feed_step(&f, i < 3 * 360 ? 1e4 : 0, 1);
+		f.point.taken_bytes = 0;
+		if (i == 3 * 360)
+			assert_int_equal(f.v.state, DETECT_GROWING);
+	}
+	/* Nobody knows whether it works: an eighth of the time is taken for it. */
+	assert_int_equal(f.v.state, DETECT_SETTLED);
+	assert_int_equal(f.v.why, DETECT_STOPPED);
+	assert_true(isfinite(f.v.slope_bytes_per_sec) && isfinite(f.v.growth_bytes));
+	feed_done(&f);
+}
+
+/* What a daemon before has left is not to be trusted: it may have been damaged, or made up. */
+static void detect__only_what_can_have_grown_is_revived(void **state)
+{
+	struct detect_memory good, m;
+	struct detect *d = NULL;
+	struct feed f;
+
+	(void)state;
+	feed_init(&f);
+	assert_false(detect_remember(f.d, &m));
+	assert_err(detect_revive(&m, &d), -EINVAL);
+	feed_for(&f, 3 * HOUR, 1000);
+	assert_true(detect_remember(f.d, &good));
+#define REFUSED(field, value)                               \
+	do {                                                \
+		m = good;                                   \
+		m.field = (value);                          \
+		assert_err(detect_revive(&m, &d), -EINVAL); \
+	} while (0)
+	REFUSED(verdict.state, DETECT_SETTLED);
+	REFUSED(verdict.why, DETECT_STOPPED);
+	REFUSED(verdict.slope_bytes_per_sec, NAN);
+	REFUSED(verdict.slope_bytes_per_sec, -1);
+	REFUSED(verdict.growth_bytes, INFINITY);
+	REFUSED(verdict.since_sec, INFINITY);
+	REFUSED(verdict.span_sec, 1e300);
+	REFUSED(verdict.slope_high, INFINITY);
+	REFUSED(taken_per_sec, -1);
+#undef REFUSED
+	assert_null(d);
+	detect_free(f.d);
+	assert_ok(detect_revive(&good, &f.d));
+	f.dead = f.n;
+	feed_for(&f, 3 * HOUR, 1000); /* on it grows, and is the old one */
+	assert_int_equal(f.v.state, DETECT_GROWING);
+	assert_true(f.v.since_sec == good.verdict.since_sec);
+	f.churn_bytes = 1e5;
+	feed_for(&f, 4 * HOUR, 0);
+	assert_int_equal(f.v.state, DETECT_SETTLED);
+	feed_done(&f);
 }
 
 static void detect__scaled_limits_judge_a_scaled_past_alike(void **state)
@@ -591,11 +755,16 @@ int main(void)
 		cmocka_unit_test(detect__a_leak_that_stops_settles_after_work_not_after_time),
 		cmocka_unit_test(detect__memory_given_back_settles_at_once),
 		cmocka_unit_test(detect__a_restart_keeps_what_grows_and_forgets_the_rest),
-		cmocka_unit_test(detect__ages_that_come_and_go_begin_a_new_history),
+		cmocka_unit_test(detect__ages_that_come_and_go_do_not_hide_a_leak),
+		cmocka_unit_test(detect__what_is_suspect_or_grows_stays_so_in_another_regime),
+		cmocka_unit_test(detect__what_only_another_regime_shows_is_no_growth),
+		cmocka_unit_test(detect__what_was_there_before_its_age_is_known_proves_nothing),
 		cmocka_unit_test(
 			detect__a_gap_is_no_growth_and_a_clock_that_goes_back_is_a_restart),
 		cmocka_unit_test(detect__bad_points_are_refused_and_change_nothing),
 		cmocka_unit_test(detect__wild_values_are_survived),
+		cmocka_unit_test(detect__nothing_taken_is_no_share_of_nothing),
+		cmocka_unit_test(detect__only_what_can_have_grown_is_revived),
 		cmocka_unit_test(detect__scaled_limits_judge_a_scaled_past_alike),
 		cmocka_unit_test(detect__an_interval_longer_than_a_bin_will_do),
 		cmocka_unit_test(detect__names_are_complete),

@@ -482,12 +482,14 @@ static void judge__nonsense_is_survived(void **state)
 	static const char *const regimes[] = {
 		NULL, "", "waiting", "unsupported", "gone", "exact"
 	};
+	static const int64_t blocks[] = { 0, -1, INT64_MAX, INT64_MIN, 1 };
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < 200; i++) {
 		f->stacks[0].live_bytes = bytes[i % 5];
 		f->stacks[0].live_bytes_error = bytes[i / 5 % 5];
-		f->stacks[0].taken_blocks = i % 7;
+		f->stacks[0].live_blocks = blocks[i % 5];
+		f->stacks[0].taken_blocks = i % 7 ? i % 7 : UINT64_MAX;
 		f->stacks[0].blame = i % 2 ? 5 : -1;
 		f->processes[0].regime = regimes[i % 6];
 		f->processes[0].uss_bytes = i % 3 ? -1 : INT64_MAX;
@@ -499,6 +501,46 @@ static void judge__nonsense_is_survived(void **state)
 			f->now_sec -= 100;
 		tick(f);
 		assert_int_not_equal(f->stacks[0].verdict.state, DETECT_GROWING);
+	}
+}
+
+/* Nobody looked for hours (the host slept), and meanwhile it was set up. */
+static void judge__a_gap_is_no_growth(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int i = 0; i < (int)(6 * HOUR / STEP_SEC); i++) {
+		if (i == 360) {
+			f->now_sec += 5 * HOUR;
+			take(&f->stacks[0], 1e5);
+			f->processes[0].uss_bytes += (int64_t)(1e5 * BLOCK);
+		}
+		tick(f);
+		assert_int_not_equal(f->stacks[0].verdict.state, DETECT_GROWING);
+	}
+}
+
+/* Judged is by a clock that nobody sets; what is said of it is by the one that is right now. */
+static void judge__a_wall_clock_that_is_set_changes_no_verdict(void **state)
+{
+	struct fixture *f = *state;
+	struct snapshot_stack *s = &f->stacks[0];
+	double since_sec;
+
+	leak(f, 4 * HOUR);
+	assert_int_equal(s->verdict.state, DETECT_GROWING);
+	since_sec = s->verdict.since_sec;
+	for (int i = 0; i < 4; i++) {
+		double jump_sec = (i % 2 ? -1 : 1) * 86400.0 * i;
+
+		f->now_sec += STEP_SEC;
+		f->snapshot.at = UNIX_SEC + f->now_sec + jump_sec;
+		take(s, PER_STEP);
+		judge_tick(f->judge, &f->snapshot, NULL, 0, f->now_sec);
+		judge_put(f->judge, &f->snapshot);
+		assert_int_equal(s->verdict.state, DETECT_GROWING);
+		assert_true(fabs(s->verdict.since_sec - since_sec - jump_sec) < 1e-3);
+		assert_true(s->verdict.since_sec < f->snapshot.at);
 	}
 }
 
@@ -534,6 +576,8 @@ int main(void)
 		WITH_JUDGE(judge__a_full_table_judges_the_larger_ones),
 		WITH_JUDGE(judge__small_stacks_are_not_worth_it),
 		WITH_JUDGE(judge__nonsense_is_survived),
+		WITH_JUDGE(judge__a_gap_is_no_growth),
+		WITH_JUDGE(judge__a_wall_clock_that_is_set_changes_no_verdict),
 		WITH_JUDGE(judge__is_due_some_times_a_bin),
 	};
 

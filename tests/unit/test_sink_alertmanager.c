@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Mirrors user/report/sink_alertmanager.c. */
 #include "lib/cleanup.h"
+#include "lib/utf8.h"
 #include "report/sink_alertmanager.h"
 #include "test.h"
 
@@ -76,6 +77,46 @@ static void alertmanager__long_names_are_cut(void **state)
 	json_object_put(in);
 }
 
+/* Names that would end a string, a label, a line: they stay in theirs, and are UTF-8. */
+static void alertmanager__hostile_names_stay_in_their_labels(void **state)
+{
+	static const char *const names[] = {
+		"f\"},{\"labels\":{\"alertname\":\"x\"}}",
+		"f\\",
+		"f\n\x1b[31m\r\t\x01",
+		"f\xff\xfe\xc3",
+		"{{ .Labels }}${HOME}`id`%s%n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_free_ char *clean = utf8_clean(names[i], SINK_ALERTMANAGER_LABEL_BYTES);
+		json_object *in = json_object_new_object(), *out, *labels;
+		json_tokener *strict = json_tokener_new();
+		const char *text;
+
+		json_object_object_add(in, "function", json_object_new_string(names[i]));
+		json_object_object_add(in, "unit", json_object_new_string(names[i]));
+		out = sink_alertmanager_new(in, "host1", NOW_SEC);
+		text = json_object_to_json_string(out);
+		json_tokener_set_flags(strict, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+		labels = json_tokener_parse_ex(strict, text, (int)strlen(text));
+		assert_non_null(labels);
+		json_object_put(out);
+		out = labels;
+		labels = json_object_object_get(out, "labels");
+		assert_int_equal(json_object_object_length(labels), 5);
+		assert_string_equal(
+			json_object_get_string(json_object_object_get(labels, "function")), clean);
+		assert_string_equal(
+			json_object_get_string(json_object_object_get(labels, "alertname")),
+			SINK_ALERTMANAGER_NAME);
+		json_object_put(out);
+		json_object_put(in);
+		json_tokener_free(strict);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -83,6 +124,7 @@ int main(void)
 		cmocka_unit_test(alertmanager__resolved_has_an_end),
 		cmocka_unit_test(alertmanager__what_is_not_known_is_left_out),
 		cmocka_unit_test(alertmanager__long_names_are_cut),
+		cmocka_unit_test(alertmanager__hostile_names_stay_in_their_labels),
 	};
 
 	return cmocka_run_group_tests_name("sink_alertmanager", tests, NULL, NULL);

@@ -140,6 +140,50 @@ static void trend__bad_input_leaves_the_result_alone(void **state)
 	assert_true(t.slope_bytes_per_sec == 1 && t.tau == 2 && t.p_value == 3);
 }
 
+/* An hour in which nobody looked: the line goes through it, and what happened there is one pair. */
+static void trend__a_gap_tilts_nothing(void **state)
+{
+	struct series_point p[20];
+	struct trend t;
+
+	(void)state;
+	for (size_t i = 0; i < 20; i++) {
+		double time_sec = (double)i * 10 + (i < 10 ? 0 : 3600);
+
+		p[i] = (struct series_point){ time_sec, 5 * time_sec, 0 };
+	}
+	assert_ok(trend_fit(p, 20, &t));
+	assert_true(t.slope_bytes_per_sec == 5 && t.slope_low == 5 && t.slope_high == 5);
+	assert_true(t.tau == 1);
+}
+
+/* Too large for a double as a difference, a square or a slope: refused, or a finite answer. */
+static void trend__huge_and_negative_values_are_survived(void **state)
+{
+	static const double wild[] = { 1e308, -1e308, 1e200, -1e200, 1e-308, INFINITY, NAN, -5, 0 };
+	static const double steps_sec[] = { 1e-300, 1, 1e300 };
+	unsigned seed = 3, n_fits = 0;
+	struct series_point p[POINTS];
+	struct trend t;
+
+	(void)state;
+	for (int k = 0; k < 20000; k++) {
+		for (size_t i = 0; i < POINTS; i++) {
+			seed = seed * 1103515245 + 12345;
+			p[i] = (struct series_point){ (double)i * steps_sec[k % 3],
+						      wild[(seed >> 16) % (k % 2 ? 9 : 5)],
+						      wild[(seed >> 20) % (k % 2 ? 9 : 5)] };
+		}
+		if (trend_fit(p, POINTS, &t) < 0)
+			continue;
+		n_fits++;
+		assert_true(isfinite(t.slope_bytes_per_sec) && isfinite(t.slope_low) &&
+			    isfinite(t.slope_high));
+		assert_true(fabs(t.tau) <= 1 && t.p_value >= 0 && t.p_value <= 1);
+	}
+	assert_true(n_fits > 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +192,8 @@ int main(void)
 		cmocka_unit_test(trend__interval_is_that_of_sen),
 		cmocka_unit_test(trend__what_is_within_error_is_no_rise),
 		cmocka_unit_test(trend__bad_input_leaves_the_result_alone),
+		cmocka_unit_test(trend__a_gap_tilts_nothing),
+		cmocka_unit_test(trend__huge_and_negative_values_are_survived),
 	};
 
 	return cmocka_run_group_tests_name("trend", tests, NULL, NULL);

@@ -132,9 +132,49 @@ void alerting_close(struct alerting *a)
 			sink_close(a->sinks[i]);
 		free(a->configured[i]);
 	}
+	alert_state_done(&a->state);
 	alerts_free(a->alerts);
 	judge_free(a->judge);
 	free(a);
+}
+
+static struct alert_state_of state_of(const struct alerting *a, double now_sec)
+{
+	return (struct alert_state_of){ a->judge, a->alerts, now_sec, clock_realtime_sec() };
+}
+
+/* To Alertmanager an alert is over that nobody repeats; to repeat it is no news there. */
+static void repeat_firing(const struct alerting *a, double now_sec)
+{
+	const struct alert *alert;
+
+	for (size_t i = 0; (alert = alerts_get(a->alerts, i)); i++) {
+		_cleanup_(json_object_putp) json_object *json = NULL;
+
+		if (!alert->is_firing || alert->is_silent)
+			continue;
+		json = alert_json_new(alert, now_sec);
+		if (json)
+			(void)sink_send(a->sinks[SINK_KIND_ALERTMANAGER], json);
+	}
+}
+
+int alerting_go_on(struct alerting *a, const char *state_dir)
+{
+	const struct alert_state_of of = state_of(a, clock_monotonic_sec());
+	int r = alert_state_load(&a->state, state_dir, &of);
+
+	if (r == 0 && a->sinks[SINK_KIND_ALERTMANAGER])
+		repeat_firing(a, of.unix_sec);
+	return r;
+}
+
+void alerting_save(struct alerting *a)
+{
+	const struct alert_state_of of = state_of(a, clock_monotonic_sec());
+
+	if (alerts_get(a->alerts, 0))
+		alert_state_save(&a->state, &of);
 }
 
 void alerting_apply(struct alerting *a)
@@ -182,6 +222,7 @@ void alerting_tick(struct alerting *a, const struct pipeline *p, struct snapshot
 	_cleanup_free_ struct gather_birth *births = NULL;
 	_cleanup_free_ struct alert_cause *causes = NULL;
 	struct policy *policy = a->setup->config.policy;
+	struct alert_state_of of;
 	size_t n_births = 0, n_causes = 0;
 	int r = gather_births(p, now_sec, &births, &n_births);
 
@@ -197,4 +238,6 @@ void alerting_tick(struct alerting *a, const struct pipeline *p, struct snapshot
 	log_ended(policy, s->at);
 	put_suppressions(policy, causes, n_causes, s->at);
 	alerts_update(a->alerts, causes, n_causes, s->at);
+	of = state_of(a, now_sec);
+	alert_state_tick(&a->state, &of);
 }

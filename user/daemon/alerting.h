@@ -4,14 +4,16 @@
  *
  *                       thresholds      suppressions
  *                           ▼                ▼
- *   snapshot, births ─► judge ─► causes ─────┴───► alerts ─┬─► alert_log   one line each
- *                                                          └─► sinks       alert-exec, …
+ *   snapshot, births ─► judge ─► causes ─────┴───► alerts ─┬─► alert_log     one line each
+ *                                                          ├─► sinks         alert-exec, …
+ *                                                          └─► alert_state   for the next daemon
  */
 #ifndef USER_DAEMON_ALERTING_H
 #define USER_DAEMON_ALERTING_H
 
 #include <systemd/sd-event.h>
 
+#include "daemon/alert_state.h"
 #include "daemon/judge.h"
 #include "daemon/setup.h"
 #include "report/alert.h"
@@ -23,6 +25,7 @@ struct alerting {
 	struct alerts *alerts;
 	struct sink *sinks[SINK_KIND_MAX]; /* NULL: not configured */
 	char *configured[SINK_KIND_MAX]; /* as the config had them; NULL likewise */
+	struct alert_state state; /* all zero: a restart begins anew */
 };
 
 /* The setup must be there until alerting_close(). 0, or -errno with one clear sentence in `why`. */
@@ -31,6 +34,11 @@ int alerting_open(sd_event *event, const struct setup *s, struct alerting **ret,
 void alerting_close(struct alerting *a);
 DEFINE_CLEANUP(struct alerting *, alerting_close)
 
+/* Go on where a daemon before us ended, and let the next one do so; the directory is ours alone.
+ * Before the first tick. 0 or -ENOMEM. */
+int alerting_go_on(struct alerting *a, const char *state_dir);
+/* Whatever can be done without a tick for the next daemon. */
+void alerting_save(struct alerting *a);
 /* The config was read again: thresholds are in force from here on, suppressions from the next tick;
  * that other sinks take a restart is said. */
 void alerting_apply(struct alerting *a);

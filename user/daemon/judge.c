@@ -200,7 +200,7 @@ static void note_ended(const struct judge_round *r)
 {
 	struct judge_entry *e, *next;
 
-	judge_waiting_expire(r->judge, r->now_sec);
+	judge_waiting_expire(r->judge, &r->people, r->now_sec);
 	HASH_ITER (hh, r->judge->entries, e, next)
 		if (!judge_process_of(&r->people, e))
 			judge_entry_end(r->judge, e, r->now_sec);
@@ -375,7 +375,7 @@ void judge_free(struct judge *j)
 		return;
 	HASH_ITER (hh, j->entries, e, next)
 		judge_entry_del(j, e);
-	judge_waiting_expire(j, INFINITY);
+	judge_waiting_expire(j, NULL, 0);
 	free(j);
 }
 

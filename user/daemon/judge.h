@@ -62,6 +62,16 @@ void judge_put(const struct judge *j, struct snapshot *s);
  * and good as long as snapshot and judge stay as they are. 0 or -ENOMEM. */
 int judge_causes(const struct judge *j, const struct snapshot *s, struct alert_cause **ret,
 		 size_t *ret_n);
+/* What grows, as a list for the next daemon (judge_keep.c), the caller's; NULL: out of memory.
+ * to_unix_sec: what is to be added to monotonic time. */
+json_object *judge_keep_new(const struct judge *j, double now_sec, double to_unix_sec);
+/* Of such a list, before the first tick: each waits, as if its process had ended now, and goes on
+ * in the stack that comes; none comes: it has stopped, or its process has ended. How many there
+ * are; *ret_bad grows by what makes no sense, or has no room. */
+size_t judge_keep_load(struct judge *j, json_object *list, double now_sec, double to_unix_sec,
+		       uint64_t *ret_bad);
+/* Another number when something has begun to grow, does not grow any more, or waits. */
+uint64_t judge_keep_mark(const struct judge *j);
 /* So often a stack was not judged in an interval, for want of room. */
 uint64_t judge_lost(const struct judge *j);
 

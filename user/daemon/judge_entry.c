@@ -159,23 +159,50 @@ void judge_entry_end(struct judge *j, struct judge_entry *e, double now_sec)
 	HASH_DEL(j->entries, e);
 	j->n_stacks--;
 	e->ended_sec = now_sec;
+	if (judge_waiting_add(j, e) < 0)
+		j->lost++;
+}
+
+int judge_waiting_add(struct judge *j, struct judge_entry *e)
+{
+	int r = -ENOSPC;
+
 	if (HASH_COUNT(j->waiting) < JUDGE_STACKS_MAX) {
 		HASH_ADD(hh, j->waiting, heir, sizeof(e->heir), e);
 		if (e->hh.tbl)
-			return;
+			return 0;
+		r = -ENOMEM;
 	}
-	j->lost++;
 	detect_free(e->detect);
 	free(e);
+	return r;
 }
 
-void judge_waiting_expire(struct judge *j, double now_sec)
+static bool is_process_there(const struct judge_people *people, const struct judge_heir *heir)
+{
+	for (size_t i = 0; i < people->n; i++)
+		if (history_process_key(people->v[i]) == heir->process)
+			return true;
+	return false;
+}
+
+static void waiting_end(struct judge *j, const struct judge_people *people, struct judge_entry *e)
+{
+	if (people && e->is_revived && judge_is_growing(e) && is_process_there(people, &e->heir)) {
+		e->verdict.state = DETECT_SETTLED;
+		e->verdict.why = DETECT_STOPPED;
+	} else {
+		waiting_del(j, e);
+	}
+}
+
+void judge_waiting_expire(struct judge *j, const struct judge_people *people, double now_sec)
 {
 	struct judge_entry *e, *next;
 
 	HASH_ITER (hh, j->waiting, e, next)
-		if (now_sec - e->ended_sec >= j->limits.settle_sec)
-			waiting_del(j, e);
+		if (!people || now_sec - e->ended_sec >= j->limits.settle_sec)
+			waiting_end(j, people, e);
 }
 
 /* A detector that waits for this stack: its process has ended, and here is the next one. */
@@ -189,6 +216,7 @@ static struct judge_entry *entry_inherit(struct judge *j, const struct judge_key
 		return NULL;
 	HASH_DEL(j->waiting, e);
 	e->key = *key;
+	e->is_revived = false;
 	e->taken_bytes = e->mean_bytes = NAN;
 	e->taken_blocks = 0;
 	e->limits_of = 0; /* another process can fall under another rule */

@@ -3,6 +3,7 @@
  *
  *   judge.c        points, ticks, what comes out
  *   judge_entry.c  which detector is whose: they come, go, and are inherited
+ *   judge_keep.c   what grows, from one daemon to the next
  */
 #ifndef USER_DAEMON_JUDGE_INTERNAL_H
 #define USER_DAEMON_JUDGE_INTERNAL_H
@@ -39,6 +40,7 @@ struct judge_entry {
 	uint64_t taken_blocks; /* at the last point */
 	double taken_bytes, mean_bytes; /* NAN: not known yet */
 	double ended_sec; /* waiting: when its process did */
+	bool is_revived; /* waiting: in place of a daemon before us, so its process may be there */
 	uint64_t fed; /* tick */
 	struct detect_limits limits; /* in force since its history began */
 	uint64_t limits_of; /* judge.settled when they were asked for */
@@ -97,7 +99,10 @@ struct judge_entry *judge_entry_of_process(struct judge *j, const struct snapsho
 void judge_entry_del(struct judge *j, struct judge_entry *e);
 /* Its process has ended: what grows waits for an heir, all else is deleted. */
 void judge_entry_end(struct judge *j, struct judge_entry *e, double now_sec);
-/* Those that have waited for long enough. */
-void judge_waiting_expire(struct judge *j, double now_sec);
+/* Takes `e` over, also if it fails. 0, -ENOSPC or -ENOMEM. */
+int judge_waiting_add(struct judge *j, struct judge_entry *e);
+/* Those that have waited for long enough. Who was revived and whose process is there has stopped,
+ * and says so for a tick. people NULL: all go. */
+void judge_waiting_expire(struct judge *j, const struct judge_people *people, double now_sec);
 
 #endif

@@ -449,6 +449,8 @@ static int serve(struct loop *l, struct ctl **ret_ctl, struct metrics_http **ret
 		return log_err(r, "listen on %s", o->socket);
 	l->ctl = *ret_ctl;
 	r = open_history(l, ret_history, &why);
+	if (r == 0 && l->roster)
+		r = alerting_go_on(l->alerting, o->state);
 	if (r == 0)
 		r = metrics_http_open(l->event, o->metrics, on_scrape, l, ret_metrics, &why);
 	if (r < 0)
@@ -493,6 +495,8 @@ int loop_run(struct setup *setup, struct pipeline *p, struct roster *roster, enu
 		log_err(r, "run the event loop");
 	*ret_elapsed_sec = clock_monotonic_sec() - l.started_sec;
 	end_progress(&l);
+	if (alerting)
+		alerting_save(alerting);
 	l.alerting = NULL; /* that we end is no news of theirs */
 	pipeline_tick(p);
 	conclude(&l); /* before taking sites off, which can take longer than we are given */

@@ -14,6 +14,7 @@ static const struct row besides_rows[] = { PGD_COUNTERS(ROW) };
 static const struct row history_rows[] = { HISTORY_COUNTERS(ROW) };
 static const struct row ctl_rows[] = { CTL_COUNTERS(ROW) };
 static const struct row alert_rows[] = { ALERT_COUNTERS(ROW) };
+static const struct row state_rows[] = { ALERT_STATE_COUNTERS(ROW) };
 static const struct row judge_row = {
 	"stacks_not_judged",
 	"a stack held too little to be judged in an interval, beside 4,096 others"
@@ -23,6 +24,7 @@ _Static_assert(ARRAY_SIZE(besides_rows) == PGD_COUNTER_MAX, "every counter has a
 _Static_assert(ARRAY_SIZE(history_rows) == HISTORY_COUNTER_MAX, "every counter has a name");
 _Static_assert(ARRAY_SIZE(ctl_rows) == CTL_COUNTER_MAX, "every counter has a name");
 _Static_assert(ARRAY_SIZE(alert_rows) == ALERT_COUNTER_MAX, "every counter has a name");
+_Static_assert(ARRAY_SIZE(state_rows) == ALERT_STATE_COUNTER_MAX, "every counter has a name");
 
 static void more_add(struct losses *l, const struct row *row, uint64_t cnt)
 {
@@ -45,6 +47,8 @@ static void alerting_add(struct losses *l, const struct alerting *a)
 	more_add(l, &judge_row, judge_lost(a->judge));
 	for (int i = 0; i < ALERT_COUNTER_MAX; i++)
 		more_add(l, &alert_rows[i], alerts_counter_get(a->alerts, i));
+	for (int i = 0; i < ALERT_STATE_COUNTER_MAX; i++)
+		more_add(l, &state_rows[i], a->state.counters[i]);
 	for (int i = 0; i < SINK_KIND_MAX; i++)
 		if (a->sinks[i])
 			sink_add(l, a->sinks[i]);

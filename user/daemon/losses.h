@@ -13,8 +13,8 @@
 #include "report/history.h"
 #include "report/metrics.h"
 
-#define LOSSES_MORE_MAX                                                  \
-	(HISTORY_COUNTER_MAX + CTL_COUNTER_MAX + ALERT_COUNTER_MAX + 1 + \
+#define LOSSES_MORE_MAX                                                                            \
+	(HISTORY_COUNTER_MAX + CTL_COUNTER_MAX + ALERT_COUNTER_MAX + ALERT_STATE_COUNTER_MAX + 1 + \
 	 SINK_KIND_MAX * SINK_COUNTER_MAX)
 
 /* Who counts. What is NULL is not there: it loses nothing, and has no rows. */

@@ -23,17 +23,24 @@
 #define BIN_SEC_MIN    1e-3
 #define TIME_SEC_MAX   1e12
 
+/* Of both kinds: which of two moments can be compared depends on what was known at both. */
+struct holding {
+	struct detect_amount all, held; /* held.bytes NAN: not known */
+};
+
 struct detect {
 	struct detect_past past;
 	struct detect_rise rises[DETECT_LEVELS];
 	uint8_t passes[DETECT_LEVELS];
+	uint8_t later; /* levels to be judged when ages are known again, one bit each */
 	struct detect_verdict verdict;
 	double taken_bytes, taken_sec; /* at the last point that knew; NAN: none did */
 	double taken_per_sec; /* NAN: not known */
 	double suspected_sec; /* last time it was cause for suspicion */
 	/* Since it grows: */
-	double begin_bytes, peak_bytes; /* what it held before, and at most */
-	double mark_bytes, mark_error_bytes, mark_work_sec; /* NAN: not yet; work since then */
+	struct holding begin, peak; /* what it held before, and at most */
+	struct holding mark; /* all.bytes NAN: not yet */
+	double mark_work_sec; /* work since then */
 	double mark_taken_per_sec; /* when it passed */
 	unsigned released_bins;
 	double settled_sec;
@@ -127,6 +134,7 @@ static void history_forget(struct detect *d)
 		d->rises[i] = (struct detect_rise){ .why = DETECT_TOO_NEW };
 		d->passes[i] = 0;
 	}
+	d->later = 0;
 	d->taken_bytes = d->taken_sec = d->taken_per_sec = NAN;
 	d->judged_sec = NAN;
 	d->suspected_sec = -INFINITY;
@@ -149,12 +157,14 @@ void detect_free(struct detect *d)
 	free(d);
 }
 
+static const struct holding nothing = { { -INFINITY, 0 }, { -INFINITY, 0 } };
+
 void detect_restart(struct detect *d)
 {
 	history_forget(d);
 	if (d->verdict.state == DETECT_GROWING) {
-		d->begin_bytes = d->peak_bytes = -INFINITY;
-		d->mark_bytes = NAN;
+		d->begin = d->peak = nothing;
+		d->mark.all.bytes = NAN;
 		d->released_bins = 0;
 		return;
 	}
@@ -196,11 +206,47 @@ static const struct detect_rise *passed_rise(const struct detect *d, unsigned cl
 	return rise;
 }
 
-/* What settled must exceed what it once held. */
-static bool is_news(const struct detect *d, const struct detect_limits *l, double held_bytes)
+/* How much more the one is than the other, of what is known of both. */
+static double excess(const struct holding *a, const struct holding *b)
 {
-	return d->verdict.state != DETECT_SETTLED ||
-	       held_bytes >= d->peak_bytes + l->min_growth_bytes;
+	double held = a->held.bytes - b->held.bytes;
+
+	return isnan(held) ? a->all.bytes - b->all.bytes : held;
+}
+
+/* Samples that were alive then and are still have the same error now and then: only what came since
+ * adds to it. */
+static double error_of_excess(const struct holding *a, const struct holding *b)
+{
+	bool is_held = !isnan(a->held.bytes - b->held.bytes);
+	double now = is_held ? a->held.error : a->all.error;
+	double then = is_held ? b->held.error : b->all.error;
+
+	return sqrt(fmax(0, now * now - then * then));
+}
+
+/* By so much, below or above. What is not known stays so. */
+static struct holding shifted(const struct holding *h, double bytes)
+{
+	struct holding ret = *h;
+
+	ret.all.bytes += bytes;
+	ret.held.bytes += bytes;
+	return ret;
+}
+
+/* Of a NAN the other. */
+static void raise_to(struct holding *peak, const struct holding *now)
+{
+	peak->all.bytes = fmax(peak->all.bytes, now->all.bytes);
+	peak->held.bytes = fmax(peak->held.bytes, now->held.bytes);
+}
+
+/* What settled must exceed what it once held. */
+static bool is_news(const struct detect *d, const struct detect_limits *l,
+		    const struct holding *now)
+{
+	return d->verdict.state != DETECT_SETTLED || excess(now, &d->peak) >= l->min_growth_bytes;
 }
 
 /* The level that tells most, of equals the longest. */
@@ -214,22 +260,20 @@ static const struct detect_rise *best_rise(const struct detect *d)
 	return best;
 }
 
-static void mark(struct detect *d, double held_bytes, double error_bytes)
+static void mark(struct detect *d, const struct holding *now)
 {
-	d->mark_bytes = held_bytes;
-	d->mark_error_bytes = error_bytes;
+	d->mark = *now;
 	d->mark_work_sec = 0;
 }
 
-static void grow(struct detect *d, const struct detect_rise *rise, double held_bytes,
-		 double error_bytes)
+static void grow(struct detect *d, const struct detect_rise *rise, const struct holding *now)
 {
 	double since_sec = d->verdict.since_sec;
 	bool is_new = d->verdict.state != DETECT_GROWING;
 
-	if (is_new || isinf(d->begin_bytes)) {
-		d->begin_bytes = held_bytes - rise->growth_bytes;
-		d->peak_bytes = held_bytes;
+	if (is_new || isinf(d->begin.all.bytes)) {
+		d->begin = shifted(now, -rise->growth_bytes);
+		d->peak = *now;
 		d->released_bins = 0;
 	}
 	verdict_set(d, DETECT_GROWING, rise->why);
@@ -238,7 +282,7 @@ static void grow(struct detect *d, const struct detect_rise *rise, double held_b
 		d->verdict.since_sec = fmin(since_sec, rise->since_sec);
 	d->mark_taken_per_sec =
 		is_new ? d->taken_per_sec : fmax(d->mark_taken_per_sec, d->taken_per_sec);
-	mark(d, held_bytes, error_bytes);
+	mark(d, now);
 }
 
 static void settle(struct detect *d, enum detect_why why, double now_sec)
@@ -258,18 +302,18 @@ static double work_sec(const struct detect *d, const struct detect_limits *l, do
 	return past_sec * (isfinite(share) ? fmin(share, 1) : WORK_NOT_KNOWN);
 }
 
-/* Does what grew grow on? Samples that were alive at the mark and are still have the same error now
- * and then: only what came since adds to it. As long as it cannot be told, work goes on. */
-static void watch_growth(struct detect *d, const struct detect_limits *l, double held_bytes,
-			 double bin_error_bytes, double now_sec)
+/* Does what grew grow on? As long as it cannot be told, work goes on. */
+static void watch_growth(struct detect *d, const struct detect_limits *l, const struct holding *now,
+			 double now_sec)
 {
-	double held_limit = d->begin_bytes + RELEASED_SHARE * (d->peak_bytes - d->begin_bytes);
 	double grown_bytes, error_bytes, enough_bytes;
 
-	if (isnan(d->mark_bytes))
-		mark(d, held_bytes, bin_error_bytes);
-	d->peak_bytes = fmax(d->peak_bytes, held_bytes);
-	d->released_bins = held_bytes < held_limit ? d->released_bins + 1 : 0;
+	if (isnan(d->mark.all.bytes))
+		mark(d, now);
+	raise_to(&d->peak, now);
+	d->released_bins = excess(now, &d->begin) < RELEASED_SHARE * excess(&d->peak, &d->begin)
+				   ? d->released_bins + 1
+				   : 0;
 	if (d->released_bins >= RELEASED_BINS) {
 		settle(d, DETECT_RELEASED, now_sec);
 		return;
@@ -277,14 +321,13 @@ static void watch_growth(struct detect *d, const struct detect_limits *l, double
 	d->mark_work_sec += work_sec(d, l, now_sec);
 	if (d->mark_work_sec < l->settle_sec)
 		return;
-	grown_bytes = held_bytes - d->mark_bytes;
-	error_bytes = sqrt(fmax(0, bin_error_bytes * bin_error_bytes -
-					   d->mark_error_bytes * d->mark_error_bytes));
+	grown_bytes = excess(now, &d->mark);
+	error_bytes = error_of_excess(now, &d->mark);
 	enough_bytes = STOPPED_SHARE * d->verdict.slope_bytes_per_sec * d->mark_work_sec;
 	if (grown_bytes + error_bytes < enough_bytes)
 		settle(d, DETECT_STOPPED, now_sec);
 	else if (grown_bytes - error_bytes >= enough_bytes)
-		mark(d, held_bytes, bin_error_bytes);
+		mark(d, now);
 }
 
 static void watch_rest(struct detect *d, const struct detect_limits *l,
@@ -302,38 +345,62 @@ static void watch_rest(struct detect *d, const struct detect_limits *l,
 	verdict_figures(d, best);
 }
 
-/* An interval longer than a bin leaves bins empty. */
-static const struct detect_bin *newest_bin(const struct detect_level *level)
+/* What it holds, by the newest bin: an interval longer than a bin leaves bins empty. False: all
+ * are. */
+static bool holding_now(const struct detect_past *past, struct holding *ret)
 {
-	for (unsigned i = 0; i < level->n; i++)
-		if (detect_bin_get(level, i))
-			return detect_bin_get(level, i);
-	return NULL;
+	const struct detect_level *level = &past->levels[0];
+	const struct detect_bin *bin = NULL;
+
+	for (unsigned i = 0; i < level->n && !bin; i++)
+		bin = detect_bin_get(level, i);
+	if (!detect_bin_amount(past, bin, DETECT_ALL, &ret->all))
+		return false;
+	if (!detect_bin_amount(past, bin, DETECT_HELD, &ret->held))
+		ret->held = (struct detect_amount){ NAN, NAN };
+	return true;
 }
 
-static void judge(struct detect *d, const struct detect_query *q, unsigned closed)
+/* The levels whose bins were closed, and those that had to wait. Returns those of them of which
+ * something can be said now. */
+static unsigned judge_levels(struct detect *d, const struct detect_query *q, unsigned closed)
 {
-	const struct detect_bin *bin = newest_bin(&d->past.levels[0]);
-	const struct detect_rise *passed;
-	double held_bytes;
-
+	closed |= d->later;
+	d->later = 0;
 	for (unsigned i = 0; i < DETECT_LEVELS; i++) {
+		struct detect_rise rise;
+		bool is_later;
+
 		if (!(closed & 1u << i))
 			continue;
-		d->rises[i] = detect_rise_best(q, i);
-		if (d->rises[i].why < DETECT_RISES)
+		rise = detect_rise_best(q, i, &is_later);
+		if (is_later && rise.why < DETECT_RISES) {
+			closed &= ~(1u << i);
+			d->later |= (uint8_t)(1u << i);
+			continue;
+		}
+		d->rises[i] = rise;
+		if (rise.why < DETECT_RISES)
 			d->passes[i] = 0;
 		else if (d->passes[i] < PASSES_MIN)
 			d->passes[i]++;
 	}
-	if (!bin) /* a gap ends here that is longer than all that is kept */
+	return closed;
+}
+
+static void judge(struct detect *d, const struct detect_query *q, unsigned closed)
+{
+	const struct detect_rise *passed;
+	struct holding now;
+
+	closed = judge_levels(d, q, closed);
+	if (!holding_now(&d->past, &now)) /* a gap ends here that is longer than all that is kept */
 		return;
-	held_bytes = d->past.base_bytes + (double)bin->low;
 	passed = passed_rise(d, closed);
-	if (passed && is_news(d, q->limits, held_bytes))
-		grow(d, passed, held_bytes, (double)bin->error);
+	if (passed && is_news(d, q->limits, &now))
+		grow(d, passed, &now);
 	else if (d->verdict.state == DETECT_GROWING)
-		watch_growth(d, q->limits, held_bytes, (double)bin->error, q->now->time_sec);
+		watch_growth(d, q->limits, &now, q->now->time_sec);
 	else
 		watch_rest(d, q->limits, best_rise(d), q->now->time_sec);
 	d->judged_sec = q->now->time_sec;
@@ -368,12 +435,53 @@ int detect_push(struct detect *d, const struct detect_limits *limits, const stru
 	    !is_amount(p->live_bytes) || !is_amount(p->error_bytes))
 		return -EINVAL;
 	now.has_ages = has_good_ages(p);
-	if (p->time_sec < d->past.last_sec ||
-	    (!isnan(d->past.last_sec) && now.has_ages != d->past.has_ages))
+	if (p->time_sec < d->past.last_sec)
 		detect_restart(d);
 	taken_push(d, limits, &now);
 	if (detect_past_push(&d->past, limits, &now, d->taken_per_sec, &closed))
 		judge(d, &q, closed);
 	*ret = d->verdict;
+	return 0;
+}
+
+bool detect_remember(const struct detect *d, struct detect_memory *ret)
+{
+	*ret = (struct detect_memory){ d->verdict, d->mark_taken_per_sec };
+	return d->verdict.state == DETECT_GROWING;
+}
+
+/* NAN: not known. */
+static bool is_time(double sec)
+{
+	return isnan(sec) || fabs(sec) <= TIME_SEC_MAX;
+}
+
+/* A slope must be known: by it is told whether growth has stopped. */
+static bool memory_is_good(const struct detect_memory *m)
+{
+	const struct detect_verdict *v = &m->verdict;
+
+	return v->state == DETECT_GROWING &&
+	       (v->why == DETECT_RISES || v->why == DETECT_RISES_UNCOLLECTED) &&
+	       is_time(v->since_sec) && is_time(v->span_sec) && is_amount(v->growth_bytes) &&
+	       is_amount(v->slope_bytes_per_sec) && !isinf(v->slope_low) && !isinf(v->slope_high) &&
+	       !isinf(v->tau) && !isinf(v->p_value) &&
+	       (isnan(m->taken_per_sec) || is_amount(m->taken_per_sec));
+}
+
+int detect_revive(const struct detect_memory *memory, struct detect **ret)
+{
+	struct detect *d;
+	int r;
+
+	if (!memory_is_good(memory))
+		return -EINVAL;
+	r = detect_new(&d);
+	if (r < 0)
+		return r;
+	d->verdict = memory->verdict;
+	d->mark_taken_per_sec = memory->taken_per_sec;
+	detect_restart(d);
+	*ret = d;
 	return 0;
 }

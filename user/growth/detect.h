@@ -104,8 +104,9 @@ struct detect_point {
 	double time_sec; /* monotonic */
 	double live_bytes;
 	double error_bytes; /* half of a 95 % interval; 0: exact */
-	bool has_ages; /* bytes_by_age and birth_intervals are known; when this changes, history is
-			* forgotten as if the target had restarted */
+	bool has_ages; /* bytes_by_age and birth_intervals are known. May change: what was there
+			* when they began to be known may be given as born then (detect_internal.h)
+			*/
 	double bytes_by_age[DETECT_AGES]; /* sum of weight × bytes of the samples by age; should add
 					   * up to about live_bytes */
 	uint32_t birth_intervals; /* different intervals of bin_sec / 6 in which what is alive now
@@ -127,7 +128,7 @@ struct detect_verdict {
 	double tau, p_value;
 };
 
-struct detect; /* 2.2 KiB a stack */
+struct detect; /* 2.4 KiB a stack */
 
 /* 0 or -ENOMEM. */
 int detect_new(struct detect **ret);
@@ -148,5 +149,16 @@ int detect_push(struct detect *d, const struct detect_limits *limits, const stru
  * that was growing stays so until settle_sec of work show that it does no longer, so that an alert
  * does not end and begin with each restart. */
 void detect_restart(struct detect *d);
+
+/* What a stack that grows must know of itself to go on in another daemon. */
+struct detect_memory {
+	struct detect_verdict verdict;
+	double taken_per_sec; /* when it was found to grow; NAN: not known */
+};
+
+/* Does it grow? Then *ret. */
+bool detect_remember(const struct detect *d, struct detect_memory *ret);
+/* One that grows, as after detect_restart. 0, -ENOMEM, or -EINVAL: what it says cannot be. */
+int detect_revive(const struct detect_memory *memory, struct detect **ret);
 
 #endif

@@ -54,10 +54,12 @@ struct quarter {
 
 struct span {
 	unsigned level, n_bins;
+	enum detect_kind kind; /* of its figures; HELD: ages are known well enough */
 	double bin_sec, sec;
 	size_t n; /* bins that are not empty */
 	struct series_point points[DETECT_BINS]; /* oldest first */
-	uint16_t births[DETECT_BINS], collections[DETECT_BINS];
+	uint16_t births[DETECT_BINS];
+	bool is_collected[DETECT_BINS];
 	struct quarter q[QUARTERS];
 };
 
@@ -74,43 +76,49 @@ static double median_of(double *v, size_t n)
 	return n % 2 ? v[n / 2] : (v[n / 2] + v[n / 2 - 1]) / 2;
 }
 
-/* False: more than half of its bins are empty. */
+/* False: more than half of its bins are empty. What was taken while ages were known nobody knows,
+ * and that is when load was high: then the rest of the quarter says nothing. */
 static bool quarter_load(const struct detect_past *past, const struct detect_level *level,
-			 unsigned newest, unsigned n_bins, struct quarter *ret)
+			 enum detect_kind kind, unsigned newest, unsigned n_bins,
+			 struct quarter *ret)
 {
 	double low[DETECT_BINS / QUARTERS], error[DETECT_BINS / QUARTERS];
 	double taken[DETECT_BINS / QUARTERS];
 	size_t n = 0, n_taken = 0;
+	bool is_taken_known = true;
 
 	for (unsigned i = newest; i < newest + n_bins; i++) {
 		const struct detect_bin *bin = detect_bin_get(level, i);
+		struct detect_amount amount;
 
-		if (!bin)
+		if (!detect_bin_amount(past, bin, kind, &amount))
 			continue;
-		if (!past->has_ages && bin->taken_code)
+		is_taken_known &= !bin->has_ages;
+		if (!bin->has_ages && bin->taken_code)
 			taken[n_taken++] = detect_rate_decode(bin->taken_code);
-		low[n] = past->base_bytes + (double)bin->low;
-		error[n++] = (double)bin->error;
+		low[n] = amount.bytes;
+		error[n++] = amount.error;
 	}
 	if (2 * n < n_bins)
 		return false;
 	*ret = (struct quarter){
 		.low_bytes = median_of(low, n),
 		.error_bytes = median_of(error, n),
-		.taken_per_sec = n_taken ? median_of(taken, n_taken) : NAN,
+		.taken_per_sec = n_taken && is_taken_known ? median_of(taken, n_taken) : NAN,
 	};
 	return true;
 }
 
-static bool quarters_load(const struct detect_past *past, unsigned level, unsigned n_bins,
-			  struct quarter *ret)
+static bool quarters_load(const struct detect_past *past, enum detect_kind kind, unsigned level,
+			  unsigned n_bins, struct quarter *ret)
 {
 	unsigned n = n_bins / QUARTERS;
 
 	if (past->levels[level].n < n_bins)
 		return false;
 	for (unsigned k = 0; k < QUARTERS; k++)
-		if (!quarter_load(past, &past->levels[level], (QUARTERS - 1 - k) * n, n, &ret[k]))
+		if (!quarter_load(past, &past->levels[level], kind, (QUARTERS - 1 - k) * n, n,
+				  &ret[k]))
 			return false;
 	return true;
 }
@@ -122,15 +130,16 @@ static void points_load(const struct detect_past *past, struct span *s)
 	s->n = 0;
 	for (unsigned i = s->n_bins; i-- > 0;) {
 		const struct detect_bin *bin = detect_bin_get(level, i);
+		struct detect_amount amount;
 
-		if (!bin)
+		if (!detect_bin_amount(past, bin, s->kind, &amount))
 			continue;
 		s->births[s->n] = bin->births;
-		s->collections[s->n] = bin->collections;
+		s->is_collected[s->n] = bin->is_collected;
 		s->points[s->n++] = (struct series_point){
 			.time_sec = ((double)(level->index - 1 - i) + 0.5) * s->bin_sec,
-			.live_bytes = past->base_bytes + (double)bin->low,
-			.error_bytes = (double)bin->error,
+			.live_bytes = amount.bytes,
+			.error_bytes = amount.error,
 		};
 	}
 }
@@ -214,19 +223,19 @@ static bool outgrows_load(const struct detect_limits *l, const struct span *s)
 
 static bool is_known_to_stay(const struct detect_query *q, const struct span *s, double slope)
 {
-	if (q->past->has_ages)
+	if (s->kind == DETECT_HELD)
 		return survivors_are_of_all_ages(q, s, slope);
 	return most_stayed(s, slope) || outgrows_load(q->limits, s);
 }
 
 /* Bursts must be watched for hours (level 2); what is judged earlier has to rise steadily. At level
  * 0 that is decided by what is urgent. */
-static bool has_few_births(const struct detect_query *q, const struct span *s)
+static bool has_few_births(const struct span *s)
 {
 	double reached = s->points[0].live_bytes, step = STEP_SHARE * growth_of(s->q);
 	unsigned steps = 0;
 
-	if (q->past->has_ages && s->births[s->n - 1] < s->births[0] + BIRTHS_MIN)
+	if (s->kind == DETECT_HELD && s->births[s->n - 1] < s->births[0] + BIRTHS_MIN)
 		return true;
 	for (size_t i = 1; i < s->n; i++) {
 		if (s->points[i].live_bytes < reached + step)
@@ -247,8 +256,12 @@ static bool was_seen_before(const struct detect_query *q, const struct span *s)
 
 	for (unsigned i = first; i < day->n; i++) {
 		const struct detect_bin *bin = detect_bin_get(day, i);
+		struct detect_amount then;
 
-		if (bin && q->past->base_bytes + (double)bin->low >= last->low_bytes)
+		/* All that it held, if no more is known: rather too much than too little. */
+		if ((detect_bin_amount(q->past, bin, s->kind, &then) ||
+		     detect_bin_amount(q->past, bin, DETECT_ALL, &then)) &&
+		    then.bytes >= last->low_bytes)
 			as_large++;
 	}
 	return as_large > SEEN_BINS_MAX;
@@ -270,7 +283,7 @@ static enum collector ask_collector(const struct detect_query *q, const struct s
 	if (q->now->full_collections < 0)
 		return COLLECTOR_NOT_KNOWN;
 	for (size_t i = 0; i < s->n; i++) {
-		if (!s->collections[i])
+		if (!s->is_collected[i])
 			continue;
 		first = first ? first : &s->points[i];
 		last = &s->points[i];
@@ -290,7 +303,7 @@ static bool process_is_steady(const struct detect_query *q, const struct span *s
 	struct quarter p[QUARTERS];
 	double slack;
 
-	if (!q->process || !quarters_load(q->process, s->level, s->n_bins, p))
+	if (!q->process || !quarters_load(q->process, DETECT_ALL, s->level, s->n_bins, p))
 		return false;
 	slack = fmax(PROCESS_SLACK_BYTES, PROCESS_SLACK_SHARE * p[0].low_bytes);
 	return growth_of(s->q) > slack && growth_of(p) < PROCESS_MIN * growth_of(s->q);
@@ -313,7 +326,7 @@ static enum detect_why judge_length(const struct detect_query *q, const struct s
 
 	if (collector == COLLECTOR_IDLE)
 		wait_sec *= 2;
-	if (!q->past->has_ages)
+	if (s->kind != DETECT_HELD)
 		wait_sec *= 2;
 	if (!is_as_long(s, wait_sec) && !is_urgent(q, s))
 		return DETECT_TOO_SHORT;
@@ -329,7 +342,7 @@ static enum detect_why judge_kind(const struct detect_query *q, const struct spa
 		return DETECT_LEVELS_OFF;
 	if (!is_known_to_stay(q, s, slope))
 		return DETECT_TURNS_OVER;
-	if (has_few_births(q, s))
+	if (has_few_births(s))
 		return DETECT_FEW_BIRTHS;
 	if (was_seen_before(q, s))
 		return DETECT_SEEN_BEFORE;
@@ -346,7 +359,7 @@ static enum detect_why judge(const struct detect_query *q, struct span *s, struc
 	const struct detect_limits *l = q->limits;
 	struct trend t;
 
-	if (!quarters_load(q->past, s->level, s->n_bins, s->q))
+	if (!quarters_load(q->past, s->kind, s->level, s->n_bins, s->q))
 		return DETECT_TOO_NEW;
 	if (!rises(s->q))
 		return DETECT_NOT_RISING;
@@ -371,14 +384,21 @@ static enum detect_why judge(const struct detect_query *q, struct span *s, struc
 	return judge_kind(q, s, ret->slope);
 }
 
-struct detect_rise detect_rise_best(const struct detect_query *q, unsigned level)
+struct detect_rise detect_rise_best(const struct detect_query *q, unsigned level,
+				    bool *ret_is_later)
 {
 	struct detect_rise best = { .why = DETECT_TOO_NEW };
 
+	*ret_is_later = false;
 	for (unsigned i = 0; i < DETECT_SPANS; i++) {
-		struct span s = { .level = level, .n_bins = DETECT_BINS >> (DETECT_SPANS - 1 - i) };
+		enum detect_sight sight = detect_past_sight(q->past, q->limits, level, i);
+		struct span s = { .level = level, .n_bins = detect_span_bins(i) };
 		struct detect_rise rise = { 0 };
 
+		*ret_is_later |= sight == DETECT_SIGHT_LATER;
+		if (sight == DETECT_SIGHT_LATER)
+			continue;
+		s.kind = sight == DETECT_SIGHT_AGES ? DETECT_HELD : DETECT_ALL;
 		s.bin_sec = detect_bin_sec(q->limits, level);
 		s.sec = s.bin_sec * s.n_bins;
 		rise.why = judge(q, &s, &rise);

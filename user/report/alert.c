@@ -163,6 +163,32 @@ static void set_text(char **at, const char *text)
 	*at = copy;
 }
 
+const struct alert *alerts_get(const struct alerts *a, size_t i)
+{
+	return i < a->n ? a->rows[i] : NULL;
+}
+
+int alerts_restore(struct alerts *a, const struct alert *alert)
+{
+	struct alert *row;
+
+	if (row_find(a, alert->id))
+		return -EEXIST;
+	row = row_new(a, alert->id, alert->suppressed_by);
+	if (!row)
+		return -ENOSPC;
+	*row = *alert;
+	row->function = row->file = row->unit = row->comm = NULL;
+	row->suppressed_by = row->suppressed_reason = NULL;
+	set_text(&row->function, alert->function);
+	set_text(&row->file, alert->file);
+	set_text(&row->unit, alert->unit);
+	set_text(&row->comm, alert->comm);
+	set_text(&row->suppressed_by, alert->suppressed_by);
+	set_text(&row->suppressed_reason, alert->suppressed_reason);
+	return 0;
+}
+
 /* ── from causes to figures ───────────────────────────────────────────────────────────────── */
 
 static int by_key(const void *a, const void *b)

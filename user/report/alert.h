@@ -112,6 +112,11 @@ DEFINE_CLEANUP(struct alerts *, alerts_free)
 void alerts_update(struct alerts *a, struct alert_cause *causes, size_t n, double now_sec);
 size_t alerts_firing(const struct alerts *a); /* without those that are suppressed */
 size_t alerts_suppressed(const struct alerts *a);
+/* The i-th of all there are, the newest change last; NULL: no more. */
+const struct alert *alerts_get(const struct alerts *a, size_t i);
+/* One of a daemon before this, as the newest change; nothing is said of it. Copied. 0, -EEXIST (its
+ * id is there), or -ENOSPC (counted). */
+int alerts_restore(struct alerts *a, const struct alert *alert);
 uint64_t alerts_counter_get(const struct alerts *a, enum alert_counter counter);
 
 /* Its row, as every document and every sink gets it; the caller's. */
