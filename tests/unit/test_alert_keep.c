@@ -41,6 +41,17 @@ static const struct alert over = { .id = 8,
 				   .coverage = NAN,
 				   .is_silent = true };
 
+static const struct alert suppressed = { .id = 9,
+					 .is_firing = true,
+					 .since_sec = NOW - 900,
+					 .fired_sec = NOW - 300,
+					 .resolved_sec = NAN,
+					 .why = DETECT_RISES,
+					 .is_silent = true,
+					 .suppressed_by = "issue-17",
+					 .suppressed_reason = "mended in 2.4",
+					 .suppressed_until_sec = NOW + 86400 };
+
 static size_t n_said;
 
 static void on_change(void *userdata, const struct alert *a)
@@ -77,12 +88,16 @@ static void alert_keep__the_next_list_is_the_same_and_nothing_is_said(void **sta
 	(void)state;
 	assert_ok(alerts_restore(a, &over));
 	assert_ok(alerts_restore(a, &firing));
+	assert_ok(alerts_restore(a, &suppressed));
 	kept = alert_keep_new(a);
 	again = json_tokener_parse(json_object_to_json_string(kept));
-	assert_int_equal(alert_keep_load(b, again, NOW, &bad), 2);
+	assert_int_equal(alert_keep_load(b, again, NOW, &bad), 3);
 	assert_int_equal(bad, 0);
 	expect_same(a, b);
 	assert_int_equal(alerts_firing(b), 1);
+	assert_int_equal(alerts_suppressed(b), 1);
+	assert_string_equal(alerts_get(b, 2)->suppressed_reason, "mended in 2.4");
+	assert_true(alerts_get(b, 2)->suppressed_until_sec == NOW + 86400);
 	assert_true(alert_keep_mark(a) == alert_keep_mark(b));
 	row = alert_json_new(alerts_get(b, 1), NOW);
 	assert_string_equal(json_object_get_string(json_object_object_get(row, "fired_at")),
@@ -92,7 +107,7 @@ static void alert_keep__the_next_list_is_the_same_and_nothing_is_said(void **sta
 	json_object_put(row);
 	/* A second time, as if somebody had doubled the file: the first ones stay. */
 	assert_int_equal(alert_keep_load(b, again, NOW, &bad), 0);
-	assert_int_equal(bad, 2);
+	assert_int_equal(bad, 3);
 	expect_same(a, b);
 	assert_int_equal(n_said, 0);
 	json_object_put(kept);
