@@ -79,7 +79,8 @@ static struct detect_point point_of(const struct snapshot_process *p, double now
 		.time_sec = now_sec,
 		.taken_bytes = NAN,
 		.full_collections =
-			p->gc.known ? (int64_t)p->gc.collections[PGD_GENERATIONS - 1] : -1,
+			p->gc.known ? (int64_t)p->gc.generations[PGD_GENERATIONS - 1].collections
+				    : -1,
 		.headroom_bytes = p->headroom_bytes,
 	};
 }
