@@ -49,7 +49,7 @@ static inline void sample_stack(struct snapshot_stack *s, uint64_t id, size_t n_
 		.growth_error = error,
 		.since = 1767225600.5,
 		.age_seconds = 19.5,
-		.cycles = { .survived_bytes = NAN, .waiting_bytes = NAN },
+		.cycles = { .fulls_survived = -1, .survived_bytes = NAN, .waiting_bytes = NAN },
 		.n_frames = n_frames,
 		.blame = blame,
 		.n_history = 20,
@@ -137,6 +137,15 @@ static inline void sample_init(struct sample *s)
 	sample_stack(&s->stacks[2], 0x00000000000000ab, 3, 0, 64 << 10, 0, 9000);
 	sample_stack(&s->stacks[3], 1, 0, -1, 4096, NAN, NAN);
 	s->stacks[3].n_history = 0;
+	/* The collector takes most of what this one has freed. */
+	s->stacks[1].cycles = (struct snapshot_cycles){ .by_references_bytes = 1 << 20,
+							.by_references_blocks = 8192,
+							.by_collector_bytes = 3 << 20,
+							.by_collector_blocks = 24576,
+							.fulls_survived = 1,
+							.survived_bytes = 1 << 20,
+							.waiting_bytes = 3 << 20,
+							.verdict = CYCLES_WAITS };
 	for (size_t i = 0; i < 3; i++)
 		s->stacks[i].frames = sample_frames[i];
 	s->snapshot = (struct snapshot){

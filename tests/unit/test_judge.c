@@ -47,7 +47,11 @@ static void process_init(struct snapshot_process *p, pid_t pid)
 
 static void stack_init(struct snapshot_stack *s, uint64_t id, pid_t pid)
 {
-	*s = (struct snapshot_stack){ .id = id, .pid = pid, .frames = frames, .n_frames = 1 };
+	*s = (struct snapshot_stack){ .id = id,
+				      .pid = pid,
+				      .cycles = SNAPSHOT_CYCLES_NOT_KNOWN,
+				      .frames = frames,
+				      .n_frames = 1 };
 }
 
 static int setup(void **state)

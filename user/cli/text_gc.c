@@ -66,14 +66,22 @@ static void generation_line(struct page *p, json_object *doc, json_object *g)
 		  count_or_dash(stuck, field_number(g, "uncollectable")), last ? last : "never");
 }
 
-/* "on, thresholds 700, 10, 10" */
+static bool is_known(json_object *o, const char *key)
+{
+	json_object *value;
+
+	return json_object_object_get_ex(o, key, &value) &&
+	       json_object_is_type(value, json_type_boolean);
+}
+
+/* "on; thresholds 700, 10, 10" */
 static void state_line(struct page *p, json_object *gc)
 {
 	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
 	int64_t frozen = field_count(gc, "frozen_objects");
 	char text[UNITS_TEXT_MAX];
 
-	if (!field_object(gc, "enabled")) {
+	if (!is_known(gc, "enabled")) {
 		page_line(p, "  whether it is on is not known");
 		return;
 	}

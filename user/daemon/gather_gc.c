@@ -96,7 +96,7 @@ void gather_cycles(const struct watch *w, const struct snapshot_gc *gc, const st
 	ret->by_references_bytes = (double)(c->freed_bytes - c->gc_freed_bytes);
 	ret->by_references_blocks = freed_blocks - ret->by_collector_blocks;
 	ret->fulls_survived = c->fulls_survived;
-	ret->survived_bytes = c->fulls_survived ? (double)c->floor_bytes : NAN;
+	ret->survived_bytes = cycles_survived_bytes(c);
 	ret->waiting_bytes = cycles_waiting_bytes(c, &collector, live_bytes);
 	ret->verdict = cycles_judge(c, &collector, live_bytes);
 }

@@ -45,6 +45,11 @@ static bool has_met_one(const struct cycles *c)
 	return c->fulls_survived || c->full_grown_bytes;
 }
 
+double cycles_survived_bytes(const struct cycles *c)
+{
+	return has_met_one(c) ? (double)c->floor_bytes : NAN;
+}
+
 double cycles_waiting_bytes(const struct cycles *c, const struct cycles_collector *gc,
 			    double live_bytes)
 {

@@ -57,6 +57,8 @@ void cycles_settle(struct pgd_stack_total *total, uint32_t fulls);
 /* Add a settled row; with `floor`: also what it holds. */
 void cycles_add(struct cycles *c, const struct pgd_stack_total *total, bool has_floor);
 
+/* Bytes that the last full collection left; NAN: there was none while it held anything. */
+double cycles_survived_bytes(const struct cycles *c);
 /* Bytes of live_bytes that the next full collection is expected to free; NAN: not known. */
 double cycles_waiting_bytes(const struct cycles *c, const struct cycles_collector *gc,
 			    double live_bytes);

@@ -74,6 +74,7 @@ struct alert {
 	double tau, p_value; /* of the fastest */
 	double headroom_bytes, coverage; /* NAN: not known */
 	bool is_headroom_of_host, has_gc;
+	bool is_gc_off; /* by gc.disable(), or a threshold of 0 */
 	bool is_silent; /* ALERTS_EVERY_SEC: it was not said */
 };
 

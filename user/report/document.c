@@ -292,6 +292,10 @@ static void put_verdict(json_object *o, const struct snapshot_stack *s)
 	put_text(o, "verdict", s->is_judged ? detect_state_name[v->state] : NULL);
 	put_text(o, "verdict_why", s->is_judged ? detect_why_name[v->why] : NULL);
 	jsonput_moment(o, "verdict_since", s->is_judged ? v->since_sec : NAN);
+	if (s->is_judged && isfinite(v->tau))
+		jsonput_bool(o, "verdict_after_collections", v->is_after_collections);
+	else
+		jsonput_object(o, "verdict_after_collections", NULL);
 }
 
 static json_object *stack_new(const struct snapshot_stack *s)

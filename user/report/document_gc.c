@@ -27,8 +27,8 @@ static json_object *generation_new(const struct snapshot_gc *gc, int generation)
 
 	jsonput_count(o, "generation", generation);
 	jsonput_text(o, "kind", kind_of(gc, generation), WORD_BYTES);
-	jsonput_count(o, "threshold", g->threshold);
-	jsonput_count(o, "count", g->count);
+	jsonput_count(o, "threshold", gc->is_state_known ? g->threshold : -1);
+	jsonput_count(o, "count", gc->is_state_known ? g->count : -1);
 	jsonput_count(o, "collections", gc->known ? (int64_t)g->collections : -1);
 	jsonput_count(o, "asked", gc->known ? g->asked : -1);
 	jsonput_count(o, "collected", gc->known ? (int64_t)g->collected : -1);
@@ -38,11 +38,11 @@ static json_object *generation_new(const struct snapshot_gc *gc, int generation)
 			       ? (double)g->collected / (double)g->collections
 			       : NAN);
 	jsonput_number(o, "pause_seconds", gc->known ? g->pause_seconds : NAN);
-	jsonput_number(o, "pause_p50_seconds", g->pause_p50_seconds);
-	jsonput_number(o, "pause_p99_seconds", g->pause_p99_seconds);
-	jsonput_number(o, "pause_max_seconds", g->pause_max_seconds);
+	jsonput_number(o, "pause_p50_seconds", gc->known ? g->pause_p50_seconds : NAN);
+	jsonput_number(o, "pause_p99_seconds", gc->known ? g->pause_p99_seconds : NAN);
+	jsonput_number(o, "pause_max_seconds", gc->known ? g->pause_max_seconds : NAN);
 	jsonput_number(o, "time_share", gc->known ? g->time_share : NAN);
-	jsonput_moment(o, "last", g->last);
+	jsonput_moment(o, "last", gc->known ? g->last : NAN);
 	return o;
 }
 
@@ -84,7 +84,8 @@ json_object *document_gc_new(const struct snapshot_gc *gc)
 	jsonput_object(o, "collections", collections);
 	jsonput_object(o, "pause_seconds", pauses);
 	jsonput_object(o, "generations", generations);
-	jsonput_moment(o, "last_full_collection", gc->generations[PGD_GENERATIONS - 1].last);
+	jsonput_moment(o, "last_full_collection",
+		       gc->known ? gc->generations[PGD_GENERATIONS - 1].last : NAN);
 	jsonput_count(o, "freed_bytes", gc->known ? gc->freed_bytes : -1);
 	jsonput_count(o, "freed_blocks", gc->known ? gc->freed_blocks : -1);
 	return o;
