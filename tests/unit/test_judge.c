@@ -296,6 +296,27 @@ static void judge__other_limits_keep_what_grows(void **state)
 	assert_int_equal(causes(f, &cause), 1);
 }
 
+/* Garbage that waits, more and more of it when we look; but each full collection leaves the same. */
+static void judge__what_full_collections_leave_is_judged(void **state)
+{
+	struct fixture *f = *state;
+	struct snapshot_stack *s = &f->stacks[0];
+
+	for (int i = 0; i < (int)(6 * HOUR / STEP_SEC); i++) {
+		take(s, PER_STEP);
+		s->cycles.survived_bytes = 1 << 20;
+		f->processes[0].uss_bytes += (int64_t)(PER_STEP * BLOCK);
+		f->processes[0].gc.generations[PGD_GENERATIONS - 1].collections++;
+		tick(f);
+		assert_true(s->verdict.state != DETECT_GROWING);
+	}
+	assert_int_equal(s->verdict.why, DETECT_NOT_RISING);
+	s->cycles.survived_bytes = NAN; /* not known: then it is what is held at that moment */
+	leak(f, 6 * HOUR);
+	assert_int_equal(s->verdict.state, DETECT_GROWING);
+	assert_true(s->verdict.is_after_collections);
+}
+
 /* One function of one service, whatever the process and the line. */
 static void judge__alerts_are_of_places(void **state)
 {
@@ -422,6 +443,7 @@ int main(void)
 		WITH_JUDGE(judge__another_program_does_not_inherit),
 		WITH_JUDGE(judge__a_stack_that_is_gone_has_released),
 		WITH_JUDGE(judge__other_limits_keep_what_grows),
+		WITH_JUDGE(judge__what_full_collections_leave_is_judged),
 		WITH_JUDGE(judge__alerts_are_of_places),
 		WITH_JUDGE(judge__a_full_table_judges_the_larger_ones),
 		WITH_JUDGE(judge__small_stacks_are_not_worth_it),

@@ -62,7 +62,7 @@ static void text_gc__each_generation_has_a_line(void **state)
 	       "STUCK LAST, AGO\n");
 	expect("  0 young           120       0    100 ms  0.50 %  800 us  2.1 ms   4.0 ms      20"
 	       "      0 250 ms\n");
-	expect("  2 full              1       1    500 ms  2.50 %  500 ms  500 ms   500 ms   1,200"
+	expect("  2 full              1       1    500 ms   2.5 %  500 ms  500 ms   500 ms   1,200"
 	       "      3 9.8 s\n");
 	expect("  freed 3.00 MiB in 1,200 followed blocks\n");
 }
@@ -73,8 +73,8 @@ static void text_gc__stacks_with_garbage_in_cycles_are_named(void **state)
 	show(WRITER_GC);
 	expect("\nStacks with the most garbage in cycles:\n"
 	       "  1. 3.00 MiB by the collector, 75.0 % of what was freed  service.py:17 get_user\n"
-	       "     live 4.00 MiB, of which 3.00 MiB wait; waits for the collector  stack "
-	       "00000000000000aa of pid 4711\n");
+	       "     stack 00000000000000aa of pid 4711, live 4.00 MiB, of which 3.00 MiB wait; waits "
+	       "for the\n     collector\n");
 	sample.stacks[1].cycles.by_collector_bytes = 0;
 	show(WRITER_GC);
 	assert_null(strstr(text, "Stacks with"));
