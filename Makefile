@@ -142,7 +142,7 @@ format: ## clang-format everything
 insns: $(B)/bpf/pygrowd.bpf.o ## instructions per BPF program, and what the verifier processed (root)
 	$(Q)tests/harness/insns.sh $<
 
-bench: all deps-bench ## does pygrowd keep its numbers? (root; BENCH="json pairs=3" chooses)
+bench: all $(B)/tests-bpf/gcprobes deps-bench ## does pygrowd keep its numbers? (root; BENCH="json pairs=3" chooses)
 	$(Q)tests/bench/run.sh $(BENCH)
 
 # ── the two commands of the README ───────────────────────────────────────────────────────────

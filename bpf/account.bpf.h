@@ -8,8 +8,45 @@
 #ifndef BPF_ACCOUNT_BPF_H
 #define BPF_ACCOUNT_BPF_H
 
+#include "gcstate.bpf.h"
 #include "kernel.bpf.h"
 #include "maps.bpf.h"
+
+/* Before a stack changes: note what the full collections since its last change have left of it, and
+ * what it held when the one that runs now began. Not each stack is touched by each collection, so
+ * nobody has to walk all of them at a collection's end. */
+static __always_inline void account_collections(struct pgd_stack_total *total, struct pgd_gc *gc,
+						__u32 slot, bool is_in_collector)
+{
+	__s64 held = total->live_bytes, grown = held - total->floor_bytes;
+	__u32 fulls = gc->fulls, n = fulls - total->fulls_seen;
+
+	if (n) {
+		if (!total->is_in_full && grown > 0)
+			total->full_grown_bytes += grown;
+		total->fulls_survived = held > 0 ? total->fulls_survived + n : 0;
+		total->floor_bytes = held;
+		total->is_in_full = 0;
+		total->fulls_seen = fulls;
+		grown = 0;
+	}
+	if (!is_in_collector || total->is_in_full || !gcstate_is_full(gc, slot))
+		return;
+	if (grown > 0)
+		total->full_grown_bytes += grown;
+	total->is_in_full = 1;
+}
+
+static __always_inline void account_collected(struct pgd_stack_total *total, struct pgd_gc *gc,
+					      const struct pgd_live *live)
+{
+	__sync_fetch_and_add(&total->gc_freed_bytes, live->bytes);
+	__sync_fetch_and_add(&total->gc_freed_blocks, 1);
+	if (gc->running_generation == 1 + GCSTATE_FULL)
+		__sync_fetch_and_add(&total->full_freed_bytes, live->bytes);
+	__sync_fetch_and_add(&gc->freed_bytes, live->bytes);
+	__sync_fetch_and_add(&gc->freed_blocks, 1);
+}
 
 /* Take one followed block off its stack. `slot`'s collector may be the one that frees it. */
 static __always_inline void account_forget(__u32 slot, const struct pgd_live *live)
@@ -18,6 +55,7 @@ static __always_inline void account_forget(__u32 slot, const struct pgd_live *li
 	struct pgd_stack_total *total = bpf_map_lookup_elem(&pgd_stacks, &key);
 	struct pgd_gc *gc = bpf_map_lookup_elem(&pgd_gc, &slot);
 	struct pgd_hits *hits = bpf_map_lookup_elem(&pgd_hits, &slot);
+	bool is_in_collector = gc && gcstate_is_here(gc);
 
 	if (hits)
 		__sync_fetch_and_add(&hits->forgotten, 1);
@@ -27,15 +65,13 @@ static __always_inline void account_forget(__u32 slot, const struct pgd_live *li
 		counter_add(slot, PGD_COUNTER_STACK_GONE);
 		return;
 	}
+	if (gc)
+		account_collections(total, gc, slot, is_in_collector);
 	__sync_fetch_and_add(&total->live_bytes, -(__s64)live->bytes);
 	__sync_fetch_and_add(&total->live_blocks, -1);
-
-	if (gc && gc->running_tid && gc->running_tid == (__u32)bpf_get_current_pid_tgid()) {
-		__sync_fetch_and_add(&total->gc_freed_bytes, live->bytes);
-		__sync_fetch_and_add(&total->gc_freed_blocks, 1);
-		__sync_fetch_and_add(&gc->freed_bytes, live->bytes);
-		__sync_fetch_and_add(&gc->freed_blocks, 1);
-	}
+	__sync_fetch_and_add(&total->freed_bytes, live->bytes);
+	if (is_in_collector)
+		account_collected(total, gc, live);
 }
 
 static __always_inline void account_free(__u32 slot, __u64 block)
@@ -110,6 +146,7 @@ static __always_inline void account_alloc(const struct pgd_stack_event *event, _
 		.lane = lane,
 	};
 	struct pgd_stack_total *total = account_stack(&event->key);
+	struct pgd_gc *gc = bpf_map_lookup_elem(&pgd_gc, &slot);
 	struct pgd_hits *hits;
 	long r;
 
@@ -125,6 +162,8 @@ static __always_inline void account_alloc(const struct pgd_stack_event *event, _
 		counter_add(slot, PGD_COUNTER_LIVE_FULL);
 		return;
 	}
+	if (gc)
+		account_collections(total, gc, slot, gcstate_is_here(gc));
 	__sync_fetch_and_add(&total->live_bytes, live.bytes);
 	__sync_fetch_and_add(&total->live_blocks, 1);
 	__sync_fetch_and_add(&total->alloc_blocks, 1);

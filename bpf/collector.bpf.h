@@ -1,65 +1,82 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* bpf/collector.bpf.h — how often and how long did the garbage collector run, per generation?
+/* bpf/collector.bpf.h — how often and how long did the garbage collector run, per generation, and
+ * what did it find?
  *
  * Which generation a run was of is not taken from the function's arguments, whose registers differ
  * by version (and 3.13 passes "choose"): the interpreter's own generation_stats are read when it
- * starts and when it is done, and the one whose count rose is it.
+ * starts and when it is done, and the one whose count rose is it. So what is counted here is what
+ * gc.get_stats() says, exactly.
  */
 #ifndef BPF_COLLECTOR_BPF_H
 #define BPF_COLLECTOR_BPF_H
 
 #include "kernel.bpf.h"
+#include "gcstate.bpf.h"
 #include "hit.bpf.h"
 #include "maps.bpf.h"
-
-/* struct gc_generation_stats of CPython, the same in 3.8 to 3.14. */
-struct generation_stats {
-	__u64 collections;
-	__u64 collected;
-	__u64 uncollectable;
-};
-
-static __always_inline int collector_counts(const struct pgd_target *t, __u64 *counts)
-{
-	struct generation_stats stats[PGD_GENERATIONS] = {};
-
-	if (!t->gc_stats || bpf_probe_read_user(stats, sizeof(stats), (void *)t->gc_stats))
-		return -1;
-	for (int i = 0; i < PGD_GENERATIONS; i++)
-		counts[i] = stats[i].collections;
-	return 0;
-}
+#include "pause.bpf.h"
 
 static __always_inline int collector_start(__u32 slot)
 {
 	struct pgd_target *t = hit_target(slot);
 	struct pgd_gc *gc = bpf_map_lookup_elem(&pgd_gc, &slot);
+	struct gcstate_list lists[PGD_GENERATIONS] = {};
 
-	if (!t || !gc || collector_counts(t, gc->started_counts))
+	if (!t || !gc || !t->gc_stats)
 		return 0;
+	gc->running_tid = 0;
+	if (gcstate_stats(t, (struct gcstate_stats *)gc->started_stats)) {
+		counter_add(slot, PGD_COUNTER_GC_UNREADABLE);
+		return 0;
+	}
+	gc->started_due = gcstate_lists(t, lists) ? 0 : gcstate_due(t, lists);
+	gc->started_old = (__u32)lists[GCSTATE_FULL].count;
+	gc->running_generation = 0;
 	gc->started_ns = bpf_ktime_get_ns();
 	gc->running_tid = (__u32)bpf_get_current_pid_tgid();
 	return 0;
 }
 
+static __always_inline void collector_note(struct pgd_gc_generation *g, __u64 ns, __u64 now_ns)
+{
+	__u32 class = pause_class(ns);
+
+	g->pause_ns += ns;
+	if (ns > g->pause_max_ns)
+		g->pause_max_ns = ns;
+	g->ended_ns = now_ns;
+	if (class < PGD_GC_PAUSES) /* verifier: it does not know that */
+		g->pauses[class]++;
+}
+
 static __always_inline int collector_done(__u32 slot)
 {
+	__u64 now_ns = bpf_ktime_get_ns();
 	struct pgd_target *t = hit_target(slot);
 	struct pgd_gc *gc = bpf_map_lookup_elem(&pgd_gc, &slot);
-	__u64 counts[PGD_GENERATIONS] = {};
-	__u64 pause_ns;
+	struct gcstate_stats stats[PGD_GENERATIONS] = {};
 
-	if (!t || !gc || gc->running_tid != (__u32)bpf_get_current_pid_tgid())
+	if (!t || !gc || !gcstate_is_here(gc))
 		return 0;
 	gc->running_tid = 0;
-	pause_ns = bpf_ktime_get_ns() - gc->started_ns;
-	if (collector_counts(t, counts))
+	if (gcstate_stats(t, stats)) {
+		counter_add(slot, PGD_COUNTER_GC_UNREADABLE);
 		return 0;
+	}
 	for (int i = 0; i < PGD_GENERATIONS; i++) {
-		if (counts[i] == gc->started_counts[i])
+		const __u64 *started = gc->started_stats[i];
+		struct pgd_gc_generation *g = &gc->generations[i];
+
+		if (stats[i].collections == started[0])
 			continue; /* not this one; none at all: a call that found nothing to do */
-		gc->collections[i] += counts[i] - gc->started_counts[i];
-		gc->pause_ns[i] += pause_ns;
+		g->collections += stats[i].collections - started[0];
+		g->collected += stats[i].collected - started[1];
+		g->uncollectable += stats[i].uncollectable - started[2];
+		if (!(gc->started_due & 1u << i))
+			g->asked++;
+		collector_note(g, now_ns - gc->started_ns, now_ns);
+		if (i == GCSTATE_FULL)
+			gc->fulls++;
 	}
 	return 0;
 }

@@ -104,6 +104,10 @@ struct pgd_target {
 	__u64 runtime; /* address of _PyRuntime in the target */
 	__u64 pool_mask; /* block & pool_mask = its pool */
 	__u64 gc_stats; /* address of the main interpreter's generation_stats, or 0 */
+	__u64 gc_lists; /* address of its generations (struct gc_generation), or 0: not found */
+	__u64 gc_enabled; /* address of its int `enabled` */
+	__u32 gc_is_incremental; /* the collector of 3.14.0 to 3.14.4 */
+	__u32 pad;
 	__u32 tss_key; /* PyGILState's pthread key */
 	__u32 sample_of; /* follow one block in this many; 1: all of them (exact) */
 	__u64 start_ticks; /* field 22 of /proc/PID/stat: which process this is, in any namespace */
@@ -227,10 +231,18 @@ struct pgd_stack_total {
 	__s64 live_bytes;
 	__s64 live_blocks;
 	__u64 alloc_blocks; /* taken so far; of sampled targets: sampled and walked */
-	__u64 gc_freed_bytes; /* freed while this target's collector was running */
+	__u64 freed_bytes; /* in all */
+	__u64 gc_freed_bytes; /* of these, while this target's collector was running */
 	__u64 gc_freed_blocks;
+	/* About full collections. Brought up to date when the stack changes, so its last change may
+	 * be older than the last full collection: then it holds now what it held after that. */
+	__u64 full_freed_bytes; /* by them */
+	__u64 full_grown_bytes; /* what it held more when they began than after the one before */
+	__s64 floor_bytes; /* held after number fulls_seen */
+	__u32 fulls_seen; /* how many there had been at its last change */
+	__u32 fulls_survived; /* after so many of them, the last in a row, it held something */
+	__u32 is_in_full; /* full_grown_bytes has the one that is running */
 	__u32 announced; /* its frames were given to user space */
-	__u32 pad;
 };
 
 struct pgd_frame {
@@ -261,14 +273,34 @@ struct pgd_stack_event {
 #define PGD_STACK_EVENT_HEAD_BYTES 32
 
 /* ── the collector ────────────────────────────────────────────────────────────────────────── */
+/* Pauses are counted by duration, in four classes from each power of 2 to the next:
+ *
+ *	class   0        1 … 4          5 … 8            …   101 … 104        105
+ *	ns      < 1024   1024 … 2047    2048 … 4095      …   2^35 … 2^36 - 1  more
+ */
+#define PGD_GC_PAUSES 106
+
+struct pgd_gc_generation {
+	__u64 collections;
+	__u64 asked; /* of these, by gc.collect() and not by a threshold */
+	__u64 collected; /* objects, as the interpreter counts them */
+	__u64 uncollectable;
+	__u64 pause_ns, pause_max_ns;
+	__u64 ended_ns; /* the last one, CLOCK_MONOTONIC */
+	__u32 pauses[PGD_GC_PAUSES];
+};
+
 struct pgd_gc {
 	__u64 running_tid; /* thread inside the collector, or 0 */
 	__u64 started_ns;
-	__u64 started_counts[PGD_GENERATIONS]; /* collections so far, when it started */
-	__u64 collections[PGD_GENERATIONS];
-	__u64 pause_ns[PGD_GENERATIONS];
+	__u64 started_stats[PGD_GENERATIONS][3]; /* collections, collected, uncollectable so far */
+	__u32 started_old; /* count of the oldest generation, when it started */
+	__u32 started_due; /* bit g: a threshold might have started generation g */
+	__u32 running_generation; /* known from the first block that dies on: 1 + it, or 0 */
+	__u32 fulls; /* full collections so far; a number that the stacks compare with */
 	__u64 freed_bytes; /* followed blocks that died inside the collector */
 	__u64 freed_blocks;
+	struct pgd_gc_generation generations[PGD_GENERATIONS];
 };
 
 /* ── processes ────────────────────────────────────────────────────────────────────────────── */
@@ -287,10 +319,11 @@ struct pgd_proc_event {
 };
 
 _Static_assert(sizeof(struct pgd_py_offsets) == 72, "padding");
-_Static_assert(sizeof(struct pgd_target) == 128, "padding");
+_Static_assert(sizeof(struct pgd_target) == 152, "padding");
 _Static_assert(sizeof(struct pgd_live) == 16, "padding");
 _Static_assert(sizeof(struct pgd_stack_key) == 16, "padding");
-_Static_assert(sizeof(struct pgd_stack_total) == 48, "padding");
+_Static_assert(sizeof(struct pgd_stack_total) == 88, "padding");
+_Static_assert(sizeof(struct pgd_gc_generation) == 480, "padding");
 _Static_assert(sizeof(struct pgd_frame) == 16, "padding");
 _Static_assert(sizeof(struct pgd_stack_event) ==
 		       PGD_STACK_EVENT_HEAD_BYTES + PGD_FRAMES_MAX * sizeof(struct pgd_frame),

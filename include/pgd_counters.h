@@ -36,7 +36,8 @@
 	  "a window was closed late, by the guard: its blocks were dropped")                       \
 	X(DRAIN_ERROR, "drain_error", "the kernel's maps could not be read in one interval")       \
 	X(BIRTH_OFF, "birth_off", "a rare site turned busy: its block was not followed")           \
-	X(PROCS_LOST, "procs_lost", "news of a process did not fit: /proc was searched instead")
+	X(PROCS_LOST, "procs_lost", "news of a process did not fit: /proc was searched instead")   \
+	X(GC_UNREADABLE, "gc_unreadable", "a collection's statistics could not be read: no figures")
 
 enum pgd_counter {
 #define PGD_COUNTER_ID(id, name, help) PGD_COUNTER_##id,

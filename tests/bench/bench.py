@@ -16,7 +16,7 @@ import time
 
 from kit import harness
 
-NAMES = ["exact", "service", "json", "leak", "survivors", "estimates", "controller", "peers", "daemon"]
+NAMES = ["exact", "service", "json", "leak", "survivors", "estimates", "controller", "gc", "peers", "daemon"]
 
 
 def module_of(name):

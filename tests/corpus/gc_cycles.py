@@ -1,61 +1,155 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Garbage in cycles, which only the collector frees; and what the collector says of itself.
 
-The truth: gc.get_stats() for the number of collections, gc.callbacks for their duration (CPython
-keeps none itself), sys.getsizeof() for the bytes of a cycle.
+The truth: gc.callbacks for each collection's generation, duration and findings, and
+sys.getallocatedblocks() around what frees blocks. Each kind of cycle is made by a function of its
+own, together with objects of the same class that references free.
 """
 import gc
 import sys
 import time
+import weakref
 
 from commands import serve
 
+try:
+    from _testcapi import with_tp_del  # a finalizer as of old: its cycles cannot be collected
+except ImportError:
+    with_tp_del = None
+
 gc.disable()
-GENERATIONS = range(3)
-pauses = [0.0, 0.0, 0.0]
+GENERATIONS = 3
+KEPT = []
+is_asking = False
 started = 0.0
-
-
-class Knot:
-    __slots__ = ("itself",)
-
-
-def tie_knots(how_many):
-    for _ in range(how_many):
-        knot = Knot()
-        knot.itself = knot
-
-
-def tie_and_untie(how_many):
-    for _ in range(how_many):
-        knot = Knot()
-        knot.itself = knot
-        knot.itself = None
+truth = {key: [0] * GENERATIONS for key in ("collections", "asked", "collected", "uncollectable",
+                                           "pause_seconds", "pause_max_seconds")}
 
 
 def on_collection(phase, info):
     global started
     if phase == "start":
         started = time.perf_counter()
-    else:
-        pauses[info["generation"]] += time.perf_counter() - started
+        return
+    seconds, generation = time.perf_counter() - started, info["generation"]
+    truth["collections"][generation] += 1
+    truth["asked"][generation] += is_asking
+    truth["collected"][generation] += info["collected"]
+    truth["uncollectable"][generation] += info["uncollectable"]
+    truth["pause_seconds"][generation] += seconds
+    truth["pause_max_seconds"][generation] = max(truth["pause_max_seconds"][generation], seconds)
 
 
-def knots(how_many):
-    """Garbage for the next collection. One block a knot."""
-    tie_knots(int(how_many))
-    size = (sys.getsizeof(Knot()) + 15) // 16 * 16
-    return {"blocks": int(how_many), "bytes": int(how_many) * size, "function": "tie_knots"}
+# ── kinds of cycles ────────────────────────────────────────────────────────────────────────────
+class Node:
+    __slots__ = ("other", "ref", "__weakref__")
 
 
-def untied(how_many):
-    """As many objects of the same class, freed one by one, outside the collector."""
-    tie_and_untie(int(how_many))
-    return {"function": "tie_and_untie"}
+class Finalized(Node):
+    __slots__ = ()
+
+    def __del__(self):
+        pass
 
 
-def collect(generation):
-    return {"unreachable": gc.collect(int(generation))}
+def self_reference():
+    node = Node()
+    node.other = node
+
+
+def mutual():
+    one, other = Node(), Node()
+    one.other, other.other = other, one
+
+
+def closure():
+    def inner():
+        return inner
+
+
+def exception():
+    kept = None
+    try:
+        raise KeyError
+    except KeyError as error:
+        kept = error  # its traceback has this frame, whose local it is
+    return kept is None
+
+
+def finalizer():
+    node = Finalized()
+    node.other = node
+
+
+def generator():
+    def waiting():
+        itself = yield
+        yield itself
+    waits = waiting()
+    next(waits)
+    waits.send(waits)
+
+
+def weak():
+    node = Node()
+    node.other = node
+    node.ref = weakref.ref(node, id)
+
+
+KINDS = {function.__name__: function for function in (self_reference, mutual, closure, exception,
+                                                      finalizer, generator, weak)}
+
+
+def tie(kind, how_many):
+    for _ in range(how_many):
+        kind()
+
+
+def keep(how_many):
+    KEPT.extend(Node() for _ in range(how_many))
+
+
+def run_kind(kind, cyclic, plain):
+    tie(kind, cyclic)
+    if plain:
+        keep(plain)
+
+
+def blocks_freed(function):
+    """By sys.getallocatedblocks(), which the allocator itself keeps."""
+    before = sys.getallocatedblocks()
+    function()
+    return before - sys.getallocatedblocks()
+
+
+# ── what the test says ─────────────────────────────────────────────────────────────────────────
+def kinds():
+    return {"kinds": sorted(KINDS), "function": "run_kind"}
+
+
+def make(kind, cyclic, plain):
+    run_kind(KINDS[kind], int(cyclic), int(plain))
+    return {}
+
+
+def drop():
+    """By references: what make() has kept."""
+    return {"blocks": blocks_freed(KEPT.clear)}
+
+
+def collect(generation=2):
+    global is_asking
+    is_asking = True
+    freed = blocks_freed(lambda: gc.collect(int(generation)))
+    is_asking = False
+    return {"blocks": freed}
+
+
+def collect_often(times):
+    """Many short ones: what a pause costs besides is told apart from the pause."""
+    for _ in range(int(times)):
+        collect(0)
+    return {}
 
 
 def by_itself(how_many):
@@ -66,13 +160,49 @@ def by_itself(how_many):
     return {"made": len(kept)}
 
 
+def uncollectable(how_many):
+    """How many were made: 0 where no class can be made that the collector must leave alone."""
+    if not with_tp_del:
+        return {"made": 0}
+
+    @with_tp_del
+    class Stuck:
+        def __tp_del__(self):
+            pass
+    for _ in range(int(how_many)):
+        stuck = Stuck()
+        stuck.itself = stuck
+    return {"made": int(how_many)}
+
+
+def switch(on):
+    (gc.enable if int(on) else gc.disable)()
+    return {}
+
+
+def set_thresholds(*values):
+    gc.set_threshold(*map(int, values))
+    return {"thresholds": gc.get_threshold()}
+
+
+def freeze():
+    gc.freeze()
+    return {"frozen": gc.get_freeze_count()}
+
+
+def unfreeze():
+    gc.unfreeze()
+    return {"frozen": gc.get_freeze_count()}
+
+
 def stats():
-    return {"collections": [row["collections"] for row in gc.get_stats()],
-            "collected": [row["collected"] for row in gc.get_stats()],
-            "pause_seconds": pauses}
+    return dict(truth, at=time.time(), thresholds=gc.get_threshold(), enabled=gc.isenabled(),
+                frozen=gc.get_freeze_count())
 
 
 if __name__ == "__main__":
     gc.callbacks.append(on_collection)
-    serve({"knots": knots, "untied": untied, "collect": collect, "by_itself": by_itself,
+    serve({"kinds": kinds, "make": make, "drop": drop, "collect": collect,
+           "collect_often": collect_often, "by_itself": by_itself, "uncollectable": uncollectable,
+           "switch": switch, "thresholds": set_thresholds, "freeze": freeze, "unfreeze": unfreeze,
            "stats": stats})

@@ -3,6 +3,7 @@
 
 Also allocations and frees in known numbers from a known depth, for the cost of a single hit.
 """
+import gc
 import itertools
 import json
 import re
@@ -47,7 +48,30 @@ def service_loop():
     return json.dumps({"user": user, "html": "<ul>%s</ul>" % "".join(rows)})
 
 
-LOOPS = {"json": json_loop, "churn": churn_loop, "service": service_loop}
+class Link:
+    def __init__(self, parent):
+        self.parent, self.children = parent, []
+        if parent:
+            parent.children.append(self)
+
+
+def young_loop():
+    """Make garbage in cycles, some 400 objects of it: the collector's thresholds do the rest."""
+    for _ in range(50):
+        root = Link(None)
+        for _ in range(3):
+            Link(root)
+
+
+def collect_loop():
+    """Handle a request, make garbage in cycles by it, and ask for a full collection."""
+    service_loop()
+    young_loop()
+    gc.collect()
+
+
+LOOPS = {"json": json_loop, "churn": churn_loop, "service": service_loop, "young": young_loop,
+         "collect": collect_loop}
 
 
 def run(name, seconds):

@@ -49,13 +49,55 @@ static inline void sample_stack(struct snapshot_stack *s, uint64_t id, size_t n_
 		.growth_error = error,
 		.since = 1767225600.5,
 		.age_seconds = 19.5,
-		.gc_freed_bytes = 0,
+		.cycles = { .fulls_survived = -1, .survived_bytes = NAN, .waiting_bytes = NAN },
 		.n_frames = n_frames,
 		.blame = blame,
 		.n_history = 20,
 	};
 	for (size_t i = 0; i < s->n_history; i++)
 		s->history[i] = live_bytes - growth * (double)(s->n_history - 1 - i);
+}
+
+static inline void sample_collector(struct snapshot_gc *gc)
+{
+	static const struct snapshot_generation generations[PGD_GENERATIONS] = {
+		{ .collections = 120,
+		  .asked = 0,
+		  .collected = 2400,
+		  .pause_seconds = 0.1,
+		  .pause_p50_seconds = 0.0008,
+		  .pause_p99_seconds = 0.0021,
+		  .pause_max_seconds = 0.004,
+		  .time_share = 0.005,
+		  .last = 1767225620,
+		  .threshold = 700,
+		  .count = 320 },
+		{ .collections = 10,
+		  .asked = 0,
+		  .collected = 50,
+		  .pause_seconds = 0.25,
+		  .pause_p50_seconds = 0.025,
+		  .pause_p99_seconds = 0.03,
+		  .pause_max_seconds = 0.03,
+		  .time_share = 0.0125,
+		  .last = 1767225615,
+		  .threshold = 10,
+		  .count = 4 },
+		{ .collections = 1,
+		  .asked = 1,
+		  .collected = 1200,
+		  .uncollectable = 3,
+		  .pause_seconds = 0.5,
+		  .pause_p50_seconds = 0.5,
+		  .pause_p99_seconds = 0.5,
+		  .pause_max_seconds = 0.5,
+		  .time_share = 0.025,
+		  .last = 1767225610.5,
+		  .threshold = 10,
+		  .count = 2 },
+	};
+
+	memcpy(gc->generations, generations, sizeof(generations));
 }
 
 static inline void sample_init(struct sample *s)
@@ -81,18 +123,29 @@ static inline void sample_init(struct sample *s)
 		.samples = 1234567,
 		.hits = 2345678,
 		.n_sites = 219,
-		.gc = { .collections = { 120, 10, 1 },
-			.pause_seconds = { 0.1, 0.25, 0.5 },
-			.freed_bytes = 3 << 20,
+		.gc = { .freed_bytes = 3 << 20,
 			.freed_blocks = 1200,
-			.known = true },
+			.known = true,
+			.is_state_known = true,
+			.is_enabled = true,
+			.frozen_objects = 0 },
 	};
+	sample_collector(&s->process.gc);
 	s->process.lost[PGD_COUNTER_STACK_TRUNCATED] = 12;
 	sample_stack(&s->stacks[0], 0x1f2e3d4c5b6a7988, 5, 1, 20 << 20, 1 << 20, 30000);
 	sample_stack(&s->stacks[1], 0x00000000000000aa, 4, 1, 4 << 20, 200000, 40000);
 	sample_stack(&s->stacks[2], 0x00000000000000ab, 3, 0, 64 << 10, 0, 9000);
 	sample_stack(&s->stacks[3], 1, 0, -1, 4096, NAN, NAN);
 	s->stacks[3].n_history = 0;
+	/* The collector takes most of what this one has freed. */
+	s->stacks[1].cycles = (struct snapshot_cycles){ .by_references_bytes = 1 << 20,
+							.by_references_blocks = 8192,
+							.by_collector_bytes = 3 << 20,
+							.by_collector_blocks = 24576,
+							.fulls_survived = 1,
+							.survived_bytes = 1 << 20,
+							.waiting_bytes = 3 << 20,
+							.verdict = CYCLES_WAITS };
 	for (size_t i = 0; i < 3; i++)
 		s->stacks[i].frames = sample_frames[i];
 	s->snapshot = (struct snapshot){

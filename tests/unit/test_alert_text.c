@@ -98,6 +98,8 @@ static void alert_text__how_sure_and_how_long(void **state)
 	expect_part(&a, "tau 0.97, p 0.0034;", true);
 	a.why = DETECT_RISES_UNCOLLECTED;
 	expect_part(&a, "; no full collection ran meanwhile.", true);
+	a.is_gc_off = true;
+	expect_part(&a, "; its garbage collector is off, so that garbage in cycles stays.", true);
 	a.why = DETECT_RISES;
 	a.has_gc = false;
 	expect_part(&a, "collection", false);

@@ -327,6 +327,7 @@ static void detect__garbage_that_waits_for_the_collector_is_told_apart(void **st
 		feed_step(&f, 1e5, 1);
 	}
 	assert_int_equal(f.v.why, DETECT_RISES);
+	assert_true(f.v.is_after_collections);
 	assert_true(f.grew_sec < 2 * HOUR);
 	feed_done(&f);
 
@@ -334,6 +335,7 @@ static void detect__garbage_that_waits_for_the_collector_is_told_apart(void **st
 	f.point.full_collections = 0;
 	feed_for(&f, 4 * HOUR, 1e4); /* no collection at all: twice the wait */
 	assert_int_equal(f.v.why, DETECT_RISES_UNCOLLECTED);
+	assert_false(f.v.is_after_collections);
 	assert_true(f.grew_sec > 2 * f.limits.wait_sec);
 	feed_done(&f);
 }

@@ -47,7 +47,11 @@ static void process_init(struct snapshot_process *p, pid_t pid)
 
 static void stack_init(struct snapshot_stack *s, uint64_t id, pid_t pid)
 {
-	*s = (struct snapshot_stack){ .id = id, .pid = pid, .frames = frames, .n_frames = 1 };
+	*s = (struct snapshot_stack){ .id = id,
+				      .pid = pid,
+				      .cycles = SNAPSHOT_CYCLES_NOT_KNOWN,
+				      .frames = frames,
+				      .n_frames = 1 };
 }
 
 static int setup(void **state)
@@ -104,7 +108,7 @@ static void leak(struct fixture *f, double for_sec)
 	for (int i = 0; i < steps && s->verdict.state != DETECT_GROWING; i++) {
 		take(s, PER_STEP);
 		p->uss_bytes += (int64_t)(PER_STEP * BLOCK);
-		p->gc.collections[PGD_GENERATIONS - 1] += i % 30 == 0;
+		p->gc.generations[PGD_GENERATIONS - 1].collections += i % 30 == 0;
 		tick(f);
 	}
 }
@@ -315,7 +319,7 @@ static void leak_two(struct fixture *f, double for_sec)
 		take(&f->stacks[0], PER_STEP);
 		take(&f->stacks[1], PER_STEP);
 		f->processes[0].uss_bytes += (int64_t)(2 * PER_STEP * BLOCK);
-		f->processes[0].gc.collections[PGD_GENERATIONS - 1] += i % 30 == 0;
+		f->processes[0].gc.generations[PGD_GENERATIONS - 1].collections += i % 30 == 0;
 		tick(f);
 	}
 }
@@ -400,6 +404,27 @@ static void judge__an_absent_stack_keeps_its_thresholds(void **state)
 	assert_int_equal(n_asked, 1);
 }
 
+/* Garbage that waits, more and more of it when we look; but each full collection leaves the same. */
+static void judge__what_full_collections_leave_is_judged(void **state)
+{
+	struct fixture *f = *state;
+	struct snapshot_stack *s = &f->stacks[0];
+
+	for (int i = 0; i < (int)(6 * HOUR / STEP_SEC); i++) {
+		take(s, PER_STEP);
+		s->cycles.survived_bytes = 1 << 20;
+		f->processes[0].uss_bytes += (int64_t)(PER_STEP * BLOCK);
+		f->processes[0].gc.generations[PGD_GENERATIONS - 1].collections++;
+		tick(f);
+		assert_true(s->verdict.state != DETECT_GROWING);
+	}
+	assert_int_equal(s->verdict.why, DETECT_NOT_RISING);
+	s->cycles.survived_bytes = NAN; /* not known: then it is what is held at that moment */
+	leak(f, 6 * HOUR);
+	assert_int_equal(s->verdict.state, DETECT_GROWING);
+	assert_true(s->verdict.is_after_collections);
+}
+
 /* One function of one service, whatever the process and the line. */
 static void judge__alerts_are_of_places(void **state)
 {
@@ -419,7 +444,7 @@ static void judge__alerts_are_of_places(void **state)
 	for (int step = 0; step < (int)(3 * HOUR / STEP_SEC); step++) {
 		for (size_t i = 0; i < 4; i++)
 			take(&f->stacks[i], PER_STEP);
-		f->processes[0].gc.collections[2] = f->processes[1].gc.collections[2] =
+		f->processes[0].gc.generations[2].collections = f->processes[1].gc.generations[2].collections =
 			(uint64_t)step / 30;
 		f->processes[0].uss_bytes += (int64_t)(PER_STEP * BLOCK) * 3;
 		f->processes[1].uss_bytes += (int64_t)(PER_STEP * BLOCK);
@@ -572,6 +597,7 @@ int main(void)
 		WITH_JUDGE(judge__other_rules_restart_only_whom_they_touch),
 		WITH_JUDGE(judge__a_reload_that_changes_nothing_forgets_nothing),
 		WITH_JUDGE(judge__an_absent_stack_keeps_its_thresholds),
+		WITH_JUDGE(judge__what_full_collections_leave_is_judged),
 		WITH_JUDGE(judge__alerts_are_of_places),
 		WITH_JUDGE(judge__a_full_table_judges_the_larger_ones),
 		WITH_JUDGE(judge__small_stacks_are_not_worth_it),

@@ -131,7 +131,7 @@ static void judge_keep__what_grew_waits_and_goes_on(void **state)
 	for (int i = 0; i < 6 * 60 * 4; i++) {
 		take(f, SLOPE * STEP_SEC);
 		f->process.uss_bytes += (int64_t)(SLOPE * STEP_SEC);
-		f->process.gc.collections[2] += i % 30 == 0;
+		f->process.gc.generations[2].collections += i % 30 == 0;
 		tick(f);
 		assert_int_equal(causes(f, &cause), 1);
 		assert_int_equal(cause.state, DETECT_GROWING);

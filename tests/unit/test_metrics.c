@@ -198,6 +198,13 @@ static void metrics__families_are_as_promised(void **state)
 		"pygrowd_gc_collections_total{pid=\"4711\",generation=\"2\"} 1",
 		"pygrowd_gc_pause_seconds_total{pid=\"4711\",generation=\"0\"} 0.1",
 		"pygrowd_gc_pause_seconds_total{pid=\"4711\",generation=\"1\"} 0.25",
+		"pygrowd_gc_asked_total{pid=\"4711\",generation=\"2\"} 1",
+		"pygrowd_gc_collected_objects_total{pid=\"4711\",generation=\"0\"} 2400",
+		"pygrowd_gc_uncollectable_objects_total{pid=\"4711\",generation=\"2\"} 3",
+		"pygrowd_gc_pause_max_seconds{pid=\"4711\",generation=\"2\"} 0.5",
+		"pygrowd_gc_last_timestamp_seconds{pid=\"4711\",generation=\"2\"} 1767225610.5",
+		"pygrowd_gc_enabled{pid=\"4711\"} 1",
+		"pygrowd_gc_frozen_objects{pid=\"4711\"} 0",
 		"# TYPE pygrowd_lost_total counter",
 		"pygrowd_lost_total{reason=\"live_full\"} 0",
 		"pygrowd_lost_total{reason=\"stack_truncated\"} 12",
@@ -226,10 +233,13 @@ static void metrics__families_are_as_promised(void **state)
 static void metrics__what_is_not_known_has_no_line(void **state)
 {
 	static const char *const empty[] = {
-		"pygrowd_target_overhead_ratio", "pygrowd_target_coverage_ratio",
-		"pygrowd_target_memory_bytes",	 "pygrowd_stack_verdict",
-		"pygrowd_alerts_firing",	 "pygrowd_alerts_suppressed",
-		"pygrowd_gc_collections_total",	 "pygrowd_gc_pause_seconds_total",
+		"pygrowd_target_overhead_ratio",  "pygrowd_target_coverage_ratio",
+		"pygrowd_target_memory_bytes",	  "pygrowd_stack_verdict",
+		"pygrowd_alerts_firing",	  "pygrowd_gc_collections_total",
+		"pygrowd_gc_pause_seconds_total", "pygrowd_gc_asked_total",
+		"pygrowd_gc_collected_objects_total", "pygrowd_gc_pause_max_seconds",
+		"pygrowd_gc_last_timestamp_seconds", "pygrowd_gc_enabled",
+		"pygrowd_gc_frozen_objects",	  "pygrowd_alerts_suppressed",
 	};
 	struct fixture *f = *state;
 	char type[80];
@@ -237,7 +247,7 @@ static void metrics__what_is_not_known_has_no_line(void **state)
 	f->sample.process.coverage = NAN;
 	f->sample.process.overhead = INFINITY;
 	f->sample.process.rss_bytes = -1;
-	f->sample.process.gc.known = false;
+	f->sample.process.gc.known = f->sample.process.gc.is_state_known = false;
 	f->sample.process.python = NULL;
 	f->sample.stacks[0].live_bytes = NAN;
 	f->sample.stacks[0].growth_bytes_per_second = -INFINITY;

@@ -434,6 +434,49 @@ static void sites__collector_has_one_start_and_all_its_ends(void **state)
 	sites_done(&s);
 }
 
+/* A collector of these bytes, whose cold part jumps back to `back`; where its end is seen. */
+static uint64_t collector_end(const uint8_t *code, size_t n, uint32_t jcc, uint32_t back)
+{
+	struct sites s = { 0 };
+	struct file f;
+	uint64_t end;
+
+	file_init(&f, "free");
+	tinyelf_add(&f.t, "PyGC_Collect", TINYELF_AT(text));
+	tinyelf_add(&f.t, "PyObject_GC_IsTracked", TINYELF_AT(text) + 8 * SLOT);
+	put_pop(&f, SLOT);
+	put_branch(&f, 0, CALL, SLOT);
+	PUT(&f, 5, 0xbe, 0x02, 0x00, 0x00, 0x00); /* mov $2,%esi */
+	put_branch(&f, 10, CALL, 3 * SLOT);
+	f.t.text[15] = 0xc3;
+	memcpy(f.t.text + 3 * SLOT, code, n);
+	put32(f.t.text + 3 * SLOT + jcc + 2, SLOT - jcc - 6);
+	PUT(&f, 4 * SLOT, 0x90, 0xe9); /* nop; jmp back */
+	put32(f.t.text + 4 * SLOT + 2, (uint32_t)back - SLOT - 6);
+	assert_ok(find(&f, &s));
+	end = only(&s, SITE_GC_DONE).offset - TEXT - 3 * SLOT;
+	sites_done(&s);
+	return end;
+}
+
+static void sites__end_of_a_collection_is_seen_without_a_single_step(void **state)
+{
+	/* push %rbx; add %rbx,(%rdi); cmpw $0,(%rdi); jne cold; pop %rbx; ret */
+	static const uint8_t usdt[] = { 0x53, 0x48, 0x01, 0x1f, 0x66, 0x83, 0x3f, 0x00,
+					0x0f, 0x85, 0,	  0,	0,    0,    0x5b, 0xc3 };
+	/* The same, but counted behind the jump: there it would be seen before it is counted. */
+	static const uint8_t late[] = { 0x53, 0x66, 0x83, 0x3f, 0x00, 0x0f, 0x85, 0,
+					0,    0,    0,	  0x48, 0x01, 0x1f, 0x5b, 0xc3 };
+	/* push %rbx; test %esi,%esi; je over it; add; jne cold; pop %rbx; ret */
+	static const uint8_t around[] = { 0x53, 0x85, 0xf6, 0x74, 0x09, 0x48, 0x01, 0x1f,
+					  0x0f, 0x85, 0,    0,	  0,	0,    0x5b, 0xc3 };
+
+	(void)state;
+	assert_int_equal(collector_end(usdt, sizeof(usdt), 8, 14), 8);
+	assert_int_equal(collector_end(late, sizeof(late), 5, 11), 15);
+	assert_int_equal(collector_end(around, sizeof(around), 8, 14), 15);
+}
+
 /* 3.8 has no PyObject_GC_IsTracked, and there the rule would find another function. */
 static void sites__stripped_38_has_no_gc_sites(void **state)
 {
@@ -526,6 +569,7 @@ int main(void)
 		cmocka_unit_test(sites__carver_is_known_by_what_it_stores),
 		cmocka_unit_test(sites__pop_inside_the_carver_is_left_to_its_callers),
 		cmocka_unit_test(sites__collector_has_one_start_and_all_its_ends),
+		cmocka_unit_test(sites__end_of_a_collection_is_seen_without_a_single_step),
 		cmocka_unit_test(sites__stripped_38_has_no_gc_sites),
 		cmocka_unit_test(sites__monotonous_text_is_survived),
 		cmocka_unit_test(sites__installed_interpreters_have_all_kinds),

@@ -66,7 +66,7 @@ static void stacktab__rows_with_the_same_lines_are_one_stack(void **state)
 	s = only(t, 1);
 	assert_int_equal(s->live_bytes, 192);
 	assert_int_equal(s->live_blocks, 3);
-	assert_int_equal(s->gc_freed_bytes, 16);
+	assert_int_equal(s->cycles.gc_freed_bytes, 16);
 	assert_int_equal(s->n_rows, 2);
 	assert_int_equal(s->blame, 0);
 }
@@ -370,7 +370,7 @@ static void stacktab__row_that_goes_takes_its_stack_along(void **state)
 	assert_ok(stacktab_account(t, &b, &stays, false));
 	stacktab_end(t, 1);
 	tick(t, &b, &stays, 2);
-	assert_int_equal(only(t, 1)->gc_freed_bytes, 64); /* what the row had is kept */
+	assert_int_equal(only(t, 1)->cycles.gc_freed_bytes, 64); /* what the row had is kept */
 	stacktab_begin(t);
 	assert_ok(stacktab_account(t, &b, &gone, true));
 	stacktab_end(t, 3);

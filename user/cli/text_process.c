@@ -297,9 +297,9 @@ void text_process_head(struct page *p, json_object *doc)
 			  "true one is within the ±.");
 }
 
-/* ── status and gc ────────────────────────────────────────────────────────────────────────── */
+/* ── status ──────────────────────────────────────────────────────────────────────────────── */
 
-static void title(struct page *p, json_object *doc)
+void text_process_title(struct page *p, json_object *doc)
 {
 	size_t n = field_list_cnt(doc, "processes");
 	char text[UNITS_TEXT_MAX];
@@ -384,7 +384,7 @@ void text_process_status(struct page *p, json_object *doc)
 {
 	size_t n = field_list_cnt(doc, "processes");
 
-	title(p, doc);
+	text_process_title(p, doc);
 	text_alert_note(p, doc);
 	lost_notes(p, doc, doc);
 	if (!n) {
@@ -400,37 +400,5 @@ void text_process_status(struct page *p, json_object *doc)
 		status_figures(p, process);
 		status_details(p, process);
 		text_process_notes(p, doc, process);
-	}
-}
-
-static void gc_lines(struct page *p, json_object *process)
-{
-	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
-	char count[UNITS_TEXT_MAX], text[UNITS_TEXT_MAX];
-	struct gc_figures gc;
-
-	if (!gc_figures_get(process, &gc)) {
-		page_line(p, "  not seen: the collector's function was not found");
-		return;
-	}
-	for (size_t i = 0; i < gc.n; i++)
-		page_line(p, "  generation %zu %12s collections in %s", i,
-			  units_count_format(count, gc.collections[i]),
-			  units_duration_format(text, gc.pauses_sec[i]));
-	if (gc_freed_add(&b, process))
-		page_line(p, "  %s", b.buf);
-}
-
-void text_process_gc(struct page *p, json_object *doc)
-{
-	size_t n = field_list_cnt(doc, "processes");
-
-	title(p, doc);
-	for (size_t i = 0; i < n; i++) {
-		json_object *process = field_list_get(doc, "processes", i);
-
-		page_line(p, "pid %" PRId64 " %s", field_count(process, "pid"),
-			  field_text_or(process, "comm", "?"));
-		gc_lines(p, process);
 	}
 }

@@ -7,6 +7,7 @@
 #include "cli/field.h"
 #include "cli/figure.h"
 #include "cli/sparkline.h"
+#include "cli/text_gc.h"
 #include "cli/text_stack.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
@@ -227,6 +228,35 @@ static void types_line(struct page *p, json_object *stack)
 		page_wrap(p, 12, "  survivors   %s", b.buf);
 }
 
+/*   collector   freed 1.20 MiB of it so far, 93.0 % of what was freed
+ *               after 12 full collections in a row something was left, 300 KiB after the last
+ *               survives full collections                                                      */
+static void collector_lines(struct page *p, json_object *gc)
+{
+	double by_gc = field_number(gc, "freed_by_collector_bytes");
+	double share = field_number(gc, "cyclic_share"), waiting = field_number(gc, "waiting_bytes");
+	const char *verdict = text_gc_verdict(field_text(gc, "verdict"));
+	int64_t fulls = field_count(gc, "survived_full_collections");
+	char text[UNITS_TEXT_MAX], part[UNITS_TEXT_MAX];
+
+	if (isnan(by_gc))
+		return;
+	if (isnan(share))
+		page_line(p, "  collector   freed %s of it so far", units_bytes_format(text, by_gc));
+	else
+		page_line(p, "  collector   freed %s of it so far, %s of all that was freed",
+			  units_bytes_format(text, by_gc), units_share_format(part, share));
+	if (fulls > 0)
+		page_line(p, "              %" PRId64 " full collection%s left something, the last %s",
+			  fulls, fulls == 1 ? "" : "s",
+			  units_bytes_format(text, field_number(gc, "survived_bytes")));
+	if (waiting > 0)
+		page_line(p, "              the next is expected to free %s",
+			  units_bytes_format(text, waiting));
+	if (verdict)
+		page_line(p, "              %s", verdict);
+}
+
 /* What is known of one that holds nothing any more. */
 static void gone_show(struct page *p, json_object *stack)
 {
@@ -254,7 +284,6 @@ void text_stack_show(struct page *p, json_object *stack)
 {
 	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
 	double tau = field_number(stack, "tau"), p_value = field_number(stack, "p_value");
-	double by_gc = field_number(field_object(stack, "gc"), "freed_by_collector_bytes");
 	char text[UNITS_TEXT_MAX];
 	struct past past;
 
@@ -286,9 +315,7 @@ void text_stack_show(struct page *p, json_object *stack)
 	page_line(p, "  first seen  %s, %s ago",
 		  field_text(stack, "since") ? field_text(stack, "since") : "?",
 		  units_duration_format(text, field_number(stack, "age_seconds")));
-	if (!isnan(by_gc))
-		page_line(p, "  collector   freed %s of it so far",
-			  units_bytes_format(text, by_gc));
+	collector_lines(p, field_object(stack, "gc"));
 	survival_lines(p, stack);
 	types_line(p, stack);
 	frame_lines(p, stack);

@@ -9,8 +9,10 @@
 #include "cli/field.h"
 #include "cli/figure.h"
 #include "cli/page.h"
+#include "cli/place.h"
 #include "cli/sparkline.h"
 #include "cli/text_alert.h"
+#include "cli/text_gc.h"
 #include "cli/text_process.h"
 #include "cli/text_stack.h"
 #include "cli/writer.h"
@@ -20,46 +22,8 @@
 
 #define HISTORY_MAX	256
 #define TOP_FRAMES_MAX	16 /* frames of the top stack in a report that nobody can ask about */
-#define PLACE_BYTES_MAX 512
 #define ID_DIGITS	64 /* of a container */
 #define ID_DIGITS_SHOWN 12 /* as its own tools do */
-
-/* The part of a path that tells files apart: below site-packages or the standard library, else its
- * last component. */
-static const char *path_short(const char *file)
-{
-	static const char *const roots[] = { "/site-packages/", "/dist-packages/" };
-	const char *p;
-
-	for (size_t i = 0; i < ARRAY_SIZE(roots); i++) {
-		p = strstr(file, roots[i]);
-		if (p)
-			return p + strlen(roots[i]);
-	}
-	p = strstr(file, "/lib/python3");
-	p = p ? strchr(p + strlen("/lib/"), '/') : NULL;
-	if (p)
-		return p + 1;
-	p = strrchr(file, '/');
-	return p && p[1] ? p + 1 : file;
-}
-
-/* "service.py:17 get_user", of a frame, a blame or a row. */
-static const char *place_format(char buf[PLACE_BYTES_MAX], json_object *frame)
-{
-	const char *file = field_text(frame, "file"), *function = field_text(frame, "function");
-	int64_t line = field_count(frame, "line");
-
-	if (!file && !function)
-		return "(no Python frame)";
-	if (line > 0)
-		snprintf(buf, PLACE_BYTES_MAX, "%s:%" PRId64 " %s", path_short(file ? file : "?"),
-			 line, function ? function : "?");
-	else
-		snprintf(buf, PLACE_BYTES_MAX, "%s %s", path_short(file ? file : "?"),
-			 function ? function : "?");
-	return buf;
-}
 
 static char *history_format(char buf[SPARKLINE_TEXT_MAX], json_object *o, const char *key)
 {
@@ -354,7 +318,7 @@ static void alerts_write(struct page *p, json_object *doc, const struct writer_o
 static void gc_write(struct page *p, json_object *doc, const struct writer_options *o)
 {
 	(void)o;
-	text_process_gc(p, doc);
+	text_gc(p, doc);
 }
 
 /* ── what changed ─────────────────────────────────────────────────────────────────────────── */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/gather.h"
+#include "daemon/gather_gc.h"
 #include "daemon/kinship.h"
 #include "daemon/sampler.h"
 #include "lib/clock.h"
@@ -79,7 +80,7 @@ static void gather_stack(const struct pipeline *p, const struct stack *from, dou
 		.growth_error = rate.error,
 		.since = from->since_sec,
 		.age_seconds = now_sec - from->since_sec,
-		.gc_freed_bytes = w && w->n_windows ? NAN : (double)from->gc_freed_bytes,
+		.cycles = SNAPSHOT_CYCLES_NOT_KNOWN,
 		.truncated = from->truncated,
 		.frames = from->frames,
 		.n_frames = from->n_frames,
@@ -92,6 +93,15 @@ static void gather_stack(const struct pipeline *p, const struct stack *from, dou
 	ret->weight_error = from->weight_error;
 	gather_survival(from, ret);
 	gather_types(from, ret);
+}
+
+/* Processes are in the order of watches. */
+static void gather_cycles_of(const struct pipeline *p, const struct snapshot *s,
+			     const struct stack *from, struct snapshot_cycles *ret)
+{
+	for (size_t i = 0; i < p->n_watches; i++)
+		if (p->watches[i]->slot == from->slot)
+			gather_cycles(p->watches[i], &s->processes[i].gc, from, ret);
 }
 
 static void gather_times(const struct pipeline *p, struct snapshot *s)
@@ -114,29 +124,14 @@ static int gather_stacks(const struct pipeline *p, struct snapshot *s)
 	s->stacks = calloc(n + 1, sizeof(*s->stacks));
 	if (!s->stacks)
 		return -ENOMEM;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		gather_stack(p, list[i], s->at, &s->stacks[i]);
+		gather_cycles_of(p, s, list[i], &s->stacks[i].cycles);
+	}
 	s->n_stacks = n;
 	gather_times(p, s);
 	snapshot_sort(s);
 	return 0;
-}
-
-/* In windows most blocks are never seen, so neither is who ends them. */
-static void gather_gc(const struct pipeline *p, const struct watch *w, bool is_followed,
-		      struct snapshot_gc *ret)
-{
-	struct pgd_gc gc;
-
-	if (!w->has_gc || probes_gc(p->probes, w->slot, &gc) < 0)
-		return;
-	ret->known = true;
-	ret->freed_bytes = is_followed ? (int64_t)gc.freed_bytes : -1;
-	ret->freed_blocks = is_followed ? (int64_t)gc.freed_blocks : -1;
-	for (int i = 0; i < PGD_GENERATIONS; i++) {
-		ret->collections[i] = gc.collections[i];
-		ret->pause_seconds[i] = (double)gc.pause_ns[i] / 1e9;
-	}
 }
 
 static void gather_windows(const struct pipeline *p, const struct watch *w,
@@ -154,7 +149,7 @@ static void gather_windows(const struct pipeline *p, const struct watch *w,
 	ret->samples_alive = status.samples_alive;
 }
 
-static void gather_process(const struct pipeline *p, const struct watch *w,
+static void gather_process(const struct pipeline *p, struct watch *w,
 			   struct snapshot_process *ret)
 {
 	struct procfs_memory memory;

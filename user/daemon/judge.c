@@ -123,7 +123,8 @@ static struct detect_point point_of(const struct snapshot_process *p, double now
 		.time_sec = now_sec,
 		.taken_bytes = NAN,
 		.full_collections =
-			p->gc.known ? (int64_t)p->gc.collections[PGD_GENERATIONS - 1] : -1,
+			p->gc.known ? (int64_t)p->gc.generations[PGD_GENERATIONS - 1].collections
+				    : -1,
 		.headroom_bytes = p->headroom_bytes,
 	};
 }
@@ -134,6 +135,7 @@ static void push(const struct judge_round *r, struct judge_entry *e, const struc
 	/* -EINVAL: the clock stood still, or a figure cannot be; the verdict stays. */
 	(void)detect_push(e->detect, &e->limits, p, process ? process->detect : NULL, &e->verdict);
 	e->live_bytes = p->live_bytes;
+	e->fulls = p->full_collections;
 	e->fed = r->judge->tick;
 }
 
@@ -159,6 +161,16 @@ static bool has_ages(const struct judge_entry *e, const struct snapshot_process 
 	return strcmp(p->regime, "waiting") == 0 ? e->has_ages : strcmp(p->regime, "exact") != 0;
 }
 
+/* What is left just after a full collection is the trend, without the garbage that waits for the
+ * next. Where that is known to the byte it is the point, else what is held now, soon after. */
+static double held_bytes(const struct judge_entry *e, const struct snapshot_stack *s, int64_t fulls)
+{
+	bool has_been_collected = e->fulls >= 0 && fulls > e->fulls;
+
+	return has_been_collected && !isnan(s->cycles.survived_bytes) ? s->cycles.survived_bytes
+								      : s->live_bytes;
+}
+
 static void feed_stack(struct judge_round *r, const struct snapshot_stack *s)
 {
 	const struct snapshot_process *p = judge_people_get(&r->people, s->pid);
@@ -169,7 +181,7 @@ static void feed_stack(struct judge_round *r, const struct snapshot_stack *s)
 		return;
 	limits_renew(r->judge, e, p, s);
 	point = point_of(p, r->now_sec);
-	point.live_bytes = fmax(s->live_bytes, 0);
+	point.live_bytes = fmax(held_bytes(e, s, point.full_collections), 0);
 	point.error_bytes = s->live_bytes_error;
 	point.has_ages = e->has_ages = has_ages(e, p);
 	add_taken(e, s);

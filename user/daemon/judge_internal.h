@@ -35,6 +35,7 @@ struct judge_entry {
 	struct detect_verdict verdict;
 	uint64_t alert; /* alert_cause.key */
 	double live_bytes;
+	int64_t fulls; /* full collections at the last point; -1: not known */
 	bool has_ages;
 	/* What it has taken, in bytes: from blocks, by their mean size. */
 	uint64_t taken_blocks; /* at the last point */

@@ -44,6 +44,7 @@ static const struct jsonrow_field fields[] = {
 	FIELD("slope_high", NUMBER, memory.verdict.slope_high),
 	FIELD("tau", NUMBER, memory.verdict.tau),
 	FIELD("p_value", NUMBER, memory.verdict.p_value),
+	FIELD("is_after_collections", BOOL, memory.verdict.is_after_collections),
 	FIELD("taken_per_sec", NUMBER, memory.taken_per_sec),
 };
 

@@ -17,6 +17,7 @@
 #include "daemon/coverage.h"
 #include "daemon/pipeline.h"
 #include "growth/blame.h"
+#include "growth/cycles.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
@@ -87,9 +88,24 @@ static int on_total(void *userdata, const struct pgd_stack_key *key,
 {
 	struct pipeline *p = userdata;
 	bool goes = !total->live_blocks && (may_evict || stacktab_is_idle(p->stacks, key));
+	struct watch *w = pipeline_watch(p, key->slot);
+	struct pgd_stack_total settled = *total;
 
+	if (w)
+		cycles_settle(&settled, w->fulls);
 	/* A row without a name yet is told of again with its next block, or was counted above. */
-	return stacktab_account(p->stacks, key, total, goes) == 0 && goes;
+	return stacktab_account(p->stacks, key, &settled, goes) == 0 && goes;
+}
+
+/* How many full collections there were, before the stacks are read. */
+static void count_fulls(struct pipeline *p)
+{
+	for (size_t i = 0; i < p->n_watches; i++) {
+		struct pgd_gc gc;
+
+		if (probes_gc(p->probes, p->watches[i]->slot, &gc) == 0)
+			p->watches[i]->fulls = gc.fulls;
+	}
 }
 
 /* What our programs take a hit: measured in one interval of RUNS_EVERY, believed in all. */
@@ -135,6 +151,7 @@ void pipeline_tick(struct pipeline *p)
 {
 	drain_events(p->drain);
 	stacktab_begin(p->stacks);
+	count_fulls(p);
 	if (drain_totals(p->drain) < 0)
 		for (size_t i = 0; i < p->n_watches; i++)
 			p->watches[i]->lost_here[PGD_COUNTER_DRAIN_ERROR]++;

@@ -131,6 +131,9 @@ static int add_slot(struct probes *p, struct watch *w)
 		.runtime = w->runtime.runtime,
 		.pool_mask = ~((uint64_t)w->runtime.pool_bytes - 1),
 		.gc_stats = w->runtime.gc_stats,
+		.gc_lists = w->gcstate.lists,
+		.gc_enabled = w->gcstate.enabled,
+		.gc_is_incremental = w->runtime.is_gc_incremental,
 		.tss_key = w->runtime.tss_key,
 		.sample_of = 1,
 		.start_ticks = w->start_ticks,
@@ -184,6 +187,9 @@ int watch_open(struct probes *p, pid_t pid, const struct watch_options *o, struc
 	snprintf(w->build_id, sizeof(w->build_id), "%s", elf_build_id(d.elf));
 	w->has_gc = w->runtime.gc_stats && sites_count(&w->sites, SITE_GC_START) &&
 		    sites_count(&w->sites, SITE_GC_DONE);
+	r = gcstate_find(&w->mem, w->runtime.gc, w->runtime.gc_stats, &w->gcstate);
+	if (r < 0)
+		log_debug(r, "find the collector's lists in pid %d, ignoring", pid);
 	if (w->runtime.is_hooked)
 		snprintf(w->why, sizeof(w->why),
 			 "tracemalloc or a hook like it is on: its own blocks are in the figures");

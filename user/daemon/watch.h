@@ -12,6 +12,7 @@
 #include "pgd_abi.h"
 #include "sample/symbolize.h"
 #include "target/discover.h"
+#include "target/gcstate.h"
 #include "target/probes.h"
 #include "target/procfs.h"
 #include "target/procmem.h"
@@ -43,6 +44,8 @@ struct watch {
 	struct window window;
 	char *path; /* of the interpreter, as we can open it */
 	bool has_gc; /* collections can be counted */
+	struct gcstate gcstate;
+	uint32_t fulls; /* full collections, as of this tick */
 	bool has_glibc; /* blocks over 512 bytes can be followed */
 
 	/* for status */

@@ -125,6 +125,7 @@ static void verdict_figures(struct detect *d, const struct detect_rise *rise)
 	v->slope_high = is_known ? rise->slope_high : NAN;
 	v->tau = is_known ? rise->tau : NAN;
 	v->p_value = is_known ? rise->p_value : NAN;
+	v->is_after_collections = is_known && rise->is_after_collections;
 }
 
 static void history_forget(struct detect *d)

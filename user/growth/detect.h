@@ -126,6 +126,8 @@ struct detect_verdict {
 	double growth_bytes; /* in the span */
 	double slope_bytes_per_sec, slope_low, slope_high; /* Theil–Sen, 95 % */
 	double tau, p_value;
+	bool is_after_collections; /* there were full collections in the span, so that it was judged
+				    * by what was held just after them */
 };
 
 struct detect; /* 2.4 KiB a stack */

@@ -75,6 +75,7 @@ struct detect_amount {
 /* What a span of time came out as. */
 struct detect_rise {
 	enum detect_why why; /* at most DETECT_RISES_UNCOLLECTED */
+	bool is_after_collections;
 	double since_sec, span_sec, growth_bytes;
 	double slope, slope_low, slope_high, tau, p_value;
 };

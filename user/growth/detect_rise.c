@@ -334,9 +334,11 @@ static enum detect_why judge_length(const struct detect_query *q, const struct s
 }
 
 /* What rises for sure: is it one that goes on, and one that nothing takes back? */
-static enum detect_why judge_kind(const struct detect_query *q, const struct span *s, double slope)
+static enum detect_why judge_kind(const struct detect_query *q, const struct span *s,
+				  struct detect_rise *rise)
 {
 	enum collector collector;
+	double slope = rise->slope;
 
 	if (!is_still_rising(q->limits, s))
 		return DETECT_LEVELS_OFF;
@@ -347,6 +349,8 @@ static enum detect_why judge_kind(const struct detect_query *q, const struct spa
 	if (was_seen_before(q, s))
 		return DETECT_SEEN_BEFORE;
 	collector = ask_collector(q, s, slope);
+	rise->is_after_collections = collector == COLLECTOR_TAKES_ALL ||
+				     collector == COLLECTOR_LEAVES;
 	if (collector == COLLECTOR_TAKES_ALL)
 		return DETECT_WAITS_FOR_COLLECTOR;
 	if (process_is_steady(q, s))
@@ -381,7 +385,7 @@ static enum detect_why judge(const struct detect_query *q, struct span *s, struc
 		return DETECT_WITHIN_ERROR;
 	if (ret->growth_bytes < l->min_growth_bytes || ret->slope < l->min_bytes_per_sec)
 		return DETECT_TOO_SMALL;
-	return judge_kind(q, s, ret->slope);
+	return judge_kind(q, s, ret);
 }
 
 struct detect_rise detect_rise_best(const struct detect_query *q, unsigned level,

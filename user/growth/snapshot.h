@@ -8,11 +8,13 @@
 #ifndef USER_GROWTH_SNAPSHOT_H
 #define USER_GROWTH_SNAPSHOT_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "growth/cycles.h"
 #include "growth/detect.h"
 #include "growth/estimate.h"
 #include "pgd_abi.h"
@@ -39,6 +41,18 @@ struct snapshot_type {
 	double share; /* of the live bytes */
 };
 
+/* What the collector makes of a stack: cycles.h. Known where every block is followed. */
+struct snapshot_cycles {
+	double by_references_bytes, by_collector_bytes; /* freed so far, outside and inside of it */
+	int64_t by_references_blocks, by_collector_blocks;
+	int64_t fulls_survived; /* full collections in a row that left something of it */
+	double survived_bytes; /* what the last of them left; NAN: it has seen none */
+	double waiting_bytes; /* what the next one is expected to free; NAN: not known */
+	enum cycles_verdict verdict;
+};
+#define SNAPSHOT_CYCLES_NOT_KNOWN                                                             \
+	((struct snapshot_cycles){ NAN, NAN, -1, -1, -1, NAN, NAN, CYCLES_NOT_KNOWN })
+
 struct snapshot_stack {
 	uint64_t id; /* hash of (file, function, line) frames: the same on every host */
 	pid_t pid;
@@ -51,7 +65,7 @@ struct snapshot_stack {
 	double growth_bytes_per_second, growth_error;
 	double since; /* Unix time of its first block seen */
 	double age_seconds;
-	double gc_freed_bytes; /* NAN: not every block is followed */
+	struct snapshot_cycles cycles;
 	bool truncated; /* deeper than PGD_FRAMES_MAX: outer frames are missing */
 	const struct snapshot_frame *frames; /* [0] is the innermost; may be empty */
 	size_t n_frames;
@@ -72,12 +86,30 @@ struct snapshot_stack {
 	double weight_error; /* see estimate.h */
 };
 
+/* Since the process is watched. Of the incremental collector of 3.14.0 to 3.14.4: young objects,
+ * an increment, a full collection. */
+struct snapshot_generation {
+	uint64_t collections;
+	int64_t asked; /* of these, by gc.collect() and not by a threshold; -1: not known */
+	uint64_t collected, uncollectable; /* objects, as gc.get_stats() counts them */
+	double pause_seconds; /* of all together */
+	double pause_p50_seconds, pause_p99_seconds, pause_max_seconds; /* NAN: there were none */
+	double time_share; /* of the time that the process is watched */
+	double last; /* Unix time at which the last one ended; NAN: there was none */
+	int64_t threshold, count; /* it is due when count is more; -1: not known */
+};
+
 struct snapshot_gc {
-	uint64_t collections[PGD_GENERATIONS];
-	double pause_seconds[PGD_GENERATIONS];
+	struct snapshot_generation generations[PGD_GENERATIONS];
 	/* Followed blocks that died inside the collector; -1: not every block is followed. */
 	int64_t freed_bytes, freed_blocks;
 	bool known; /* false: the collect function was not found */
+	/* As the interpreter says now: */
+	bool is_state_known;
+	bool is_enabled; /* no gc.disable(), no threshold of 0 */
+	bool is_incremental;
+	int64_t frozen_objects; /* by gc.freeze(), 16,384 at most; -1: not known */
+	bool is_freezing; /* there are more of them than when the watch began */
 };
 
 struct snapshot_process {

@@ -239,6 +239,7 @@ static void put_place(struct alert *row, const struct alert_cause *c)
 	row->p_value = s->verdict.p_value;
 	row->coverage = c->process->coverage;
 	row->has_gc = c->process->gc.known;
+	row->is_gc_off = c->process->gc.is_state_known && !c->process->gc.is_enabled;
 	row->headroom_bytes = c->process->headroom_bytes;
 	row->is_headroom_of_host = c->process->is_headroom_of_host;
 }

@@ -92,6 +92,7 @@ struct alert {
 	double tau, p_value; /* of the fastest */
 	double headroom_bytes, coverage; /* NAN: not known */
 	bool is_headroom_of_host, has_gc;
+	bool is_gc_off; /* by gc.disable(), or a threshold of 0 */
 	bool is_silent; /* it was not said: ALERTS_EVERY_SEC, or it is suppressed */
 	/* By which section; NULL: it is not, or was not when it was over. */
 	char *suppressed_by, *suppressed_reason;

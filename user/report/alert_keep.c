@@ -43,6 +43,7 @@ static const struct jsonrow_field fields[] = {
 	FIELD("coverage", NUMBER, coverage),
 	FIELD("is_headroom_of_host", BOOL, is_headroom_of_host),
 	FIELD("has_gc", BOOL, has_gc),
+	FIELD("is_gc_off", BOOL, is_gc_off),
 	FIELD("is_silent", BOOL, is_silent),
 	FIELD("suppressed_by", TEXT, suppressed_by),
 	FIELD("suppressed_reason", TEXT, suppressed_reason),

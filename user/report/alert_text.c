@@ -97,6 +97,15 @@ static const char *moment_format(char buf[CLOCK_TEXT_MAX], double unix_sec)
 	return buf;
 }
 
+static const char *what_collector_does(const struct alert *a)
+{
+	if (a->why == DETECT_RISES_UNCOLLECTED && a->is_gc_off)
+		return "; its garbage collector is off, so that garbage in cycles stays.";
+	if (a->why == DETECT_RISES_UNCOLLECTED)
+		return "; no full collection ran meanwhile.";
+	return a->has_gc ? "; full collections do not free it." : ".";
+}
+
 static void add_how_sure(struct strbuf *b, const struct alert *a)
 {
 	if (isfinite(a->tau) && isfinite(a->p_value)) {
@@ -105,10 +114,7 @@ static void add_how_sure(struct strbuf *b, const struct alert *a)
 			strbuf_printf(b, "< %g", P_LEAST);
 		else
 			strbuf_printf(b, "%.2g", a->p_value);
-		strbuf_puts(b, a->why == DETECT_RISES_UNCOLLECTED
-				       ? "; no full collection ran meanwhile."
-			       : a->has_gc ? "; full collections do not free it."
-					   : ".");
+		strbuf_puts(b, what_collector_does(a));
 	}
 	if (a->coverage < COVERAGE_WARN_BELOW) { /* false for NAN */
 		char text[UNITS_TEXT_MAX];

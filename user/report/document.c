@@ -12,6 +12,7 @@
 #include "growth/trend.h"
 #include "lib/cleanup.h"
 #include "report/document.h"
+#include "report/document_gc.h"
 #include "report/jsonput.h"
 
 #define SHARE_ROUNDING 1e-6
@@ -92,28 +93,6 @@ static json_object *lost_help_new(const struct snapshot *s)
 	return o;
 }
 
-static json_object *gc_new(const struct snapshot_gc *gc)
-{
-	json_object *o = json_object_new_object();
-	json_object *collections = NULL, *pauses = NULL;
-
-	if (gc->known) {
-		collections = json_object_new_array();
-		pauses = json_object_new_array();
-	}
-	for (size_t i = 0; gc->known && i < PGD_GENERATIONS; i++) {
-		json_object_array_add(collections,
-				      json_object_new_int64((int64_t)gc->collections[i]));
-		json_object_array_add(pauses, jsonput_number_new(gc->pause_seconds[i]));
-	}
-	jsonput_bool(o, "known", gc->known);
-	jsonput_object(o, "collections", collections);
-	jsonput_object(o, "pause_seconds", pauses);
-	jsonput_count(o, "freed_bytes", gc->known ? gc->freed_bytes : -1);
-	jsonput_count(o, "freed_blocks", gc->known ? gc->freed_blocks : -1);
-	return o;
-}
-
 static json_object *sites_new(const struct snapshot_process *p)
 {
 	json_object *o = json_object_new_object();
@@ -170,7 +149,7 @@ static json_object *process_new(const struct snapshot_process *p, const struct r
 	jsonput_count(o, "samples_alive", (int64_t)p->samples_alive);
 	jsonput_count(o, "hits", (int64_t)p->hits);
 	jsonput_object(o, "sites", sites_new(p));
-	jsonput_object(o, "gc", gc_new(&p->gc));
+	jsonput_object(o, "gc", document_gc_new(&p->gc));
 	jsonput_object(o, "lost", lost_new(p));
 	return o;
 }
@@ -225,15 +204,6 @@ static json_object *frames_new(const struct snapshot_stack *s)
 	for (size_t i = 0; i < s->n_frames; i++)
 		json_object_array_add(list, document_frame_new(&s->frames[i]));
 	return list;
-}
-
-static json_object *stack_gc_new(const struct snapshot_stack *s)
-{
-	json_object *o = json_object_new_object();
-
-	jsonput_bytes(o, "freed_by_collector_bytes", s->gc_freed_bytes);
-	jsonput_object(o, "survived_full_collections", NULL);
-	return o;
 }
 
 static json_object *history_new(const double *live_bytes, size_t n)
@@ -322,6 +292,10 @@ static void put_verdict(json_object *o, const struct snapshot_stack *s)
 	put_text(o, "verdict", s->is_judged ? detect_state_name[v->state] : NULL);
 	put_text(o, "verdict_why", s->is_judged ? detect_why_name[v->why] : NULL);
 	jsonput_moment(o, "verdict_since", s->is_judged ? v->since_sec : NAN);
+	if (s->is_judged && isfinite(v->tau))
+		jsonput_bool(o, "verdict_after_collections", v->is_after_collections);
+	else
+		jsonput_object(o, "verdict_after_collections", NULL);
 }
 
 static json_object *stack_new(const struct snapshot_stack *s)
@@ -342,7 +316,7 @@ static json_object *stack_new(const struct snapshot_stack *s)
 	jsonput_object(o, "survival", survival_new(s));
 	jsonput_object(o, "types", types_new(s));
 	jsonput_count(o, "samples", (int64_t)s->n_samples);
-	jsonput_object(o, "gc", stack_gc_new(s));
+	jsonput_object(o, "gc", document_cycles_new(&s->cycles));
 	jsonput_object(o, "blame", blame_new(s));
 	jsonput_object(o, "frames", frames_new(s));
 	jsonput_bool(o, "truncated", s->truncated);
@@ -437,6 +411,18 @@ static json_object *stack_row_new(const struct rollup_row *row)
 	return o;
 }
 
+static json_object *cyclic_new(const struct snapshot_stack *s)
+{
+	json_object *o = json_object_new_object();
+
+	jsonput_id(o, "id", s->id);
+	jsonput_count(o, "pid", s->pid);
+	jsonput_bytes(o, "live_bytes", s->live_bytes);
+	jsonput_object(o, "gc", document_cycles_new(&s->cycles));
+	jsonput_object(o, "blame", blame_new(s));
+	return o;
+}
+
 /* The lists of rows, and what is the same for all of them. */
 struct rows {
 	const struct snapshot *snapshot;
@@ -462,6 +448,28 @@ static int rows_put(struct rows *rows, const char *key, enum rollup_by by, json_
 								  : place_row_new(&rollup.rows[i]));
 	jsonput_object(doc, key, list);
 	rows->is_cut |= rollup.n_rows > rows->limit;
+	return 0;
+}
+
+/* The stacks whose blocks the collector frees, most first. */
+static int cyclic_put(struct rows *rows, json_object *doc)
+{
+	const struct selection *s = rows->selection;
+	_cleanup_free_ const struct snapshot_stack **list = calloc(s->n + 1, sizeof(list[0]));
+	json_object *array;
+	size_t n = 0;
+
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->n; i++)
+		if (s->stacks[i]->cycles.by_collector_bytes > 0) /* false for NAN */
+			list[n++] = s->stacks[i];
+	qsort(list, n, sizeof(list[0]), document_by_cycles);
+	array = json_object_new_array();
+	for (size_t i = 0; i < n && i < rows->limit; i++)
+		json_object_array_add(array, cyclic_new(list[i]));
+	jsonput_object(doc, "cyclic_stacks", array);
+	rows->is_cut |= n > rows->limit;
 	return 0;
 }
 
@@ -505,6 +513,9 @@ int document_new(const struct snapshot *snapshot, const struct document_options 
 	r = !o->is_split && !o->pid && has_groups(snapshot)
 		    ? rows_put(&rows, "unit_stacks", ROLLUP_BY_STACK, doc)
 		    : 0;
+	if (r < 0)
+		return r;
+	r = cyclic_put(&rows, doc);
 	if (r < 0)
 		return r;
 	jsonput_object(doc, "alerts", json_object_new_array());

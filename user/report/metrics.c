@@ -220,12 +220,87 @@ static void add_gc(const struct page *p, const char *name,
 
 static double gc_collections(const struct snapshot_gc *gc, int generation)
 {
-	return (double)gc->collections[generation];
+	return (double)gc->generations[generation].collections;
 }
 
 static double gc_pause(const struct snapshot_gc *gc, int generation)
 {
-	return gc->pause_seconds[generation];
+	return gc->generations[generation].pause_seconds;
+}
+
+static double gc_asked(const struct snapshot_gc *gc, int generation)
+{
+	return gc->generations[generation].asked < 0 ? NAN
+						      : (double)gc->generations[generation].asked;
+}
+
+static double gc_collected(const struct snapshot_gc *gc, int generation)
+{
+	return (double)gc->generations[generation].collected;
+}
+
+static double gc_uncollectable(const struct snapshot_gc *gc, int generation)
+{
+	return (double)gc->generations[generation].uncollectable;
+}
+
+static double gc_pause_max(const struct snapshot_gc *gc, int generation)
+{
+	return gc->generations[generation].pause_max_seconds;
+}
+
+static double gc_last(const struct snapshot_gc *gc, int generation)
+{
+	return gc->generations[generation].last;
+}
+
+static void add_asked(const struct page *p, const char *name)
+{
+	add_gc(p, name, gc_asked);
+}
+
+static void add_collected(const struct page *p, const char *name)
+{
+	add_gc(p, name, gc_collected);
+}
+
+static void add_uncollectable(const struct page *p, const char *name)
+{
+	add_gc(p, name, gc_uncollectable);
+}
+
+static void add_pause_max(const struct page *p, const char *name)
+{
+	add_gc(p, name, gc_pause_max);
+}
+
+static void add_last(const struct page *p, const char *name)
+{
+	add_gc(p, name, gc_last);
+}
+
+static void add_enabled(const struct page *p, const char *name)
+{
+	for (size_t i = 0; i < p->n_targets; i++) {
+		const struct snapshot_gc *gc = &p->targets[i].process->gc;
+
+		if (!gc->is_state_known)
+			continue;
+		sample_start_pid(p->out, name, p->targets[i].process->pid);
+		sample_end(p->out, gc->is_enabled);
+	}
+}
+
+static void add_frozen(const struct page *p, const char *name)
+{
+	for (size_t i = 0; i < p->n_targets; i++) {
+		const struct snapshot_gc *gc = &p->targets[i].process->gc;
+
+		if (!gc->is_state_known || gc->frozen_objects < 0)
+			continue;
+		sample_start_pid(p->out, name, p->targets[i].process->pid);
+		sample_end(p->out, (double)gc->frozen_objects);
+	}
 }
 
 static void add_collections(const struct page *p, const char *name)
@@ -396,6 +471,22 @@ static const struct family families[] = {
 	  "Runs of the garbage collector seen, by generation.", add_collections },
 	{ "pygrowd_gc_pause_seconds_total", "counter",
 	  "Time that the garbage collector took, by generation.", add_pauses },
+	{ "pygrowd_gc_asked_total", "counter",
+	  "Of these runs, those that the program asked for by gc.collect().", add_asked },
+	{ "pygrowd_gc_collected_objects_total", "counter",
+	  "Objects that the garbage collector freed, by generation.", add_collected },
+	{ "pygrowd_gc_uncollectable_objects_total", "counter",
+	  "Objects that it found unreachable and could not free, by generation.",
+	  add_uncollectable },
+	{ "pygrowd_gc_pause_max_seconds", "gauge",
+	  "The longest run of the garbage collector, by generation.", add_pause_max },
+	{ "pygrowd_gc_last_timestamp_seconds", "gauge",
+	  "When the last run of the garbage collector ended, by generation.", add_last },
+	{ "pygrowd_gc_enabled", "gauge",
+	  "1 if thresholds start the garbage collector, 0 if it is off.", add_enabled },
+	{ "pygrowd_gc_frozen_objects", "gauge",
+	  "Objects that gc.freeze() has hidden from the garbage collector, 16384 at most.",
+	  add_frozen },
 	{ "pygrowd_lost_total", "counter",
 	  "Samples lost, skipped or in doubt, by reason; the manual says what each does to the "
 	  "figures.",

@@ -222,7 +222,7 @@ static void gone_add(struct past *p, struct history *h, const struct history_win
 				      .pid = gone->pid,
 				      .since = NAN,
 				      .age_seconds = NAN,
-				      .gc_freed_bytes = NAN,
+				      .cycles = SNAPSHOT_CYCLES_NOT_KNOWN,
 				      .truncated = names->truncated,
 				      .frames = names->frames,
 				      .n_frames = names->n_frames,

@@ -218,7 +218,7 @@ void stacktab_begin(struct stacktab *t)
 
 		stack->live_bytes = 0;
 		stack->live_blocks = 0;
-		stack->gc_freed_bytes = stack->gone_gc_freed_bytes;
+		stack->cycles = stack->gone_cycles;
 		stack->last_births = stack->n_births;
 		stack->n_births = stack->gone_births;
 		stack->sampled_bytes = stack->sampled_error = stack->sampled_blocks = 0;
@@ -239,11 +239,11 @@ int stacktab_account(struct stacktab *t, const struct pgd_stack_key *key,
 	stack = &row->item->stack;
 	stack->live_bytes += total->live_bytes;
 	stack->live_blocks += total->live_blocks;
-	stack->gc_freed_bytes += total->gc_freed_bytes;
+	cycles_add(&stack->cycles, total, true);
 	stack->n_births += total->alloc_blocks;
 	if (gone) {
 		stack->gone_births += total->alloc_blocks;
-		stack->gone_gc_freed_bytes += total->gc_freed_bytes;
+		cycles_add(&stack->gone_cycles, total, false);
 		row_free(t, row);
 	}
 	return 0;

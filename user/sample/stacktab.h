@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "growth/cycles.h"
 #include "growth/estimate.h"
 #include "growth/series.h"
 #include "growth/survival.h"
@@ -46,7 +47,7 @@ struct stack {
 	/* Sums over its kernel rows, of this tick: blocks that are followed to their end … */
 	int64_t live_bytes, live_blocks;
 	uint64_t n_births; /* blocks taken so far */
-	uint64_t gc_freed_bytes;
+	struct cycles cycles;
 	/* … and what its samples stand for */
 	double sampled_bytes, sampled_error, sampled_blocks;
 	struct estimate_sample *samples; /* n_samples of them, sorted by window after estimate */
@@ -56,7 +57,8 @@ struct stack {
 	struct stack_type types[STACKTAB_TYPES_MAX]; /* of the samples, weighted; name NULL: free */
 	double typed_bytes; /* of all types, those without a row too */
 
-	uint64_t gone_births, gone_gc_freed_bytes; /* of rows that were let go */
+	uint64_t gone_births; /* of rows that were let go */
+	struct cycles gone_cycles;
 	uint64_t last_births; /* n_births at the tick before */
 	bool was_idle; /* at the end of a tick: it held nothing, and had taken nothing in it */
 	struct survival survival; /* from the end of their window on: looks at its samples */
@@ -79,7 +81,7 @@ int stacktab_add(struct stacktab *t, const struct pgd_stack_key *key,
 		 const struct snapshot_frame *frames, size_t n_frames, bool truncated,
 		 double now_sec);
 
-/* One tick: begin, account each row, end. account: -ENOENT, the row leads nowhere (its event has
+/* One tick: begin, account each row (settled: cycles.h), end. account: -ENOENT, the row leads nowhere (its event has
  * not come yet, or was refused). `gone`: the row is let go by the kernel. */
 void stacktab_begin(struct stacktab *t);
 int stacktab_account(struct stacktab *t, const struct pgd_stack_key *key,

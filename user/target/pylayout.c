@@ -81,21 +81,21 @@ static const struct pylayout rows[] = {
 		NAMES(104, 112, NO, 40, 120, PYLINE_LNOTAB, 48, 72),
 		.interp_head = 32, .interp_main = 40, .tss_key = 1396, .obj_alloc = NO, .raw_alloc = NO,
 		.interp_next = 0, .interp_tstate_head = 8, .tstate_next = 8,
-		.is_gc_in_runtime = true, .gc_stats = 344 + 128, .pool_bytes = 4096,
+		.is_gc_in_runtime = true, .gc = 344, .gc_stats = 344 + 128, .pool_bytes = 4096,
 	},
 	[9] = {
 		WALK_FRAME_OBJECT(568, 176, 104, PGD_LASTI_BYTES),
 		NAMES(104, 112, NO, 40, 120, PYLINE_LNOTAB, 48, 72),
 		.interp_head = 32, .interp_main = 40, .tss_key = 588, .obj_alloc = NO, .raw_alloc = NO,
 		.interp_next = 0, .interp_tstate_head = 8, .tstate_next = 8,
-		.gc_stats = 616 + 128, .pool_bytes = 4096,
+		.gc = 616, .gc_stats = 616 + 128, .pool_bytes = 4096,
 	},
 	[10] = {
 		WALK_FRAME_OBJECT(568, 176, 96, PGD_LASTI_UNITS),
 		NAMES(104, 112, NO, 40, 120, PYLINE_PEP626, 48, 72),
 		.interp_head = 32, .interp_main = 40, .tss_key = 588, .obj_alloc = NO, .raw_alloc = NO,
 		.interp_next = 0, .interp_tstate_head = 8, .tstate_next = 8,
-		.gc_stats = 616 + 128, .pool_bytes = 16384,
+		.gc = 616, .gc_stats = 616 + 128, .pool_bytes = 16384,
 	},
 	[11] = {
 		/* Owners 0 to 2 only, no shims: `owner` is not read. */
@@ -107,21 +107,21 @@ static const struct pylayout rows[] = {
 		NAMES(112, 120, 128, 72, 136, PYLINE_PEP657, 48, 72),
 		.interp_head = 40, .interp_main = 48, .tss_key = 596, .obj_alloc = NO, .raw_alloc = NO,
 		.interp_next = 0, .interp_tstate_head = 16, .tstate_next = 8,
-		.gc_stats = 648 + 128, .pool_bytes = 16384,
+		.gc = 648, .gc_stats = 648 + 128, .pool_bytes = 16384,
 	},
 	[12] = {
 		WALK_INTERPRETER_FRAME(136, 56, 0, 70, ~0ULL, 192),
 		NAMES(112, 120, 128, 68, 136, PYLINE_PEP657, 40, 56),
 		.interp_head = 40, .interp_main = 48, .tss_key = 1548, .obj_alloc = 176, .raw_alloc = 96,
 		.interp_next = 0, .interp_tstate_head = 72, .tstate_next = 8,
-		.gc_stats = 112 + 128, .pool_bytes = 16384,
+		.gc = 112, .gc_stats = 112 + 128, .pool_bytes = 16384,
 	},
 	[13] = {
 		WALK_INTERPRETER_FRAME(152, 72, NO, 70, ~0ULL, 200),
 		NAMES(112, 120, 128, 68, 136, PYLINE_PEP657, 40, 56),
 		.interp_head = 632, .interp_main = 640, .tss_key = 2164, .obj_alloc = 784, .raw_alloc = 704,
 		.interp_next = 7264, .interp_tstate_head = 7344, .tstate_next = 8,
-		.gc_stats = 7400 + 128, .pool_bytes = 16384,
+		.gc = 7400, .gc_stats = 7400 + 128, .pool_bytes = 16384,
 	},
 	[14] = {
 		/* Frames hold tagged references: the low two bits are no part of the address. */
@@ -129,7 +129,7 @@ static const struct pylayout rows[] = {
 		NAMES(112, 120, 128, 68, 136, PYLINE_PEP657, 40, 56),
 		.interp_head = 808, .interp_main = 816, .tss_key = 2340, .obj_alloc = 960, .raw_alloc = 880,
 		.interp_next = 7272, .interp_tstate_head = 7344, .tstate_next = 8,
-		.gc_stats = 7408 + 120, .pool_bytes = 16384,
+		.gc = 7408, .gc_stats = 7408 + 120, .pool_bytes = 16384,
 	},
 };
 /* clang-format on */
@@ -143,6 +143,11 @@ const struct pylayout *pylayout_of(uint32_t version_hex)
 	if (version_hex >> 24 != 3 || minor < PYLAYOUT_MINOR_MIN || minor > PYLAYOUT_MINOR_MAX)
 		return NULL;
 	return &rows[minor];
+}
+
+bool pylayout_is_gc_incremental(uint32_t version_hex)
+{
+	return version_hex >= 0x030e0000 && version_hex < 0x030e0500;
 }
 
 /* ── _Py_DebugOffsets ─────────────────────────────────────────────────────────────────────────
@@ -268,6 +273,7 @@ int pylayout_apply_debug_offsets(struct pylayout *l, uint32_t version_hex, const
 	/* Three times {collections, collected, uncollectable} stand before `collecting`. */
 	if (f[F_GC_COLLECTING] < 72)
 		return -EBADMSG;
+	new.gc = f[F_GC];
 	new.gc_stats = f[F_GC] + f[F_GC_COLLECTING] - 72;
 	*l = new;
 	return 0;

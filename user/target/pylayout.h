@@ -33,12 +33,16 @@ struct pylayout {
 	uint32_t interp_next, interp_tstate_head;
 	uint32_t tstate_next;
 	bool is_gc_in_runtime; /* 3.8: gc hangs off _PyRuntime, later off the interpreter */
-	uint32_t gc_stats; /* -> generation_stats */
+	uint32_t gc; /* -> struct _gc_runtime_state */
+	uint32_t gc_stats; /* -> generation_stats in it */
 	uint32_t pool_bytes;
 };
 
 /* PY_VERSION_HEX -> row; NULL: not supported. */
 const struct pylayout *pylayout_of(uint32_t version_hex);
+
+/* 3.14.0 to 3.14.4 collect incrementally: their generations are young, increment, full. */
+bool pylayout_is_gc_incremental(uint32_t version_hex);
 
 /* Overwrite in *l what _Py_DebugOffsets says. 0; -ENOENT: the bytes are no such struct;
  * -ENOTSUP: free-threaded; -EBADMSG: for another version, or with impossible values. */

@@ -149,7 +149,9 @@ static int load_live(const struct discover *d, const struct procmem *m, const st
 	if (procmem_u64(m, interp + l->interp_tstate_head, &tstate) < 0 || !tstate)
 		return say_early(why, d);
 	rt->tss_key = key;
+	rt->gc = (l->is_gc_in_runtime ? rt->runtime : interp) + l->gc;
 	rt->gc_stats = (l->is_gc_in_runtime ? rt->runtime : interp) + l->gc_stats;
+	rt->is_gc_incremental = pylayout_is_gc_incremental(rt->version_hex);
 	return 0;
 }
 

@@ -49,8 +49,10 @@ struct pyruntime {
 	uint32_t interp_tstate_head;
 	uint32_t tstate_next;
 	uint32_t tss_key; /* PyGILState's pthread key, read from the process */
+	uint64_t gc; /* address of the main interpreter's struct _gc_runtime_state, or 0 */
 	uint64_t gc_stats; /* address of the main interpreter's generation_stats, or 0:
 			    * {collections, collected, uncollectable} s64 x 3 */
+	bool is_gc_incremental; /* see pylayout.h */
 	uint32_t pool_bytes; /* 4096 or 16384 */
 	bool is_hooked; /* tracemalloc, or a hook like it, sits over pymalloc: the sites
 			 * see all blocks still, which are the target's and the hook's */

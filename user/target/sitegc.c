@@ -9,14 +9,16 @@
  *	START ──► │ entry        │──jcc──► cold part (own range) ──ret──► DONE
  *	          │ … ret / jmp f│──► DONE
  *	          └──────────────┘
+ *
+ * For a ret an instruction shortly before it may stand, which costs no single step: sitegc_end.c.
  */
+#include "target/sitegc_internal.h"
 #include "target/sites_internal.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define COLLECTORS_MAX	 4 /* 3.8 has two copies of collect() */
-#define PARTS_MAX	 16 /* a collector and its cold parts */
 #define AFTER_GEN2_MAX	 8 /* instructions between mov $2,%esi and the call */
 #define EXPORT_INSNS_MAX 200 /* looked at in PyGC_Collect */
 
@@ -99,17 +101,12 @@ static void find_collectors(const struct sitescan *scan, struct collectors *ret)
 }
 
 /* ── its ends ─────────────────────────────────────────────────────────────────────────────── */
-struct parts {
-	const struct sitescan_func *v[PARTS_MAX];
-	size_t n;
-};
-
-static bool add_part(struct parts *p, const struct sitescan_func *f)
+static bool add_part(struct sitegc_parts *p, const struct sitescan_func *f)
 {
 	for (size_t k = 0; k < p->n; k++)
 		if (p->v[k] == f)
 			return true;
-	if (p->n == PARTS_MAX)
+	if (p->n == SITEGC_PARTS_MAX)
 		return false;
 	p->v[p->n++] = f;
 	return true;
@@ -134,7 +131,25 @@ static bool is_part(const struct sitescan *scan, const struct sitescan_func *hom
 	return false;
 }
 
-static int add_ends(struct sites *s, const struct sitescan *scan, struct parts *p, size_t k)
+/* The cold parts of its parts: all of them before any end is placed. */
+static void add_parts(struct sites *s, const struct sitescan *scan, struct sitegc_parts *p, size_t k)
+{
+	const struct sitescan_func *f = p->v[k], *to;
+	struct insn i;
+
+	for (uint64_t at = f->start; at < f->end; at += i.n_bytes) {
+		if (!sitescan_decode(scan, at, &i)) {
+			i.n_bytes = 1;
+			continue;
+		}
+		to = i.op == INSN_JMP || i.op == INSN_JCC ? sitescan_func_at(scan, i.target) : f;
+		if (to && to != f && is_part(scan, p->v[0], &i, to))
+			s->n_unplaced += !add_part(p, to);
+	}
+}
+
+static int add_ends(struct sites *s, const struct sitescan *scan, const struct sitegc_parts *p,
+		    size_t k)
 {
 	const struct sitescan_func *f = p->v[k];
 	struct insn i;
@@ -150,10 +165,8 @@ static int add_ends(struct sites *s, const struct sitescan *scan, struct parts *
 		}
 		to = i.op == INSN_JMP || i.op == INSN_JCC ? sitescan_func_at(scan, i.target) : f;
 		if (i.op == INSN_RET)
-			r = sites_add(s, scan->e, SITE_GC_DONE, &here);
-		else if (to && to != f && is_part(scan, p->v[0], &i, to))
-			s->n_unplaced += !add_part(p, to);
-		else if (to != f)
+			sitegc_end_place(scan, p, f, at, &here.vaddr);
+		if (i.op == INSN_RET || (to != f && !(to && is_part(scan, p->v[0], &i, to))))
 			r = sites_add(s, scan->e, SITE_GC_DONE, &here);
 		if (r < 0)
 			return r;
@@ -165,7 +178,7 @@ static int add_collector(struct sites *s, const struct sitescan *scan, uint64_t 
 {
 	const struct sitescan_func *f = sitescan_func_at(scan, vaddr);
 	struct siteplace at = { 0 };
-	struct parts parts = { 0 };
+	struct sitegc_parts parts = { 0 };
 	int r;
 
 	if (!f || f->start != vaddr || siteplace_entry(scan, vaddr, &at.vaddr) < 0) {
@@ -174,6 +187,8 @@ static int add_collector(struct sites *s, const struct sitescan *scan, uint64_t 
 	}
 	r = sites_add(s, scan->e, SITE_GC_START, &at);
 	add_part(&parts, f);
+	for (size_t k = 0; k < parts.n; k++)
+		add_parts(s, scan, &parts, k);
 	for (size_t k = 0; r == 0 && k < parts.n; k++)
 		r = add_ends(s, scan, &parts, k);
 	return r;

@@ -24,7 +24,8 @@ enum site_kind {
 	SITE_FREE, /* call or jmp to libc free: block in rdi, or NULL */
 	SITE_REALLOC, /* call or jmp to libc realloc: old block in rdi, or NULL */
 	SITE_GC_START, /* entry of the gc collect function */
-	SITE_GC_DONE, /* a `ret` of the gc collect function: the one kind that is single-stepped */
+	SITE_GC_DONE, /* the end of the gc collect function: a `ret`, the one kind of site that is
+		       * single-stepped, if nothing before it will do (sitegc_end.c) */
 	SITE_RESIZED, /* behind a call of a function that may end in a jump to realloc, see below */
 	SITE_KIND_MAX
 };
@@ -61,7 +62,7 @@ void sites_done(struct sites *s);
 size_t sites_count(const struct sites *s, enum site_kind kind);
 
 /* Raise it whenever the finder's rules change: what older ones found is found anew. */
-#define SITES_CACHE_VERSION 4
+#define SITES_CACHE_VERSION 5
 
 /* Cache: one small text file "<dir>/sites/<build-id>", written atomically. It carries a format
  * version; a damaged or foreign file is -EBADMSG and is found anew. */

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* tests/bpf/test_collector.c — what the kernel side makes of a collector that we play.
+ *
+ * The child has an interpreter's collector state of our making, and passes the sites of a
+ * collection as CPython does: counts are set before anything is freed, statistics after.
+ */
+#include <bpf/bpf.h>
+#include <sys/mman.h>
+
+#include "bpfchild.h"
+#include "growth/cycles.h"
+#include "lib/strbuf.h"
+#include "pause.bpf.h"
+
+#define POOL_BYTES   16384
+#define SZIDX_OFFSET 36
+#define BLOCK_BYTES  64
+#define THRESHOLD    700
+
+/* struct gc_generation and struct gc_generation_stats of CPython. */
+struct state {
+	int32_t enabled;
+	struct {
+		uint64_t next, prev;
+		int32_t threshold, count;
+	} lists[PGD_GENERATIONS];
+	struct {
+		int64_t collections, collected, uncollectable;
+	} stats[PGD_GENERATIONS];
+	/* What the next collection is to be like. */
+	uint32_t generation, n_blocks;
+	uint64_t blocks;
+	uint32_t sleep_ms, does_nothing;
+};
+
+struct fixture {
+	struct probes *p;
+	struct child c;
+	struct window w;
+	uint32_t slot;
+	uint8_t *pool;
+	struct state *state;
+};
+
+extern const char child_site_gc_start[], child_site_gc_done[];
+
+static __attribute__((noinline, noclone)) void gc_start(void)
+{
+	asm volatile(".globl child_site_gc_start\n"
+		     "child_site_gc_start: nop" ::
+			     : "memory");
+}
+
+static __attribute__((noinline, noclone)) void gc_done(void)
+{
+	asm volatile(".globl child_site_gc_done\n"
+		     "child_site_gc_done: nop" ::
+			     : "memory");
+}
+
+/* In the child: one collection, as gc_collect_main() goes about it. */
+static void collect(struct child *c, uint64_t arg)
+{
+	struct state *s = (struct state *)(uintptr_t)arg;
+	uint32_t g = s->generation;
+
+	(void)c;
+	gc_start();
+	if (!s->does_nothing) {
+		if (g + 1 < PGD_GENERATIONS)
+			s->lists[g + 1].count++;
+		for (uint32_t i = 0; i <= g; i++)
+			s->lists[i].count = 0;
+		for (uint32_t i = 0; i < s->n_blocks; i++)
+			child_free(s->blocks + i * BLOCK_BYTES);
+		usleep(s->sleep_ms * 1000);
+		s->stats[g].collections++;
+		s->stats[g].collected += s->n_blocks;
+		s->stats[g].uncollectable += g;
+	}
+	gc_done();
+}
+
+static uint64_t block(const struct fixture *f, unsigned i)
+{
+	return (uintptr_t)f->pool + 48 + i * BLOCK_BYTES;
+}
+
+static void attach(struct fixture *f, bool has_lists, bool is_incremental)
+{
+	struct site v[] = {
+		{ .offset = child_offset(child_site_alloc), .kind = SITE_POP, .reg = PGD_REG_DI },
+		{ .offset = child_offset(child_site_free), .kind = SITE_PUSH, .reg = PGD_REG_DI },
+		{ .offset = child_offset(child_site_gc_start), .kind = SITE_GC_START },
+		{ .offset = child_offset(child_site_gc_done), .kind = SITE_GC_DONE },
+	};
+	const struct window_pick all = { .progs = WINDOW_ALL_PROGS };
+	struct sites sites = { .v = v, .n = ARRAY_SIZE(v) };
+	struct window_target t = { .path = "/proc/self/exe", .pid = f->c.pid };
+	struct pgd_target target = { .state = PGD_TARGET_WATCHED,
+				     .sample_of = 1,
+				     .pool_mask = ~(uint64_t)(POOL_BYTES - 1),
+				     .gc_stats = (uintptr_t)f->state->stats,
+				     .gc_lists = has_lists ? (uintptr_t)f->state->lists : 0,
+				     .gc_enabled = (uintptr_t)&f->state->enabled,
+				     .gc_is_incremental = is_incremental,
+				     .start_ticks = child_start_ticks(f->c.pid) };
+
+	target.py.runtime_tstate = PGD_NO_OFFSET;
+	target.tss_key = 31; /* nobody's: no thread state, no Python */
+	assert_ok(probes_slot_add(f->p, &target, &t.slot));
+	f->slot = t.slot;
+	probes_prog_fds(f->p, t.prog_fds);
+	assert_ok(window_open(&f->w, probes_method(f->p), &t, &sites, &all));
+}
+
+static int setup(void **state)
+{
+	struct probes_options o = { .live_max = 1024 };
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct strbuf why = STRBUF_INIT;
+	uint8_t *map = mmap(NULL, 3 * POOL_BYTES, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(map != MAP_FAILED);
+	f->pool = (uint8_t *)(((uintptr_t)map + POOL_BYTES - 1) & ~(uintptr_t)(POOL_BYTES - 1));
+	*(uint32_t *)(f->pool + SZIDX_OFFSET) = BLOCK_BYTES / 16 - 1;
+	f->state = (struct state *)(f->pool + POOL_BYTES);
+	f->state->enabled = 1;
+	for (int i = 0; i < PGD_GENERATIONS; i++)
+		f->state->lists[i].threshold = i ? 10 : THRESHOLD;
+	if (probes_open(&o, &f->p, &why) < 0)
+		fail_msg("%s", why.buf);
+	child_other = collect;
+	child_start(&f->c);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	window_close(&f->w);
+	child_stop(&f->c);
+	probes_close(f->p);
+	free(f);
+	return 0;
+}
+
+static void take(struct fixture *f, unsigned from, unsigned n)
+{
+	for (unsigned i = from; i < from + n; i++)
+		child_pass(&f->c, false, block(f, i), 1);
+}
+
+static void run(struct fixture *f, uint32_t generation, unsigned from, uint32_t n_blocks)
+{
+	f->state->generation = generation;
+	f->state->blocks = block(f, from);
+	f->state->n_blocks = n_blocks;
+	child_do(&f->c, CHILD_OTHER, (uintptr_t)f->state, 1);
+}
+
+static struct pgd_gc gc_of(const struct fixture *f)
+{
+	struct pgd_gc gc;
+
+	assert_ok(probes_gc(f->p, f->slot, &gc));
+	return gc;
+}
+
+static struct pgd_stack_total total(const struct fixture *f)
+{
+	struct pgd_stack_key key = { .hash = PGD_STACK_NONE, .slot = f->slot };
+	struct pgd_stack_total t = { 0 };
+
+	assert_ok(bpf_map_lookup_elem(probes_stacks_fd(f->p), &key, &t));
+	return t;
+}
+
+static void collector__each_generation_is_counted(void **state)
+{
+	struct fixture *f = *state;
+	struct pgd_gc gc;
+
+	attach(f, true, false);
+	for (uint32_t g = 0; g < PGD_GENERATIONS; g++)
+		for (uint32_t i = 0; i <= g; i++)
+			run(f, g, 0, 10);
+	gc = gc_of(f);
+	for (uint32_t g = 0; g < PGD_GENERATIONS; g++) {
+		assert_int_equal(gc.generations[g].collections, g + 1);
+		assert_int_equal(gc.generations[g].collected, 10 * (g + 1));
+		assert_int_equal(gc.generations[g].uncollectable, g * (g + 1));
+		assert_int_equal(gc.generations[g].asked, g + 1);
+	}
+	assert_int_equal(gc.fulls, 3);
+}
+
+static void collector__a_call_that_found_nothing_to_do_is_none(void **state)
+{
+	struct fixture *f = *state;
+
+	attach(f, true, false);
+	f->state->does_nothing = 1;
+	run(f, 0, 0, 0);
+	assert_int_equal(gc_of(f).generations[0].collections, 0);
+	assert_int_equal(gc_of(f).running_tid, 0);
+}
+
+static void collector__thresholds_and_requests_are_told_apart(void **state)
+{
+	static const struct row {
+		const char *name;
+		int32_t enabled, counts[PGD_GENERATIONS];
+		uint32_t generation, asked;
+	} rows[] = {
+		{ "below its threshold", 1, { THRESHOLD, 0, 0 }, 0, 1 },
+		{ "above it", 1, { THRESHOLD + 1, 0, 0 }, 0, 0 },
+		{ "off", 0, { THRESHOLD + 1, 11, 11 }, 0, 1 },
+		{ "young is due, full was run", 1, { THRESHOLD + 1, 3, 3 }, 2, 1 },
+		{ "middle is due", 1, { THRESHOLD + 1, 11, 3 }, 1, 0 },
+		{ "full is due", 1, { THRESHOLD + 1, 11, 11 }, 2, 0 },
+		{ "full is due, young is not", 1, { 5, 11, 11 }, 2, 1 },
+	};
+	struct fixture *f = *state;
+
+	attach(f, true, false);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		uint32_t g = rows[i].generation;
+		uint64_t before = gc_of(f).generations[g].asked;
+
+		f->state->enabled = rows[i].enabled;
+		for (int k = 0; k < PGD_GENERATIONS; k++)
+			f->state->lists[k].count = rows[i].counts[k];
+		run(f, g, 0, 0);
+		if (gc_of(f).generations[g].asked - before != rows[i].asked)
+			fail_msg("%s", rows[i].name);
+	}
+}
+
+static void collector__an_increment_is_started_by_the_young_ones(void **state)
+{
+	struct fixture *f = *state;
+
+	attach(f, true, true);
+	f->state->lists[0].count = THRESHOLD + 1;
+	run(f, 1, 0, 0);
+	run(f, 1, 0, 0);
+	assert_int_equal(gc_of(f).generations[1].collections, 2);
+	assert_int_equal(gc_of(f).generations[1].asked, 1);
+}
+
+static void collector__pauses_are_measured_and_classed(void **state)
+{
+	struct fixture *f = *state;
+	struct pgd_gc_generation g;
+	uint32_t n = 0;
+
+	attach(f, true, false);
+	f->state->sleep_ms = 20;
+	run(f, 2, 0, 0);
+	f->state->sleep_ms = 0;
+	run(f, 2, 0, 0);
+	g = gc_of(f).generations[2];
+	assert_in_range(g.pause_ns, 20000000, 200000000);
+	assert_in_range(g.pause_max_ns, 20000000, g.pause_ns);
+	assert_int_equal(g.pauses[pause_class(g.pause_max_ns)], 1);
+	for (unsigned i = 0; i < PGD_GC_PAUSES; i++)
+		n += g.pauses[i];
+	assert_int_equal(n, 2);
+}
+
+static void collector__who_frees_a_block_is_known(void **state)
+{
+	struct fixture *f = *state;
+	struct pgd_stack_total t;
+
+	attach(f, true, false);
+	take(f, 0, 30);
+	child_pass(&f->c, true, block(f, 0), 1);
+	run(f, 0, 1, 4);
+	run(f, 2, 5, 10);
+	child_pass(&f->c, true, block(f, 15), 1);
+	t = total(f);
+	assert_int_equal(t.live_blocks, 14);
+	assert_int_equal(t.freed_bytes, 16 * BLOCK_BYTES);
+	assert_int_equal(t.gc_freed_blocks, 14);
+	assert_int_equal(t.gc_freed_bytes, 14 * BLOCK_BYTES);
+	assert_int_equal(t.full_freed_bytes, 10 * BLOCK_BYTES);
+	assert_int_equal(gc_of(f).freed_blocks, 14);
+}
+
+/* Sawtooth: 20 more before each full collection, which frees 15 of them. */
+static void collector__full_collections_leave_a_floor(void **state)
+{
+	struct fixture *f = *state;
+	struct pgd_stack_total t;
+
+	attach(f, true, false);
+	for (unsigned i = 0; i < 3; i++) {
+		take(f, 20 * i, 20);
+		run(f, 0, 0, 0); /* a young one in between changes nothing of that */
+		run(f, 2, 20 * i, 15);
+	}
+	take(f, 100, 8);
+	t = total(f);
+	assert_int_equal(t.full_grown_bytes, 60 * BLOCK_BYTES);
+	assert_int_equal(t.full_freed_bytes, 45 * BLOCK_BYTES);
+	assert_int_equal(t.floor_bytes, 15 * BLOCK_BYTES);
+	assert_int_equal(t.fulls_survived, 3);
+	assert_int_equal(t.live_blocks, 23);
+}
+
+static void collector__a_stack_that_nobody_touches_is_settled_later(void **state)
+{
+	struct fixture *f = *state;
+	struct pgd_stack_total t;
+
+	attach(f, true, false);
+	take(f, 0, 7);
+	run(f, 2, 50, 0);
+	run(f, 2, 50, 0);
+	t = total(f);
+	assert_int_equal(t.fulls_seen, 0);
+	cycles_settle(&t, gc_of(f).fulls);
+	assert_int_equal(t.floor_bytes, 7 * BLOCK_BYTES);
+	assert_int_equal(t.full_grown_bytes, 7 * BLOCK_BYTES);
+	assert_int_equal(t.fulls_survived, 2);
+	take(f, 7, 1); /* and the kernel comes to the same */
+	assert_int_equal(total(f).floor_bytes, 7 * BLOCK_BYTES);
+	assert_int_equal(total(f).full_grown_bytes, 7 * BLOCK_BYTES);
+	assert_int_equal(total(f).fulls_survived, 2);
+}
+
+static void collector__without_lists_collections_are_counted_all_the_same(void **state)
+{
+	struct fixture *f = *state;
+
+	attach(f, false, false);
+	take(f, 0, 10);
+	run(f, 2, 0, 10);
+	assert_int_equal(gc_of(f).generations[2].collections, 1);
+	assert_int_equal(total(f).gc_freed_blocks, 10);
+	assert_int_equal(total(f).full_freed_bytes, 0);
+}
+
+static void collector__statistics_that_cannot_be_read_are_counted(void **state)
+{
+	uint64_t counters[PGD_COUNTER_MAX];
+	struct fixture *f = *state;
+	struct state *real = f->state;
+
+	f->state = (struct state *)(uintptr_t)64; /* never mapped */
+	attach(f, true, false);
+	f->state = real;
+	run(f, 2, 0, 0);
+	assert_ok(probes_counters(f->p, f->slot, counters));
+	assert_int_equal(counters[PGD_COUNTER_GC_UNREADABLE], 1);
+	assert_int_equal(gc_of(f).generations[2].collections, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(collector__each_generation_is_counted),
+		TEST(collector__a_call_that_found_nothing_to_do_is_none),
+		TEST(collector__thresholds_and_requests_are_told_apart),
+		TEST(collector__an_increment_is_started_by_the_young_ones),
+		TEST(collector__pauses_are_measured_and_classed),
+		TEST(collector__who_frees_a_block_is_known),
+		TEST(collector__full_collections_leave_a_floor),
+		TEST(collector__a_stack_that_nobody_touches_is_settled_later),
+		TEST(collector__without_lists_collections_are_counted_all_the_same),
+		TEST(collector__statistics_that_cannot_be_read_are_counted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/cli/text_gc.h — the view `gc`: what collectors do, and whose garbage they find. */
+#ifndef USER_CLI_TEXT_GC_H
+#define USER_CLI_TEXT_GC_H
+
+#include <json-c/json.h>
+
+#include "cli/page.h"
+
+void text_gc(struct page *p, json_object *doc);
+/* A stack's verdict in words; NULL: none. */
+const char *text_gc_verdict(const char *verdict);
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/daemon/gather_gc.c — see gather_gc.h. */
+#include <math.h>
+
+#include "daemon/gather_gc.h"
+#include "growth/pause.h"
+#include "lib/clock.h"
+
+#define NS_PER_SEC 1e9
+#define P50	   0.5
+#define P99	   0.99
+
+static double watched_sec(const struct watch *w)
+{
+	return (w->regime == WATCH_GONE ? w->gone_sec : clock_monotonic_sec()) - w->opened_sec;
+}
+
+static double to_unix_sec(uint64_t monotonic_ns)
+{
+	return clock_realtime_sec() - clock_monotonic_sec() + (double)monotonic_ns / NS_PER_SEC;
+}
+
+static void gather_generation(const struct watch *w, const struct pgd_gc_generation *from,
+			      struct snapshot_generation *ret)
+{
+	double max_sec = (double)from->pause_max_ns / NS_PER_SEC;
+
+	*ret = (struct snapshot_generation){
+		.collections = from->collections,
+		.asked = w->gcstate.lists ? (int64_t)from->asked : -1,
+		.collected = from->collected,
+		.uncollectable = from->uncollectable,
+		.pause_seconds = (double)from->pause_ns / NS_PER_SEC,
+		.pause_p50_seconds = pause_quantile_sec(from->pauses, max_sec, P50),
+		.pause_p99_seconds = pause_quantile_sec(from->pauses, max_sec, P99),
+		.pause_max_seconds = from->collections ? max_sec : NAN,
+		.last = from->collections ? to_unix_sec(from->ended_ns) : NAN,
+		.threshold = -1,
+		.count = -1,
+	};
+	ret->time_share = ret->pause_seconds / fmax(watched_sec(w), 1e-3);
+}
+
+/* Of one that has ended nothing is read any more. */
+static void gather_state(struct watch *w, struct snapshot_gc *ret)
+{
+	struct gcstate_now now;
+
+	ret->is_incremental = w->runtime.is_gc_incremental;
+	ret->frozen_objects = -1;
+	if (w->regime == WATCH_GONE || gcstate_read(&w->mem, &w->gcstate, &now) < 0)
+		return;
+	ret->is_state_known = true;
+	ret->is_enabled = now.is_enabled && now.thresholds[0];
+	ret->frozen_objects = now.n_frozen;
+	ret->is_freezing = now.is_freezing;
+	for (int i = 0; i < PGD_GENERATIONS; i++) {
+		ret->generations[i].threshold = now.thresholds[i];
+		ret->generations[i].count = now.counts[i];
+	}
+}
+
+void gather_gc(const struct pipeline *p, struct watch *w, bool is_followed,
+	       struct snapshot_gc *ret)
+{
+	struct pgd_gc gc = { 0 };
+
+	ret->known = w->has_gc && probes_gc(p->probes, w->slot, &gc) == 0;
+	/* In windows most blocks are never seen, so neither is who ends them. */
+	ret->freed_bytes = ret->known && is_followed ? (int64_t)gc.freed_bytes : -1;
+	ret->freed_blocks = ret->known && is_followed ? (int64_t)gc.freed_blocks : -1;
+	for (int i = 0; i < PGD_GENERATIONS; i++)
+		gather_generation(w, &gc.generations[i], &ret->generations[i]);
+	gather_state(w, ret);
+}
+
+/* In windows nobody sees who ends a block; but that nothing is collected is known all the same. */
+static bool is_uncollected(const struct snapshot_gc *gc, const struct stack *from)
+{
+	double last = gc->generations[PGD_GENERATIONS - 1].last;
+
+	return from->sampled_bytes > 0 && gc->is_state_known && !gc->is_enabled &&
+	       !(last > from->since_sec); /* NAN: there was none */
+}
+
+/* After gather_gc() of its process. */
+void gather_cycles(const struct watch *w, const struct snapshot_gc *gc, const struct stack *from,
+		   struct snapshot_cycles *ret)
+{
+	const struct cycles *c = &from->cycles;
+	const struct cycles_collector collector = {
+		.is_state_known = gc->is_state_known,
+		.is_enabled = gc->is_enabled,
+		.is_freezing = gc->is_freezing,
+		.are_fulls_known = w->gcstate.lists && !gc->is_incremental,
+	};
+	double live_bytes = (double)from->live_bytes;
+	int64_t freed_blocks = (int64_t)from->n_births - from->live_blocks;
+
+	*ret = SNAPSHOT_CYCLES_NOT_KNOWN;
+	if (gc->known && w->n_windows && is_uncollected(gc, from))
+		ret->verdict = CYCLES_OFF;
+	if (!gc->known || w->n_windows)
+		return;
+	ret->by_collector_bytes = (double)c->gc_freed_bytes;
+	ret->by_collector_blocks = (int64_t)c->gc_freed_blocks;
+	ret->by_references_bytes = (double)(c->freed_bytes - c->gc_freed_bytes);
+	ret->by_references_blocks = freed_blocks - ret->by_collector_blocks;
+	ret->fulls_survived = c->fulls_survived;
+	ret->survived_bytes = cycles_survived_bytes(c);
+	ret->waiting_bytes = cycles_waiting_bytes(c, &collector, live_bytes);
+	ret->verdict = cycles_judge(c, &collector, live_bytes);
+}
