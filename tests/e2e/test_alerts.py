@@ -157,7 +157,7 @@ def a_restart_does_not_say_it_again(t):
 
 @once
 def saved_alerts_of_no_use(t):
-    """Damaged: said once, put aside, and it goes on. A directory that takes nothing: likewise."""
+    """Damaged: said once, put aside, and it goes on."""
     service = Service(t)
     os.mkdir(service.state)
     path = write(os.path.join(service.state, "alerts.json"), '{ "format": 1, "alerts": [')
