@@ -326,6 +326,51 @@ static void pace__changing_rate_is_followed(void **state)
 		fail_msg("%.1f %%", bias * 100);
 }
 
+/* Sites that make so much and so little of the hits that both sets are the same one: what a hit
+ * costs more than in our own loop is guessed, caches and predictors, and not in proportion to the
+ * trap.
+ */
+static void pace__one_set_is_enough_however_slow_traps_are(void **state)
+{
+	static const struct {
+		double count_ns, extra_ns;
+	} rows[] = { { 600, 480 }, { 600, 100 }, { 5400, 0 }, { 5400, 500 }, { 5400, 900 } };
+	const double per_sec = 20e6;
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_SIZE(rows); k++) {
+		const double hit_ns = rows[k].count_ns + rows[k].extra_ns;
+		const struct pace_cost said = { rows[k].count_ns + 800, 0, rows[k].count_ns };
+		float rates[SITES] = { 0 };
+		struct pace_window w;
+
+		sim_start(per_sec, 0.5);
+		memset(sim.target.share, 0, sizeof(sim.target.share));
+		sim.target.share[0] = 0.996;
+		sim.target.share[1] = 0.004;
+		rates[0] = (float)(0.996 * per_sec / 3); /* scouting is wrong by much */
+		rates[1] = (float)(0.004 * per_sec / 3);
+		pace_prime(&sim.pace, sim.on, rates, &said);
+		for (uint64_t n = 0; n < 60; n++) {
+			bool counts = pace_wants_count(&sim.pace, sim.on, n);
+
+			sim_window(counts ? sim.pace.is_ref[sim.pace.turn] : sim.on,
+				   counts ? hit_ns : hit_ns + 800, 0, counts ? INFINITY : 1500,
+				   counts ? pace_count_ns(&sim.pace) : WALL_NS, &w);
+			if (counts)
+				pace_count(&sim.pace, &w, &said);
+			else
+				pace_sample(&sim.pace, &w, &said);
+		}
+		print_message("a trap of %.0f ns and %.0f more: %+.1f %%, said ±%.1f %%\n",
+			      rows[k].count_ns, rows[k].extra_ns,
+			      (pace_rate(&sim.pace) / per_sec - 1) * 100,
+			      pace_error(&sim.pace) * 100);
+		assert_true(fabs(pace_rate(&sim.pace) / per_sec - 1) < 2 * pace_error(&sim.pace));
+		assert_true(pace_error(&sim.pace) < 0.25);
+	}
+}
+
 static void pace__windows_without_sense_do_no_harm(void **state)
 {
 	static uint32_t no_hits[PGD_SITES_MAX], hits[PGD_SITES_MAX];
@@ -605,6 +650,7 @@ int main(void)
 		cmocka_unit_test(pace__drifting_shares_are_followed),
 		cmocka_unit_test(pace__refs_that_drift_a_little_are_followed),
 		cmocka_unit_test(pace__changing_rate_is_followed),
+		cmocka_unit_test(pace__one_set_is_enough_however_slow_traps_are),
 		cmocka_unit_test(pace__windows_without_sense_do_no_harm),
 		cmocka_unit_test(pace__all_sites_rare_is_no_case_for_counting),
 		cmocka_unit_test(pace__error_is_honest_from_the_first),

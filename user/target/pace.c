@@ -5,38 +5,41 @@
 
 #include "target/pace.h"
 
-#define NS_PER_SEC    1e9
-#define FORGET	      0.995 /* of the sums, a window: half of them is of the last 140 windows */
-#define FORGET_BAD    0.01 /* of the hits whose shares have made the choice of refs a bad one */
-#define BY_TIME_BELOW 0.25 /* share of traps: below, by time alone; */
-#define BY_RATE_ABOVE 0.4 /* above, by rate alone; between, from one to the other */
-#define REF_HITS_MIN  5.0
-#define REF_SITES     3 /* in each set, if there are such */
-#define REF_FROM      0.8 /* of the share that is wanted: enough; */
-#define REF_TO	      1.3 /* too much */
-#define PRIME_ALLOCS  20000.0 /* what scouting is worth */
-#define CHOOSE_ALLOCS 4500.0 /* in the sums, before a choice makes sense */
-#define DRIFT_ALLOCS  100000.0 /* fewer in the sums: a bad choice was want of data, not a change */
-#define BETTER	      1.5 /* times nearer to the share that is wanted: worth to start anew for */
-#define WIDE_SHARES   5 /* times the thin set's share, at least, is the wide one's */
-#define THIN_MAX      0.7 /* of the wide set's hits: with more the two equations are one */
-#define COUNTS_WANTED 10 /* counting windows, two of three, until the rate is believed */
-#define COUNT_EVERY   2 /* windows; later, */
-#define COUNT_SELDOM  4 /* and once the error is below COUNT_ERROR */
-#define COUNT_ERROR   0.05
-#define COUNT_WEIGHT  0.5 /* sampling windows that a counting window stands for, at least */
-#define ERROR_MAX     0.25 /* with more nothing is said by rate before COUNTS_WANTED */
-#define COUNT_MIN_NS  300000.0 /* of CPU time in a counting window: it has its full weight */
-#define COST_MIN      0.8 /* times what a hit costs in a loop of nothing else; */
-#define COST_MAX      5.0
-#define COST_GUESS    1.8 /* if the two equations are one */
-#define COST_ERROR    0.6 /* of that */
-#define COST_DIFFERS  0.1 /* of the cost, between the sets: standard error */
-#define CPU_ERROR     0.03 /* of the CPU time of a counting window: standard error */
-#define SCATTER_GUESS 10.0 /* hits come in bursts: their variance is so many times Poisson's; */
-#define SCATTER_WORTH 4.0 /* counts that guess is worth */
-#define SCATTER_HITS  5.0 /* fewer that were expected say nothing of it */
-#define SCATTER_MAX   100.0 /* of one count: more is no scatter but a change */
+#define NS_PER_SEC	1e9
+#define FORGET		0.995 /* of the sums, a window: half of them is of the last 140 windows */
+#define FORGET_BAD	0.01 /* of the hits whose shares have made the choice of refs a bad one */
+#define BY_TIME_BELOW	0.25 /* share of traps: below, by time alone; */
+#define BY_RATE_ABOVE	0.4 /* above, by rate alone; between, from one to the other */
+#define REF_HITS_MIN	5.0
+#define REF_SITES	3 /* in each set, if there are such */
+#define REF_FROM	0.8 /* of the share that is wanted: enough; */
+#define REF_TO		1.3 /* too much */
+#define PRIME_ALLOCS	20000.0 /* what scouting is worth */
+#define CHOOSE_ALLOCS	4500.0 /* in the sums, before a choice makes sense */
+#define DRIFT_ALLOCS	100000.0 /* fewer in the sums: a bad choice was want of data, not a change */
+#define BETTER		1.5 /* times nearer to the share that is wanted: worth to start anew for */
+#define WIDE_SHARES	5 /* times the thin set's share, at least, is the wide one's */
+#define THIN_MAX	0.7 /* of the wide set's hits: with more the two equations are one */
+#define COUNTS_WANTED	10 /* counting windows, two of three, until the rate is believed */
+#define COUNT_EVERY	2 /* windows; later, */
+#define COUNT_SELDOM	4 /* and once the error is below COUNT_ERROR */
+#define COUNT_ERROR	0.05
+#define COUNT_WEIGHT	0.5 /* sampling windows that a counting window stands for, at least */
+#define ERROR_MAX	0.25 /* with more nothing is said by rate before COUNTS_WANTED */
+#define COUNT_MIN_NS	300000.0 /* of CPU time in a counting window: it has its full weight */
+#define COST_MIN	0.8 /* times what a hit costs in a loop of nothing else; */
+#define COST_MAX	5.0
+/* If the two equations are one: more than in a loop of nothing else, for caches and predictors; how
+ * long the trap itself takes (0.5 µs, or 5 where page tables are switched) does not change that. */
+#define COST_MORE_NS	480.0
+#define COST_MORE_ERROR 650.0 /* ns, */
+#define COST_LOOP_ERROR 0.03 /* and of what it takes in that loop */
+#define COST_DIFFERS	0.1 /* of the cost, between the sets: standard error */
+#define CPU_ERROR	0.03 /* of the CPU time of a counting window: standard error */
+#define SCATTER_GUESS	10.0 /* hits come in bursts: their variance is so many times Poisson's; */
+#define SCATTER_WORTH	4.0 /* counts that guess is worth */
+#define SCATTER_HITS	5.0 /* fewer that were expected say nothing of it */
+#define SCATTER_MAX	100.0 /* of one count: more is no scatter but a change */
 
 /* Of all allocations, by the sites of each set. */
 static const double ref_share[PACE_SETS] = { 0.004, 0.03 };
@@ -139,7 +142,7 @@ static bool estimate(const struct pace *p, struct estimate *e)
 	e->inverse_share = p->share_allocs / (p->share_hits[PACE_WIDE] * thin) /
 			   (1 + e->of_share + e->of_thin);
 	e->hit_ns = p->ref_ns[PACE_THIN] / p->ref_hits[PACE_THIN];
-	e->cost_ns = COST_GUESS * p->count_ns;
+	e->cost_ns = p->count_ns + COST_MORE_NS;
 	wide_ns = is_two ? p->ref_ns[PACE_WIDE] / p->ref_hits[PACE_WIDE] : 0;
 	if (is_two)
 		e->cost_ns = wide_ns - thin / (1 - thin) * (e->hit_ns - wide_ns);
@@ -158,7 +161,9 @@ static bool estimate(const struct pace *p, struct estimate *e)
 			 square(COST_DIFFERS * e->cost_ns)) /
 			square(work_ns);
 	} else {
-		e->of_ns[PACE_WIDE] = square(COST_ERROR * e->cost_ns / work_ns);
+		e->of_ns[PACE_WIDE] =
+			(square(COST_MORE_ERROR) + square(COST_LOOP_ERROR * p->count_ns)) /
+			square(work_ns);
 	}
 	return true;
 }
