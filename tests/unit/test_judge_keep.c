@@ -45,9 +45,12 @@ static int setup(void **state)
 						.rss_bytes = 100 << 20,
 						.headroom_bytes = NAN,
 						.gc = { .known = true } };
-	f->stack = (struct snapshot_stack){
-		.id = LEAK_ID, .pid = 4711, .frames = frames, .n_frames = 1
-	};
+	f->stack = (struct snapshot_stack){ .id = LEAK_ID,
+					    .pid = 4711,
+					    .cycles = SNAPSHOT_CYCLES_NOT_KNOWN,
+					    .frames = frames,
+					    .n_frames = 1 };
+
 	f->snapshot = (struct snapshot){
 		.processes = &f->process, .n_processes = 1, .stacks = &f->stack, .n_stacks = 1
 	};
