@@ -119,13 +119,17 @@ static int setup(void **state)
 	struct probes_options o = { .live_max = 1024 };
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct strbuf why = STRBUF_INIT;
-	uint8_t *map = mmap(NULL, 3 * POOL_BYTES, PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	/* Of a private page the child has its own entry; of a shared one it gets one on first use.
+	 */
+	uint8_t *map = mmap(NULL, 2 * POOL_BYTES, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	assert_true(map != MAP_FAILED);
 	f->pool = (uint8_t *)(((uintptr_t)map + POOL_BYTES - 1) & ~(uintptr_t)(POOL_BYTES - 1));
 	*(uint32_t *)(f->pool + SZIDX_OFFSET) = BLOCK_BYTES / 16 - 1;
-	f->state = (struct state *)(f->pool + POOL_BYTES);
+	f->state = mmap(NULL, sizeof(*f->state), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			-1, 0);
+	assert_true(f->state != MAP_FAILED);
 	f->state->enabled = 1;
 	for (int i = 0; i < PGD_GENERATIONS; i++)
 		f->state->lists[i].threshold = i ? 10 : THRESHOLD;

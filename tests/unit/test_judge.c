@@ -296,7 +296,8 @@ static void judge__other_limits_keep_what_grows(void **state)
 	assert_int_equal(causes(f, &cause), 1);
 }
 
-/* Garbage that waits, more and more of it when we look; but each full collection leaves the same. */
+/* Garbage that waits, more and more of it when we look; but each full collection leaves the same.
+ */
 static void judge__what_full_collections_leave_is_judged(void **state)
 {
 	struct fixture *f = *state;
@@ -336,8 +337,8 @@ static void judge__alerts_are_of_places(void **state)
 	for (int step = 0; step < (int)(3 * HOUR / STEP_SEC); step++) {
 		for (size_t i = 0; i < 4; i++)
 			take(&f->stacks[i], PER_STEP);
-		f->processes[0].gc.generations[2].collections = f->processes[1].gc.generations[2].collections =
-			(uint64_t)step / 30;
+		f->processes[0].gc.generations[2].collections =
+			f->processes[1].gc.generations[2].collections = (uint64_t)step / 30;
 		f->processes[0].uss_bytes += (int64_t)(PER_STEP * BLOCK) * 3;
 		f->processes[1].uss_bytes += (int64_t)(PER_STEP * BLOCK);
 		tick(f);

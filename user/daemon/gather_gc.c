@@ -60,8 +60,7 @@ static void gather_state(struct watch *w, struct snapshot_gc *ret)
 	}
 }
 
-void gather_gc(const struct pipeline *p, struct watch *w, bool is_followed,
-	       struct snapshot_gc *ret)
+void gather_gc(const struct pipeline *p, struct watch *w, bool is_followed, struct snapshot_gc *ret)
 {
 	struct pgd_gc gc = { 0 };
 

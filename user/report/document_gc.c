@@ -34,9 +34,8 @@ static json_object *generation_new(const struct snapshot_gc *gc, int generation)
 	jsonput_count(o, "collected", gc->known ? (int64_t)g->collected : -1);
 	jsonput_count(o, "uncollectable", gc->known ? (int64_t)g->uncollectable : -1);
 	jsonput_number(o, "yield",
-		       gc->known && g->collections
-			       ? (double)g->collected / (double)g->collections
-			       : NAN);
+		       gc->known && g->collections ? (double)g->collected / (double)g->collections
+						   : NAN);
 	jsonput_number(o, "pause_seconds", gc->known ? g->pause_seconds : NAN);
 	jsonput_number(o, "pause_p50_seconds", gc->known ? g->pause_p50_seconds : NAN);
 	jsonput_number(o, "pause_p99_seconds", gc->known ? g->pause_p99_seconds : NAN);

@@ -225,7 +225,7 @@ static double gc_pause(const struct snapshot_gc *gc, int generation)
 static double gc_asked(const struct snapshot_gc *gc, int generation)
 {
 	return gc->generations[generation].asked < 0 ? NAN
-						      : (double)gc->generations[generation].asked;
+						     : (double)gc->generations[generation].asked;
 }
 
 static double gc_collected(const struct snapshot_gc *gc, int generation)
