@@ -96,17 +96,27 @@ static void document_gc__stack(void **state)
 
 static void document_gc__most_cyclic_first(void **state)
 {
-	struct sample s;
 	const struct snapshot_stack *list[4];
+	json_object *rows = NULL;
+	bool is_cut = false;
+	struct sample s;
 
 	(void)state;
 	sample_init(&s);
+	s.stacks[0].cycles = SNAPSHOT_CYCLES_NOT_KNOWN;
 	s.stacks[2].cycles.by_collector_bytes = 4 << 20;
 	for (size_t i = 0; i < 4; i++)
 		list[i] = &s.stacks[i];
-	qsort(list, 4, sizeof(list[0]), document_by_cycles);
-	assert_ptr_equal(list[0], &s.stacks[2]);
-	assert_ptr_equal(list[1], &s.stacks[1]);
+	assert_ok(document_cyclic_new(list, 4, 10, &rows, &is_cut));
+	assert_int_equal(json_object_array_length(rows), 2); /* nothing is no garbage */
+	assert_false(is_cut);
+	assert_non_null(strstr(json_object_to_json_string_ext(rows, PLAIN),
+			       "[{\"id\":\"00000000000000ab\",\"pid\":4711,\"live_bytes\":65536,"));
+	json_object_put(rows);
+	assert_ok(document_cyclic_new(list, 4, 1, &rows, &is_cut));
+	assert_int_equal(json_object_array_length(rows), 1);
+	assert_true(is_cut);
+	json_object_put(rows);
 }
 
 int main(void)
