@@ -73,15 +73,6 @@ void gather_gc(const struct pipeline *p, struct watch *w, bool is_followed, stru
 	gather_state(w, ret);
 }
 
-/* In windows nobody sees who ends a block; but that nothing is collected is known all the same. */
-static bool is_uncollected(const struct snapshot_gc *gc, const struct stack *from)
-{
-	double last = gc->generations[PGD_GENERATIONS - 1].last;
-
-	return from->sampled_bytes > 0 && gc->is_state_known && !gc->is_enabled &&
-	       !(last > from->since_sec); /* NAN: there was none */
-}
-
 /* After gather_gc() of its process. */
 void gather_cycles(const struct watch *w, const struct snapshot_gc *gc, const struct stack *from,
 		   struct snapshot_cycles *ret)
@@ -93,12 +84,14 @@ void gather_cycles(const struct watch *w, const struct snapshot_gc *gc, const st
 		.is_freezing = gc->is_freezing,
 		.are_fulls_known = w->gcstate.lists && !gc->is_incremental,
 	};
-	double live_bytes = (double)from->live_bytes;
+	double live_bytes = (double)from->live_bytes, sampled_bytes = from->sampled_bytes;
+	double last = gc->generations[PGD_GENERATIONS - 1].last; /* NAN: there was none */
 	int64_t freed_blocks = (int64_t)from->n_births - from->live_blocks;
 
 	*ret = SNAPSHOT_CYCLES_NOT_KNOWN;
-	if (gc->known && w->n_windows && is_uncollected(gc, from))
-		ret->verdict = CYCLES_OFF;
+	if (gc->known && w->n_windows) /* nobody sees who ends a block */
+		ret->verdict = cycles_judge_sampled(&collector, sampled_bytes, from->survivor_bytes,
+						    !(last > from->since_sec));
 	if (!gc->known || w->n_windows)
 		return;
 	ret->by_collector_bytes = (double)c->gc_freed_bytes;
