@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Does pygrowd see the collector as it is: how often, how long, what it frees, and what waits?"""
-from harness import each_python, function_row, once, process_row, seconds_of, wait_until
+from harness import each_python, function_row, process_row, seconds_of
 
+GENERATIONS = 3
 CYCLES = 10000
 PLAIN = 5000
 WITHIN = 0.05
 PAUSE_WITHIN = 0.1  # of a pause, or
 PAUSE_SECONDS = 50e-6
+# In exact mode the blocks that a callback and its argument take are trapped as well: that is in what
+# the target measures, or from 3.13 on in what pygrowd does.
+OWN_SECONDS = 100e-6
 
 
 @each_python
@@ -47,7 +51,7 @@ def collections(t):
 
 def compare_pauses(want, have, how_many):
     for generation, (a, b, n) in enumerate(zip(want, have, how_many)):
-        if abs(a - b) > max(PAUSE_WITHIN * a, n * PAUSE_SECONDS):
+        if abs(a - b) > max(PAUSE_WITHIN * a, n * PAUSE_SECONDS) + n * OWN_SECONDS:
             return "generation %d, %d collections: %.6f s told, %.6f s measured" % (generation, n, b, a)
     return None
 
@@ -147,33 +151,6 @@ def waiting(t):
     page = pygrowd.ctl("gc").stdout
     t.result("gc__is_said", None if "mutual" in page and "objects frozen, more and more" in page
              and "OFF" in page else page)
-
-
-@once
-def windows(t):
-    """A sampled process: collections are counted; off, and what survives, are known; the rest is not."""
-    target = t.target("gc_busy.py")
-    pygrowd = t.pygrowd(target, exact=False).wait_watching()
-    target.ask("pace", "max")
-
-    def kept():
-        rows = stacks_of(pygrowd.report(), "keep", target.pid)
-        return max(rows, key=lambda row: row["live_bytes"], default=None)
-    wait_until("enough samples of what is kept", lambda: (kept() or {"samples": 0})["samples"] >= 20, 60)
-    row = kept()["gc"]
-    t.result("gc__windows_off", None if row["verdict"] == "off" else str(row))
-    t.result("gc__windows_figures_are_null", None if all(
-        value is None for key, value in row.items() if key != "verdict") else str(row))
-    target.ask("pace", "idle")
-    before = target.ask("stats")["collections"]
-    told = [g["collections"] for g in gc_of(pygrowd, target)["generations"]]
-    for _ in range(3):
-        target.ask("collect")
-    want = [b - a for a, b in zip(before, target.ask("stats")["collections"])]
-    have = [b["collections"] - a for a, b in zip(told, gc_of(pygrowd, target)["generations"])]
-    t.result("gc__windows_collections", None if have == want else "%s told, %s were" % (have, want))
-    wait_until("what is kept survives", lambda: kept()["gc"]["verdict"] == "survives", 60)
-    t.result("gc__windows_survives", None)
 
 
 def gc_of(pygrowd, target):

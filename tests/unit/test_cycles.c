@@ -162,34 +162,6 @@ static void cycles__what_waits_and_what_stays_are_told_apart(void **state)
 	}
 }
 
-static void cycles__of_samples_it_is_known_what_survives_and_that_nobody_collects(void **state)
-{
-	const struct row {
-		const struct cycles_collector *gc;
-		double live, survivors;
-		bool is_uncollected;
-		enum cycles_verdict verdict;
-	} rows[] = {
-		{ &on, 1000, 0, true, CYCLES_NOT_KNOWN },
-		{ &off, 1000, 0, true, CYCLES_OFF },
-		{ &off, 1000, 800, false, CYCLES_SURVIVES },
-		{ &unknown, 1000, 0, true, CYCLES_NOT_KNOWN },
-		{ &on, 1000, 499, false, CYCLES_NOT_KNOWN },
-		{ &on, 1000, 500, false, CYCLES_SURVIVES },
-		{ &freezing, 1000, 500, false, CYCLES_FROZEN },
-		{ &off, 0, 0, true, CYCLES_NOT_KNOWN },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		enum cycles_verdict verdict = cycles_judge_sampled(
-			rows[i].gc, rows[i].live, rows[i].survivors, rows[i].is_uncollected);
-
-		if (verdict != rows[i].verdict)
-			fail_msg("row %zu: verdict %d", i, (int)verdict);
-	}
-}
-
 static void cycles__what_survived_is_known_once_one_was_met(void **state)
 {
 	const struct cycles none = { 0 }, all_freed = { .full_grown_bytes = 7 };
@@ -207,8 +179,6 @@ int main(void)
 		cmocka_unit_test(cycles__touched_in_a_full_collection_has_grown_once),
 		cmocka_unit_test(cycles__rows_add_up_and_those_that_went_hold_nothing),
 		cmocka_unit_test(cycles__what_waits_and_what_stays_are_told_apart),
-		cmocka_unit_test(
-			cycles__of_samples_it_is_known_what_survives_and_that_nobody_collects),
 		cmocka_unit_test(cycles__what_survived_is_known_once_one_was_met),
 	};
 

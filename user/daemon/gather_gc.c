@@ -84,14 +84,10 @@ void gather_cycles(const struct watch *w, const struct snapshot_gc *gc, const st
 		.is_freezing = gc->is_freezing,
 		.are_fulls_known = w->gcstate.lists && !gc->is_incremental,
 	};
-	double live_bytes = (double)from->live_bytes, sampled_bytes = from->sampled_bytes;
-	double last = gc->generations[PGD_GENERATIONS - 1].last; /* NAN: there was none */
+	double live_bytes = (double)from->live_bytes;
 	int64_t freed_blocks = (int64_t)from->n_births - from->live_blocks;
 
 	*ret = SNAPSHOT_CYCLES_NOT_KNOWN;
-	if (gc->known && w->n_windows) /* nobody sees who ends a block */
-		ret->verdict = cycles_judge_sampled(&collector, sampled_bytes, from->survivor_bytes,
-						    !(last > from->since_sec));
 	if (!gc->known || w->n_windows)
 		return;
 	ret->by_collector_bytes = (double)c->gc_freed_bytes;

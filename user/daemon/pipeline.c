@@ -103,10 +103,8 @@ static void count_fulls(struct pipeline *p)
 	for (size_t i = 0; i < p->n_watches; i++) {
 		struct pgd_gc gc;
 
-		if (probes_gc(p->probes, p->watches[i]->slot, &gc) < 0)
-			continue;
-		p->watches[i]->fulls = gc.fulls;
-		p->watches[i]->full_ns = gc.generations[PGD_GENERATIONS - 1].ended_ns;
+		if (probes_gc(p->probes, p->watches[i]->slot, &gc) == 0)
+			p->watches[i]->fulls = gc.fulls;
 	}
 }
 

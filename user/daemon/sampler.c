@@ -21,7 +21,6 @@
 #define TYPES_MAX	8192 /* remembered names; then the table is emptied */
 #define OF_CONTAINERS	"(memory of containers)"
 #define SEC_PER_MINUTE	60
-#define NS_PER_SEC	1e9
 
 struct type_key {
 	uint64_t type;
@@ -141,7 +140,6 @@ void sampler_window(struct sampler *s, const struct lens *l, const struct captur
 			.weight = weight * (from->walk == PGD_WALK_CHANCE ? walk_of : 1) /
 				  (double)l->odds[from->site & (PGD_SITES_MAX - 1)],
 			.born_sec = now_sec,
-			.seen_sec = now_sec,
 			.slot = l->watch->slot,
 			.bytes = from->bytes,
 			.lane = from->lane,
@@ -166,7 +164,6 @@ void sampler_add(struct sampler *s, const struct lens *l, const struct pgd_sampl
 		.leaf = from->leaf,
 		.weight = weight,
 		.born_sec = now_sec,
-		.seen_sec = now_sec,
 		.slot = l->watch->slot,
 		.bytes = from->bytes,
 		.lane = from->lane,
@@ -197,7 +194,6 @@ static void keep(struct sampler *s, struct lens *l, struct sample *sample, doubl
 	double age = now_sec - sample->born_sec;
 	bool is_known = sample->stack;
 
-	sample->seen_sec = now_sec;
 	if (survival_age(age) >= sample->next_age)
 		note(s, sample, false);
 	if (age >= SUSPECT_SEC)
@@ -290,14 +286,6 @@ static const char *type_of(struct sampler *s, const struct lens *l, const struct
 	return type->name;
 }
 
-/* It was there before the last full collection, and has been seen since. */
-static bool has_survived(const struct lens *l, const struct sample *sample)
-{
-	double full_sec = (double)l->watch->full_ns / NS_PER_SEC;
-
-	return full_sec > 0 && sample->born_sec < full_sec && sample->seen_sec > full_sec;
-}
-
 void sampler_estimate(struct sampler *s, const struct lens *l, double now_sec)
 {
 	_cleanup_free_ const struct sample **list = NULL;
@@ -311,11 +299,8 @@ void sampler_estimate(struct sampler *s, const struct lens *l, double now_sec)
 					     .bytes = sample->bytes,
 					     .weight = sample->weight };
 
-		if (!stack || now_sec - sample->born_sec < SAMPLER_SETTLED_SEC)
-			continue;
-		if (has_survived(l, sample))
-			stack->survivor_bytes += e.weight * e.bytes;
-		r = stacktab_add_sample(stack, &e, type_of(s, l, sample));
+		if (stack && now_sec - sample->born_sec >= SAMPLER_SETTLED_SEC)
+			r = stacktab_add_sample(stack, &e, type_of(s, l, sample));
 	}
 	if (r < 0)
 		log_debug(r, "add up samples of pid %d, skipping", l->watch->pid);

@@ -46,7 +46,6 @@ struct watch {
 	bool has_gc; /* collections can be counted */
 	struct gcstate gcstate;
 	uint32_t fulls; /* full collections, as of this tick */
-	uint64_t full_ns; /* when the last one ended, CLOCK_MONOTONIC; 0: there was none */
 	bool has_glibc; /* blocks over 512 bytes can be followed */
 
 	/* for status */

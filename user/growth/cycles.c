@@ -65,11 +65,6 @@ double cycles_waiting_bytes(const struct cycles *c, const struct cycles_collecto
 	return beyond * fmin((double)c->full_freed_bytes / (double)c->full_grown_bytes, 1);
 }
 
-static enum cycles_verdict survives(const struct cycles_collector *gc)
-{
-	return gc->is_state_known && gc->is_freezing ? CYCLES_FROZEN : CYCLES_SURVIVES;
-}
-
 enum cycles_verdict cycles_judge(const struct cycles *c, const struct cycles_collector *gc,
 				 double live_bytes)
 {
@@ -81,16 +76,7 @@ enum cycles_verdict cycles_judge(const struct cycles *c, const struct cycles_col
 		return gc->is_state_known && !gc->is_enabled ? CYCLES_OFF : CYCLES_NOT_KNOWN;
 	if (cycles_waiting_bytes(c, gc, live_bytes) >= most) /* false for NAN */
 		return CYCLES_WAITS;
-	return c->fulls_survived && (double)c->floor_bytes >= most ? survives(gc)
-								   : CYCLES_NOT_KNOWN;
-}
-
-enum cycles_verdict cycles_judge_sampled(const struct cycles_collector *gc, double live_bytes,
-					 double survivor_bytes, bool is_uncollected)
-{
-	if (!(live_bytes > 0))
+	if (!c->fulls_survived || (double)c->floor_bytes < most)
 		return CYCLES_NOT_KNOWN;
-	if (is_uncollected && gc->is_state_known && !gc->is_enabled)
-		return CYCLES_OFF;
-	return survivor_bytes >= MOST * live_bytes ? survives(gc) : CYCLES_NOT_KNOWN;
+	return gc->is_state_known && gc->is_freezing ? CYCLES_FROZEN : CYCLES_SURVIVES;
 }

@@ -65,11 +65,6 @@ double cycles_survived_bytes(const struct cycles *c);
 /* Bytes of live_bytes that the next full collection is expected to free; NAN: not known. */
 double cycles_waiting_bytes(const struct cycles *c, const struct cycles_collector *gc,
 			    double live_bytes);
-/* Of one that is sampled, where who frees a block is not known. survivor_bytes: of live_bytes,
- * those that were there before the last full collection and have been seen alive since;
- * is_uncollected: there was no full collection since its first block. */
-enum cycles_verdict cycles_judge_sampled(const struct cycles_collector *gc, double live_bytes,
-					 double survivor_bytes, bool is_uncollected);
 enum cycles_verdict cycles_judge(const struct cycles *c, const struct cycles_collector *gc,
 				 double live_bytes);
 

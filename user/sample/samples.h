@@ -29,7 +29,6 @@ struct sample {
 	double weight; /* how many blocks it stands for, >= 1 */
 	double born_sec;
 	double next_look_sec;
-	double seen_sec; /* alive; the owner's */
 	uint32_t slot;
 	uint32_t bytes;
 	uint8_t lane; /* enum pgd_lane */

@@ -222,7 +222,6 @@ void stacktab_begin(struct stacktab *t)
 		stack->last_births = stack->n_births;
 		stack->n_births = stack->gone_births;
 		stack->sampled_bytes = stack->sampled_error = stack->sampled_blocks = 0;
-		stack->survivor_bytes = 0;
 		stack->n_samples = 0;
 		stack->typed_bytes = 0;
 		memset(stack->types, 0, sizeof(stack->types));

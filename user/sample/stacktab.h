@@ -50,7 +50,6 @@ struct stack {
 	struct cycles cycles;
 	/* … and what its samples stand for */
 	double sampled_bytes, sampled_error, sampled_blocks;
-	double survivor_bytes; /* of these: were there before the last full collection, and after */
 	struct estimate_sample *samples; /* n_samples of them, sorted by window after estimate */
 	size_t n_samples, samples_cap;
 	size_t n_windows;
