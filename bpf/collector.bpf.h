@@ -30,7 +30,8 @@ static __always_inline int collector_start(__u32 slot)
 		return 0;
 	}
 	gc->started_due = gcstate_lists(t, lists) ? 0 : gcstate_due(t, lists);
-	gc->started_old = (__u32)lists[GCSTATE_FULL].count;
+	for (int i = 0; i < PGD_GENERATIONS; i++)
+		gc->started_counts[i] = (__u32)lists[i].count;
 	gc->running_generation = 0;
 	gc->started_ns = bpf_ktime_get_ns();
 	gc->running_tid = (__u32)bpf_get_current_pid_tgid();

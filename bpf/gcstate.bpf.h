@@ -52,25 +52,37 @@ static __always_inline __u32 gcstate_due(const struct pgd_target *t,
 	return due;
 }
 
-/* Is the collection that runs a full one? The arguments that would say so differ by version, and
- * 3.13 passes "choose". But before it looks at any object it has set its own count and those of
- * the younger ones to 0, and added one to that of the next. */
+/* Which generation is being collected, 1 + it? The arguments that would say so differ by version,
+ * and 3.13 passes "choose". But before it looks at any object it has set its own count and those of
+ * the younger ones to 0, and added one to that of the next. 0: it has not yet; where its callbacks
+ * are called from the function that we probe, these may free something before. */
+static __always_inline __u32 gcstate_generation(const struct pgd_gc *gc,
+						const struct gcstate_list *lists)
+{
+	const __u32 *was = gc->started_counts;
+	__u32 young = (__u32)lists[0].count, middle = (__u32)lists[1].count;
+	__u32 old = (__u32)lists[2].count;
+
+	if (middle && middle == was[1] + 1)
+		return 1;
+	if (!middle && old && old == was[2] + 1)
+		return 2;
+	if (!middle && !old && (was[1] || was[2] || young < was[0] || !was[0]))
+		return 3;
+	return 0;
+}
+
 static __always_inline bool gcstate_is_full(struct pgd_gc *gc, __u32 slot)
 {
 	const struct pgd_target *t = bpf_map_lookup_elem(&pgd_targets, &slot);
 	struct gcstate_list lists[PGD_GENERATIONS] = {};
-	__u32 generation = GCSTATE_FULL;
 
 	if (gc->running_generation)
 		return gc->running_generation == 1 + GCSTATE_FULL;
 	if (!t || t->gc_is_incremental || gcstate_lists(t, lists))
 		return false;
-	if (lists[1].count)
-		generation = 0;
-	else if ((__u32)lists[2].count == gc->started_old + 1)
-		generation = 1;
-	gc->running_generation = 1 + generation;
-	return generation == GCSTATE_FULL;
+	gc->running_generation = gcstate_generation(gc, lists);
+	return gc->running_generation == 1 + GCSTATE_FULL;
 }
 
 static __always_inline bool gcstate_is_here(const struct pgd_gc *gc)

@@ -294,7 +294,7 @@ struct pgd_gc {
 	__u64 running_tid; /* thread inside the collector, or 0 */
 	__u64 started_ns;
 	__u64 started_stats[PGD_GENERATIONS][3]; /* collections, collected, uncollectable so far */
-	__u32 started_old; /* count of the oldest generation, when it started */
+	__u32 started_counts[PGD_GENERATIONS]; /* of the generations, when it started */
 	__u32 started_due; /* bit g: a threshold might have started generation g */
 	__u32 running_generation; /* known from the first block that dies on: 1 + it, or 0 */
 	__u32 fulls; /* full collections so far; a number that the stacks compare with */

@@ -31,6 +31,7 @@ struct state {
 	uint32_t generation, n_blocks;
 	uint64_t blocks;
 	uint32_t sleep_ms, does_nothing;
+	uint32_t n_before; /* of the blocks, freed by a callback before it begins */
 };
 
 struct fixture {
@@ -66,12 +67,14 @@ static void collect(struct child *c, uint64_t arg)
 
 	(void)c;
 	gc_start();
+	for (uint32_t i = 0; i < s->n_before; i++)
+		child_free(s->blocks + i * BLOCK_BYTES);
 	if (!s->does_nothing) {
 		if (g + 1 < PGD_GENERATIONS)
 			s->lists[g + 1].count++;
 		for (uint32_t i = 0; i <= g; i++)
 			s->lists[i].count = 0;
-		for (uint32_t i = 0; i < s->n_blocks; i++)
+		for (uint32_t i = s->n_before; i < s->n_blocks; i++)
 			child_free(s->blocks + i * BLOCK_BYTES);
 		usleep(s->sleep_ms * 1000);
 		s->stats[g].collections++;
@@ -119,13 +122,17 @@ static int setup(void **state)
 	struct probes_options o = { .live_max = 1024 };
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct strbuf why = STRBUF_INIT;
-	uint8_t *map = mmap(NULL, 3 * POOL_BYTES, PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	/* Of a private page the child has its own entry; of a shared one it gets one on first use.
+	 */
+	uint8_t *map = mmap(NULL, 2 * POOL_BYTES, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	assert_true(map != MAP_FAILED);
 	f->pool = (uint8_t *)(((uintptr_t)map + POOL_BYTES - 1) & ~(uintptr_t)(POOL_BYTES - 1));
 	*(uint32_t *)(f->pool + SZIDX_OFFSET) = BLOCK_BYTES / 16 - 1;
-	f->state = (struct state *)(f->pool + POOL_BYTES);
+	f->state = mmap(NULL, sizeof(*f->state), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			-1, 0);
+	assert_true(f->state != MAP_FAILED);
 	f->state->enabled = 1;
 	for (int i = 0; i < PGD_GENERATIONS; i++)
 		f->state->lists[i].threshold = i ? 10 : THRESHOLD;
@@ -313,6 +320,32 @@ static void collector__full_collections_leave_a_floor(void **state)
 	assert_int_equal(t.live_blocks, 23);
 }
 
+/* The counts at a collection's start must not be taken for those that it sets. */
+static void collector__what_callbacks_free_before_it_begins(void **state)
+{
+	static const int32_t counts[][PGD_GENERATIONS] = {
+		{ 701, 3, 3 }, { 701, 0, 0 }, { 701, 0, 1 }, { 701, 5, 0 }, { 5, 0, 0 },
+	};
+	struct fixture *f = *state;
+
+	attach(f, true, false);
+	f->state->n_before = 1;
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+		for (uint32_t g = 0; g < PGD_GENERATIONS; g++) {
+			uint64_t before, want = g == 2 ? 4 * BLOCK_BYTES : 0;
+
+			take(f, 0, 5);
+			before = total(f).full_freed_bytes;
+			for (int k = 0; k < PGD_GENERATIONS; k++)
+				f->state->lists[k].count = counts[i][k];
+			run(f, g, 0, 5);
+			if (total(f).full_freed_bytes - before != want)
+				fail_msg("row %zu, generation %u: %llu", i, g,
+					 (unsigned long long)(total(f).full_freed_bytes - before));
+		}
+	}
+}
+
 static void collector__a_stack_that_nobody_touches_is_settled_later(void **state)
 {
 	struct fixture *f = *state;
@@ -373,6 +406,7 @@ int main(void)
 		TEST(collector__pauses_are_measured_and_classed),
 		TEST(collector__who_frees_a_block_is_known),
 		TEST(collector__full_collections_leave_a_floor),
+		TEST(collector__what_callbacks_free_before_it_begins),
 		TEST(collector__a_stack_that_nobody_touches_is_settled_later),
 		TEST(collector__without_lists_collections_are_counted_all_the_same),
 		TEST(collector__statistics_that_cannot_be_read_are_counted),

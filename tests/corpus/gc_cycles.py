@@ -20,24 +20,17 @@ except ImportError:
 gc.disable()
 GENERATIONS = 3
 KEPT = []
+LOG = []  # what is to be said of each collection is worked out later: this is inside of its pause
 is_asking = False
 started = 0.0
-truth = {key: [0] * GENERATIONS for key in ("collections", "asked", "collected", "uncollectable",
-                                           "pause_seconds", "pause_max_seconds")}
 
 
 def on_collection(phase, info):
     global started
     if phase == "start":
         started = time.perf_counter()
-        return
-    seconds, generation = time.perf_counter() - started, info["generation"]
-    truth["collections"][generation] += 1
-    truth["asked"][generation] += is_asking
-    truth["collected"][generation] += info["collected"]
-    truth["uncollectable"][generation] += info["uncollectable"]
-    truth["pause_seconds"][generation] += seconds
-    truth["pause_max_seconds"][generation] = max(truth["pause_max_seconds"][generation], seconds)
+    else:
+        LOG.append((time.perf_counter() - started, is_asking, info))
 
 
 # ── kinds of cycles ────────────────────────────────────────────────────────────────────────────
@@ -196,6 +189,16 @@ def unfreeze():
 
 
 def stats():
+    truth = {key: [0] * GENERATIONS for key in ("collections", "asked", "collected", "uncollectable",
+                                               "pause_seconds", "pause_max_seconds")}
+    for seconds, was_asked, info in LOG:
+        generation = info["generation"]
+        truth["collections"][generation] += 1
+        truth["asked"][generation] += was_asked
+        truth["collected"][generation] += info["collected"]
+        truth["uncollectable"][generation] += info["uncollectable"]
+        truth["pause_seconds"][generation] += seconds
+        truth["pause_max_seconds"][generation] = max(truth["pause_max_seconds"][generation], seconds)
     return dict(truth, at=time.time(), thresholds=gc.get_threshold(), enabled=gc.isenabled(),
                 frozen=gc.get_freeze_count())
 

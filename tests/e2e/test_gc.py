@@ -8,6 +8,9 @@ PLAIN = 5000
 WITHIN = 0.05
 PAUSE_WITHIN = 0.1  # of a pause, or
 PAUSE_SECONDS = 50e-6
+# In exact mode the blocks that a callback and its argument take are trapped as well: that is in what
+# the target measures, or from 3.13 on in what pygrowd does.
+OWN_SECONDS = 100e-6
 
 
 @each_python
@@ -48,7 +51,7 @@ def collections(t):
 
 def compare_pauses(want, have, how_many):
     for generation, (a, b, n) in enumerate(zip(want, have, how_many)):
-        if abs(a - b) > max(PAUSE_WITHIN * a, n * PAUSE_SECONDS):
+        if abs(a - b) > max(PAUSE_WITHIN * a, n * PAUSE_SECONDS) + n * OWN_SECONDS:
             return "generation %d, %d collections: %.6f s told, %.6f s measured" % (generation, n, b, a)
     return None
 
@@ -113,7 +116,8 @@ def waiting(t):
     target = t.target("gc_cycles.py")
     pygrowd = t.pygrowd(target).wait_watching()
     target.ask("make", "mutual", CYCLES, 0)
-    verdicts = {row["gc"]["verdict"] for row in stacks_of(pygrowd.report(), "mutual", target.pid)}
+    verdicts = {row["gc"]["verdict"] for row in stacks_of(pygrowd.report(), "mutual", target.pid)
+                if row["live_blocks"] > CYCLES / 2}
     t.result("gc__off", None if verdicts == {"off"} else str(verdicts))
     row = function_row(pygrowd.report(), "mutual", target.pid)
     t.result("gc__garbage_is_live_until_collected", None if row["live_blocks"] >= 2 * CYCLES * 0.99
@@ -128,9 +132,9 @@ def waiting(t):
     rows = stacks_of(report, "mutual", target.pid)
     waits = sum(row["gc"]["waiting_bytes"] or 0 for row in rows)
     live = sum(row["live_bytes"] for row in rows)
-    t.result("gc__waits", None if {row["gc"]["verdict"] for row in rows} == {"waits"}
-             and abs(waits - live) <= WITHIN * live else
-             "%d of %d bytes, %s" % (waits, live, [row["gc"]["verdict"] for row in rows]))
+    said = sum(row["live_bytes"] for row in rows if row["gc"]["verdict"] == "waits")
+    t.result("gc__waits", None if abs(waits - live) <= WITHIN * live and said >= (1 - WITHIN) * live
+             else "%d of %d bytes, %s" % (waits, live, [row["gc"] for row in rows]))
     kept = max(stacks_of(report, "keep", target.pid), key=lambda row: row["live_bytes"])
     t.result("gc__survives", None if kept["gc"]["verdict"] == "survives"
              and kept["gc"]["survived_full_collections"] == 1

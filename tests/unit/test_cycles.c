@@ -10,10 +10,9 @@ static const struct cycles_collector on = { .is_state_known = true,
 					    .is_enabled = true,
 					    .are_fulls_known = true };
 static const struct cycles_collector off = { .is_state_known = true, .are_fulls_known = true };
-static const struct cycles_collector freezing = { .is_state_known = true,
-						  .is_enabled = true,
-						  .is_freezing = true,
-						  .are_fulls_known = true };
+static const struct cycles_collector freezing = {
+	.is_state_known = true, .is_enabled = true, .is_freezing = true, .are_fulls_known = true
+};
 static const struct cycles_collector unknown = { .are_fulls_known = true };
 static const struct cycles_collector incremental = { .is_state_known = true, .is_enabled = true };
 
@@ -39,10 +38,9 @@ static void cycles__untouched_since_a_full_collection_is_what_it_left(void **sta
 /* The kernel has counted its growth when it freed the first block in that collection. */
 static void cycles__touched_in_a_full_collection_has_grown_once(void **state)
 {
-	struct pgd_stack_total t = { .live_bytes = 50,
-				     .floor_bytes = 40,
-				     .full_grown_bytes = 60,
-				     .is_in_full = 1 };
+	struct pgd_stack_total t = {
+		.live_bytes = 50, .floor_bytes = 40, .full_grown_bytes = 60, .is_in_full = 1
+	};
 
 	(void)state;
 	cycles_settle(&t, 1);
@@ -99,7 +97,9 @@ static void cycles__what_waits_and_what_stays_are_told_apart(void **state)
 		  1000,
 		  CYCLES_WAITS },
 		{ "half of what comes",
-		  { .full_freed_bytes = 250, .full_grown_bytes = 500, .floor_bytes = 600,
+		  { .full_freed_bytes = 250,
+		    .full_grown_bytes = 500,
+		    .floor_bytes = 600,
 		    .fulls_survived = 2 },
 		  &on,
 		  1000,
@@ -124,14 +124,18 @@ static void cycles__what_waits_and_what_stays_are_told_apart(void **state)
 		  0,
 		  CYCLES_NOT_KNOWN },
 		{ "less than after the last one",
-		  { .full_freed_bytes = 1, .full_grown_bytes = 9, .floor_bytes = 900,
+		  { .full_freed_bytes = 1,
+		    .full_grown_bytes = 9,
+		    .floor_bytes = 900,
 		    .fulls_survived = 1 },
 		  &on,
 		  800,
 		  0,
 		  CYCLES_SURVIVES },
 		{ "more freed than it had grown",
-		  { .full_freed_bytes = 900, .full_grown_bytes = 500, .floor_bytes = 100,
+		  { .full_freed_bytes = 900,
+		    .full_grown_bytes = 500,
+		    .floor_bytes = 100,
 		    .fulls_survived = 1 },
 		  &on,
 		  1000,

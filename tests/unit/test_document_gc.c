@@ -24,28 +24,27 @@ static void document_gc__all_that_is_known_is_said(void **state)
 	(void)state;
 	sample_init(&s);
 	s.process.gc.frozen_objects = 375;
-	expect_text(
-		document_gc_new(&s.process.gc),
-		"{\"known\":true,\"enabled\":true,\"collector\":\"generational\","
-		"\"frozen_objects\":375,\"freezing\":false,\"collections\":[120,10,1],"
-		"\"pause_seconds\":[0.1,0.25,0.5],\"generations\":["
-		"{\"generation\":0,\"kind\":\"young\",\"threshold\":700,\"count\":320,"
-		"\"collections\":120,\"asked\":0,\"collected\":2400,\"uncollectable\":0,"
-		"\"yield\":20,\"pause_seconds\":0.1,\"pause_p50_seconds\":0.0008,"
-		"\"pause_p99_seconds\":0.0021,\"pause_max_seconds\":0.004,\"time_share\":0.005,"
-		"\"last\":\"2026-01-01T00:00:20.000Z\"},"
-		"{\"generation\":1,\"kind\":\"middle\",\"threshold\":10,\"count\":4,"
-		"\"collections\":10,\"asked\":0,\"collected\":50,\"uncollectable\":0,"
-		"\"yield\":5,\"pause_seconds\":0.25,\"pause_p50_seconds\":0.025,"
-		"\"pause_p99_seconds\":0.03,\"pause_max_seconds\":0.03,\"time_share\":0.0125,"
-		"\"last\":\"2026-01-01T00:00:15.000Z\"},"
-		"{\"generation\":2,\"kind\":\"full\",\"threshold\":10,\"count\":2,"
-		"\"collections\":1,\"asked\":1,\"collected\":1200,\"uncollectable\":3,"
-		"\"yield\":1200,\"pause_seconds\":0.5,\"pause_p50_seconds\":0.5,"
-		"\"pause_p99_seconds\":0.5,\"pause_max_seconds\":0.5,\"time_share\":0.025,"
-		"\"last\":\"2026-01-01T00:00:10.500Z\"}],"
-		"\"last_full_collection\":\"2026-01-01T00:00:10.500Z\","
-		"\"freed_bytes\":3145728,\"freed_blocks\":1200}");
+	expect_text(document_gc_new(&s.process.gc),
+		    "{\"known\":true,\"enabled\":true,\"collector\":\"generational\","
+		    "\"frozen_objects\":375,\"freezing\":false,\"collections\":[120,10,1],"
+		    "\"pause_seconds\":[0.1,0.25,0.5],\"generations\":["
+		    "{\"generation\":0,\"kind\":\"young\",\"threshold\":700,\"count\":320,"
+		    "\"collections\":120,\"asked\":0,\"collected\":2400,\"uncollectable\":0,"
+		    "\"yield\":20,\"pause_seconds\":0.1,\"pause_p50_seconds\":0.0008,"
+		    "\"pause_p99_seconds\":0.0021,\"pause_max_seconds\":0.004,\"time_share\":0.005,"
+		    "\"last\":\"2026-01-01T00:00:20.000Z\"},"
+		    "{\"generation\":1,\"kind\":\"middle\",\"threshold\":10,\"count\":4,"
+		    "\"collections\":10,\"asked\":0,\"collected\":50,\"uncollectable\":0,"
+		    "\"yield\":5,\"pause_seconds\":0.25,\"pause_p50_seconds\":0.025,"
+		    "\"pause_p99_seconds\":0.03,\"pause_max_seconds\":0.03,\"time_share\":0.0125,"
+		    "\"last\":\"2026-01-01T00:00:15.000Z\"},"
+		    "{\"generation\":2,\"kind\":\"full\",\"threshold\":10,\"count\":2,"
+		    "\"collections\":1,\"asked\":1,\"collected\":1200,\"uncollectable\":3,"
+		    "\"yield\":1200,\"pause_seconds\":0.5,\"pause_p50_seconds\":0.5,"
+		    "\"pause_p99_seconds\":0.5,\"pause_max_seconds\":0.5,\"time_share\":0.025,"
+		    "\"last\":\"2026-01-01T00:00:10.500Z\"}],"
+		    "\"last_full_collection\":\"2026-01-01T00:00:10.500Z\","
+		    "\"freed_bytes\":3145728,\"freed_blocks\":1200}");
 }
 
 /* Of a process that nobody could look into, every figure is null, and none is 0. */
@@ -97,17 +96,27 @@ static void document_gc__stack(void **state)
 
 static void document_gc__most_cyclic_first(void **state)
 {
-	struct sample s;
 	const struct snapshot_stack *list[4];
+	json_object *rows = NULL;
+	bool is_cut = false;
+	struct sample s;
 
 	(void)state;
 	sample_init(&s);
+	s.stacks[0].cycles = SNAPSHOT_CYCLES_NOT_KNOWN;
 	s.stacks[2].cycles.by_collector_bytes = 4 << 20;
 	for (size_t i = 0; i < 4; i++)
 		list[i] = &s.stacks[i];
-	qsort(list, 4, sizeof(list[0]), document_by_cycles);
-	assert_ptr_equal(list[0], &s.stacks[2]);
-	assert_ptr_equal(list[1], &s.stacks[1]);
+	assert_ok(document_cyclic_new(list, 4, 10, &rows, &is_cut));
+	assert_int_equal(json_object_array_length(rows), 2); /* nothing is no garbage */
+	assert_false(is_cut);
+	assert_non_null(strstr(json_object_to_json_string_ext(rows, PLAIN),
+			       "[{\"id\":\"00000000000000ab\",\"pid\":4711,\"live_bytes\":65536,"));
+	json_object_put(rows);
+	assert_ok(document_cyclic_new(list, 4, 1, &rows, &is_cut));
+	assert_int_equal(json_object_array_length(rows), 1);
+	assert_true(is_cut);
+	json_object_put(rows);
 }
 
 int main(void)

@@ -444,8 +444,8 @@ static void judge__alerts_are_of_places(void **state)
 	for (int step = 0; step < (int)(3 * HOUR / STEP_SEC); step++) {
 		for (size_t i = 0; i < 4; i++)
 			take(&f->stacks[i], PER_STEP);
-		f->processes[0].gc.generations[2].collections = f->processes[1].gc.generations[2].collections =
-			(uint64_t)step / 30;
+		f->processes[0].gc.generations[2].collections =
+			f->processes[1].gc.generations[2].collections = (uint64_t)step / 30;
 		f->processes[0].uss_bytes += (int64_t)(PER_STEP * BLOCK) * 3;
 		f->processes[1].uss_bytes += (int64_t)(PER_STEP * BLOCK);
 		tick(f);

@@ -233,13 +233,20 @@ static void metrics__families_are_as_promised(void **state)
 static void metrics__what_is_not_known_has_no_line(void **state)
 {
 	static const char *const empty[] = {
-		"pygrowd_target_overhead_ratio",  "pygrowd_target_coverage_ratio",
-		"pygrowd_target_memory_bytes",	  "pygrowd_stack_verdict",
-		"pygrowd_alerts_firing",	  "pygrowd_gc_collections_total",
-		"pygrowd_gc_pause_seconds_total", "pygrowd_gc_asked_total",
-		"pygrowd_gc_collected_objects_total", "pygrowd_gc_pause_max_seconds",
-		"pygrowd_gc_last_timestamp_seconds", "pygrowd_gc_enabled",
-		"pygrowd_gc_frozen_objects",	  "pygrowd_alerts_suppressed",
+		"pygrowd_target_overhead_ratio",
+		"pygrowd_target_coverage_ratio",
+		"pygrowd_target_memory_bytes",
+		"pygrowd_stack_verdict",
+		"pygrowd_alerts_firing",
+		"pygrowd_gc_collections_total",
+		"pygrowd_gc_pause_seconds_total",
+		"pygrowd_gc_asked_total",
+		"pygrowd_gc_collected_objects_total",
+		"pygrowd_gc_pause_max_seconds",
+		"pygrowd_gc_last_timestamp_seconds",
+		"pygrowd_gc_enabled",
+		"pygrowd_gc_frozen_objects",
+		"pygrowd_alerts_suppressed",
 	};
 	struct fixture *f = *state;
 	char type[80];

@@ -9,7 +9,7 @@
 static void pause__kernel_and_daemon_have_the_same_classes(void **state)
 {
 	(void)state;
-	for (unsigned class = 0; class < PGD_GC_PAUSES; class++) {
+	for (unsigned class = 0; class < PGD_GC_PAUSES; class ++) {
 		uint64_t first = (uint64_t)pause_class_min_ns(class);
 
 		assert_int_equal(pause_class(first), class);

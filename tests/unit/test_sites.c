@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Mirrors user/target/sites.c, sitescan.c, siteplace.c, sitecarve.c, sitelibc.c, sitegc.c. */
+/* Mirrors user/target/sites.c, sitescan.c, siteplace.c, sitecarve.c, sitelibc.c, sitegc.c,
+ * sitegc_end.c.
+ */
 #include <glob.h>
 
 #include "target/insn.h"
@@ -452,7 +454,7 @@ static uint64_t collector_end(const uint8_t *code, size_t n, uint32_t jcc, uint3
 	memcpy(f.t.text + 3 * SLOT, code, n);
 	put32(f.t.text + 3 * SLOT + jcc + 2, SLOT - jcc - 6);
 	PUT(&f, 4 * SLOT, 0x90, 0xe9); /* nop; jmp back */
-	put32(f.t.text + 4 * SLOT + 2, (uint32_t)back - SLOT - 6);
+	put32(f.t.text + 4 * SLOT + 2, (int64_t)back - SLOT - 6);
 	assert_ok(find(&f, &s));
 	end = only(&s, SITE_GC_DONE).offset - TEXT - 3 * SLOT;
 	sites_done(&s);

@@ -58,7 +58,8 @@ static void text_gc__each_generation_has_a_line(void **state)
 	(void)state;
 	show(WRITER_GC);
 	expect("pid 4711 uvicorn\n  on; thresholds 700, 10, 10\n");
-	expect("  GENERATION       RUNS   ASKED      TIME   SHARE     P50     P99      MAX   YIELD  "
+	expect("  GENERATION       RUNS   ASKED      TIME   SHARE     P50     P99      MAX   YIELD "
+	       " "
 	       "STUCK LAST, AGO\n");
 	expect("  0 young           120       0    100 ms  0.50 %  800 us  2.1 ms   4.0 ms      20"
 	       "      0 250 ms\n");
@@ -73,7 +74,8 @@ static void text_gc__stacks_with_garbage_in_cycles_are_named(void **state)
 	show(WRITER_GC);
 	expect("\nStacks with the most garbage in cycles:\n"
 	       "  1. 3.00 MiB by the collector, 75.0 % of what was freed  service.py:17 get_user\n"
-	       "     stack 00000000000000aa of pid 4711, live 4.00 MiB, of which 3.00 MiB wait; waits "
+	       "     stack 00000000000000aa of pid 4711, live 4.00 MiB, of which 3.00 MiB wait; "
+	       "waits "
 	       "for the\n     collector\n");
 	sample.stacks[1].cycles.by_collector_bytes = 0;
 	show(WRITER_GC);
@@ -91,7 +93,8 @@ static void text_gc__off_frozen_and_not_known_are_said(void **state)
 	       "and more\n");
 	sample.process.gc.is_state_known = sample.process.gc.known = false;
 	show(WRITER_GC);
-	expect("  whether it is on is not known\n  not seen: the collector's function was not found\n");
+	expect("  whether it is on is not known\n  not seen: the collector's function was not "
+	       "found\n");
 }
 
 static void text_gc__never_run_is_no_zero(void **state)
@@ -120,7 +123,8 @@ static void text_gc__show_says_what_survives_and_what_waits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(text_gc__each_generation_has_a_line, setup, teardown),
+		cmocka_unit_test_setup_teardown(text_gc__each_generation_has_a_line, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(text_gc__stacks_with_garbage_in_cycles_are_named,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(text_gc__off_frozen_and_not_known_are_said, setup,

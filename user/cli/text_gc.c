@@ -152,8 +152,8 @@ static void stack_lines(struct page *p, json_object *row, size_t number)
 		  units_bytes_format(bytes, field_number(gc, "freed_by_collector_bytes")),
 		  units_share_format(share, field_number(gc, "cyclic_share")),
 		  place_format(place, field_object(row, "blame")));
-	strbuf_printf(&b, "     stack %s of pid %" PRId64 ", live %s", field_text_or(row, "id", "?"),
-		      field_count(row, "pid"),
+	strbuf_printf(&b, "     stack %s of pid %" PRId64 ", live %s",
+		      field_text_or(row, "id", "?"), field_count(row, "pid"),
 		      units_bytes_format(bytes, field_number(row, "live_bytes")));
 	if (waiting > 0)
 		strbuf_printf(&b, ", of which %s wait", units_bytes_format(bytes, waiting));

@@ -234,7 +234,8 @@ static void types_line(struct page *p, json_object *stack)
 static void collector_lines(struct page *p, json_object *gc)
 {
 	double by_gc = field_number(gc, "freed_by_collector_bytes");
-	double share = field_number(gc, "cyclic_share"), waiting = field_number(gc, "waiting_bytes");
+	double share = field_number(gc, "cyclic_share"),
+	       waiting = field_number(gc, "waiting_bytes");
 	const char *verdict = text_gc_verdict(field_text(gc, "verdict"));
 	int64_t fulls = field_count(gc, "survived_full_collections");
 	char text[UNITS_TEXT_MAX], part[UNITS_TEXT_MAX];
@@ -242,12 +243,14 @@ static void collector_lines(struct page *p, json_object *gc)
 	if (isnan(by_gc))
 		return;
 	if (isnan(share))
-		page_line(p, "  collector   freed %s of it so far", units_bytes_format(text, by_gc));
+		page_line(p, "  collector   freed %s of it so far",
+			  units_bytes_format(text, by_gc));
 	else
 		page_line(p, "  collector   freed %s of it so far, %s of all that was freed",
 			  units_bytes_format(text, by_gc), units_share_format(part, share));
 	if (fulls > 0)
-		page_line(p, "              %" PRId64 " full collection%s left something, the last %s",
+		page_line(p,
+			  "              %" PRId64 " full collection%s left something, the last %s",
 			  fulls, fulls == 1 ? "" : "s",
 			  units_bytes_format(text, field_number(gc, "survived_bytes")));
 	if (waiting > 0)

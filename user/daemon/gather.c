@@ -149,8 +149,7 @@ static void gather_windows(const struct pipeline *p, const struct watch *w,
 	ret->samples_alive = status.samples_alive;
 }
 
-static void gather_process(const struct pipeline *p, struct watch *w,
-			   struct snapshot_process *ret)
+static void gather_process(const struct pipeline *p, struct watch *w, struct snapshot_process *ret)
 {
 	struct procfs_memory memory;
 	struct pgd_hits hits = { 0 };

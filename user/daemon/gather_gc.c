@@ -60,8 +60,7 @@ static void gather_state(struct watch *w, struct snapshot_gc *ret)
 	}
 }
 
-void gather_gc(const struct pipeline *p, struct watch *w, bool is_followed,
-	       struct snapshot_gc *ret)
+void gather_gc(const struct pipeline *p, struct watch *w, bool is_followed, struct snapshot_gc *ret)
 {
 	struct pgd_gc gc = { 0 };
 
@@ -72,15 +71,6 @@ void gather_gc(const struct pipeline *p, struct watch *w, bool is_followed,
 	for (int i = 0; i < PGD_GENERATIONS; i++)
 		gather_generation(w, &gc.generations[i], &ret->generations[i]);
 	gather_state(w, ret);
-}
-
-/* In windows nobody sees who ends a block; but that nothing is collected is known all the same. */
-static bool is_uncollected(const struct snapshot_gc *gc, const struct stack *from)
-{
-	double last = gc->generations[PGD_GENERATIONS - 1].last;
-
-	return from->sampled_bytes > 0 && gc->is_state_known && !gc->is_enabled &&
-	       !(last > from->since_sec); /* NAN: there was none */
 }
 
 /* After gather_gc() of its process. */
@@ -98,8 +88,6 @@ void gather_cycles(const struct watch *w, const struct snapshot_gc *gc, const st
 	int64_t freed_blocks = (int64_t)from->n_births - from->live_blocks;
 
 	*ret = SNAPSHOT_CYCLES_NOT_KNOWN;
-	if (gc->known && w->n_windows && is_uncollected(gc, from))
-		ret->verdict = CYCLES_OFF;
 	if (!gc->known || w->n_windows)
 		return;
 	ret->by_collector_bytes = (double)c->gc_freed_bytes;

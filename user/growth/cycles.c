@@ -59,7 +59,8 @@ double cycles_waiting_bytes(const struct cycles *c, const struct cycles_collecto
 		return NAN;
 	if (beyond <= 0)
 		return 0;
-	if (!c->full_grown_bytes) /* it has never held more before: nobody knows what becomes of it */
+	if (!c->full_grown_bytes) /* it has never held more before: nobody knows what becomes of it
+				   */
 		return NAN;
 	return beyond * fmin((double)c->full_freed_bytes / (double)c->full_grown_bytes, 1);
 }

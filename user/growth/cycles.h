@@ -25,9 +25,11 @@
 
 enum cycles_verdict {
 	CYCLES_NOT_KNOWN = 0, /* no full collection yet, or most of it is younger than the last */
-	CYCLES_SURVIVES, /* most of it was there after the last full collection: a leak or a cache */
+	CYCLES_SURVIVES, /* most of it was there after the last full collection: a leak or a cache
+			  */
 	CYCLES_WAITS, /* the next full collection is expected to free most of it */
-	CYCLES_OFF, /* nobody collects: the collector is off, and no full collection was asked for */
+	CYCLES_OFF, /* nobody collects: the collector is off, and no full collection was asked for
+		     */
 	CYCLES_FROZEN, /* survives; but gc.freeze() hides objects from the collector meanwhile */
 	CYCLES_VERDICT_MAX
 };
@@ -48,7 +50,8 @@ struct cycles_collector {
 	bool is_state_known; /* is_enabled and is_freezing are */
 	bool is_enabled;
 	bool is_freezing; /* gc.freeze() was called while we watched */
-	bool are_fulls_known; /* false: which collection was a full one is not known while it runs */
+	bool are_fulls_known; /* false: which collection was a full one is not known while it runs
+			       */
 };
 
 /* A kernel row as if it had changed just now: full collections since its last change left it as it

@@ -349,8 +349,8 @@ static enum detect_why judge_kind(const struct detect_query *q, const struct spa
 	if (was_seen_before(q, s))
 		return DETECT_SEEN_BEFORE;
 	collector = ask_collector(q, s, slope);
-	rise->is_after_collections = collector == COLLECTOR_TAKES_ALL ||
-				     collector == COLLECTOR_LEAVES;
+	rise->is_after_collections =
+		collector == COLLECTOR_TAKES_ALL || collector == COLLECTOR_LEAVES;
 	if (collector == COLLECTOR_TAKES_ALL)
 		return DETECT_WAITS_FOR_COLLECTOR;
 	if (process_is_steady(q, s))

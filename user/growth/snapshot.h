@@ -50,7 +50,7 @@ struct snapshot_cycles {
 	double waiting_bytes; /* what the next one is expected to free; NAN: not known */
 	enum cycles_verdict verdict;
 };
-#define SNAPSHOT_CYCLES_NOT_KNOWN                                                             \
+#define SNAPSHOT_CYCLES_NOT_KNOWN \
 	((struct snapshot_cycles){ NAN, NAN, -1, -1, -1, NAN, NAN, CYCLES_NOT_KNOWN })
 
 struct snapshot_stack {

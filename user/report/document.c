@@ -411,18 +411,6 @@ static json_object *stack_row_new(const struct rollup_row *row)
 	return o;
 }
 
-static json_object *cyclic_new(const struct snapshot_stack *s)
-{
-	json_object *o = json_object_new_object();
-
-	jsonput_id(o, "id", s->id);
-	jsonput_count(o, "pid", s->pid);
-	jsonput_bytes(o, "live_bytes", s->live_bytes);
-	jsonput_object(o, "gc", document_cycles_new(&s->cycles));
-	jsonput_object(o, "blame", blame_new(s));
-	return o;
-}
-
 /* The lists of rows, and what is the same for all of them. */
 struct rows {
 	const struct snapshot *snapshot;
@@ -451,26 +439,17 @@ static int rows_put(struct rows *rows, const char *key, enum rollup_by by, json_
 	return 0;
 }
 
-/* The stacks whose blocks the collector frees, most first. */
 static int cyclic_put(struct rows *rows, json_object *doc)
 {
 	const struct selection *s = rows->selection;
-	_cleanup_free_ const struct snapshot_stack **list = calloc(s->n + 1, sizeof(list[0]));
-	json_object *array;
-	size_t n = 0;
+	json_object *list = NULL;
+	bool is_cut = false;
+	int r = document_cyclic_new(s->stacks, s->n, rows->limit, &list, &is_cut);
 
-	if (!list)
-		return -ENOMEM;
-	for (size_t i = 0; i < s->n; i++)
-		if (s->stacks[i]->cycles.by_collector_bytes > 0) /* false for NAN */
-			list[n++] = s->stacks[i];
-	qsort(list, n, sizeof(list[0]), document_by_cycles);
-	array = json_object_new_array();
-	for (size_t i = 0; i < n && i < rows->limit; i++)
-		json_object_array_add(array, cyclic_new(list[i]));
-	jsonput_object(doc, "cyclic_stacks", array);
-	rows->is_cut |= n > rows->limit;
-	return 0;
+	if (r == 0)
+		jsonput_object(doc, "cyclic_stacks", list);
+	rows->is_cut |= is_cut;
+	return r;
 }
 
 /* Else a list of stacks by unit would say what "stacks" has said. */

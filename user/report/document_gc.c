@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/report/document_gc.c — see document_gc.h. */
+#include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 
 #include "lib/cleanup.h"
+#include "report/document.h"
 #include "report/document_gc.h"
 #include "report/jsonput.h"
 
@@ -34,9 +37,8 @@ static json_object *generation_new(const struct snapshot_gc *gc, int generation)
 	jsonput_count(o, "collected", gc->known ? (int64_t)g->collected : -1);
 	jsonput_count(o, "uncollectable", gc->known ? (int64_t)g->uncollectable : -1);
 	jsonput_number(o, "yield",
-		       gc->known && g->collections
-			       ? (double)g->collected / (double)g->collections
-			       : NAN);
+		       gc->known && g->collections ? (double)g->collected / (double)g->collections
+						   : NAN);
 	jsonput_number(o, "pause_seconds", gc->known ? g->pause_seconds : NAN);
 	jsonput_number(o, "pause_p50_seconds", gc->known ? g->pause_p50_seconds : NAN);
 	jsonput_number(o, "pause_p99_seconds", gc->known ? g->pause_p99_seconds : NAN);
@@ -117,11 +119,43 @@ json_object *document_cycles_new(const struct snapshot_cycles *c)
 	return o;
 }
 
-int document_by_cycles(const void *a, const void *b)
+static int by_cycles(const void *a, const void *b)
 {
 	const struct snapshot_stack *x = *(const struct snapshot_stack *const *)a;
 	const struct snapshot_stack *y = *(const struct snapshot_stack *const *)b;
 
 	return (x->cycles.by_collector_bytes < y->cycles.by_collector_bytes) -
 	       (x->cycles.by_collector_bytes > y->cycles.by_collector_bytes);
+}
+
+static json_object *row_new(const struct snapshot_stack *s)
+{
+	bool has_blame = s->blame >= 0 && (size_t)s->blame < s->n_frames;
+	json_object *o = json_object_new_object();
+
+	jsonput_id(o, "id", s->id);
+	jsonput_count(o, "pid", s->pid);
+	jsonput_bytes(o, "live_bytes", s->live_bytes);
+	jsonput_object(o, "gc", document_cycles_new(&s->cycles));
+	jsonput_object(o, "blame", has_blame ? document_frame_new(&s->frames[s->blame]) : NULL);
+	return o;
+}
+
+int document_cyclic_new(const struct snapshot_stack *const *stacks, size_t n, size_t limit,
+			json_object **ret, bool *ret_is_cut)
+{
+	_cleanup_free_ const struct snapshot_stack **list = calloc(n + 1, sizeof(list[0]));
+	size_t n_cyclic = 0;
+
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		if (stacks[i]->cycles.by_collector_bytes > 0) /* false for NAN */
+			list[n_cyclic++] = stacks[i];
+	qsort(list, n_cyclic, sizeof(list[0]), by_cycles);
+	*ret = json_object_new_array();
+	for (size_t i = 0; i < n_cyclic && i < limit; i++)
+		json_object_array_add(*ret, row_new(list[i]));
+	*ret_is_cut = n_cyclic > limit;
+	return 0;
 }

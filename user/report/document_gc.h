@@ -9,7 +9,9 @@
 
 json_object *document_gc_new(const struct snapshot_gc *gc); /* of a process */
 json_object *document_cycles_new(const struct snapshot_cycles *c); /* of a stack */
-/* For qsort() of pointers to stacks: most bytes freed by the collector first. */
-int document_by_cycles(const void *a, const void *b);
+/* A list of those of these stacks whose blocks the collector has freed, most bytes first, at most
+ * `limit`; *ret_is_cut: there were more. 0 or -ENOMEM. */
+int document_cyclic_new(const struct snapshot_stack *const *stacks, size_t n, size_t limit,
+			json_object **ret, bool *ret_is_cut);
 
 #endif

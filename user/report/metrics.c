@@ -209,75 +209,35 @@ static void add_gc(const struct page *p, const char *name,
 		const struct snapshot_process *process = p->targets[i].process;
 
 		for (int g = 0; process->gc.known && g < PGD_GENERATIONS; g++) {
-			if (!isfinite(figure(&process->gc, g)))
+			double value = figure(&process->gc, g);
+
+			if (!isfinite(value) || value < 0) /* not known */
 				continue;
 			sample_start_pid(p->out, name, process->pid);
 			strbuf_printf(p->out, ",generation=\"%d\"", g);
-			sample_end(p->out, figure(&process->gc, g));
+			sample_end(p->out, value);
 		}
 	}
 }
 
-static double gc_collections(const struct snapshot_gc *gc, int generation)
-{
-	return (double)gc->generations[generation].collections;
-}
-
-static double gc_pause(const struct snapshot_gc *gc, int generation)
-{
-	return gc->generations[generation].pause_seconds;
-}
-
-static double gc_asked(const struct snapshot_gc *gc, int generation)
-{
-	return gc->generations[generation].asked < 0 ? NAN
-						      : (double)gc->generations[generation].asked;
-}
-
-static double gc_collected(const struct snapshot_gc *gc, int generation)
-{
-	return (double)gc->generations[generation].collected;
-}
-
-static double gc_uncollectable(const struct snapshot_gc *gc, int generation)
-{
-	return (double)gc->generations[generation].uncollectable;
-}
-
-static double gc_pause_max(const struct snapshot_gc *gc, int generation)
-{
-	return gc->generations[generation].pause_max_seconds;
-}
-
-static double gc_last(const struct snapshot_gc *gc, int generation)
-{
-	return gc->generations[generation].last;
-}
-
-static void add_asked(const struct page *p, const char *name)
-{
-	add_gc(p, name, gc_asked);
-}
-
-static void add_collected(const struct page *p, const char *name)
-{
-	add_gc(p, name, gc_collected);
-}
-
-static void add_uncollectable(const struct page *p, const char *name)
-{
-	add_gc(p, name, gc_uncollectable);
-}
-
-static void add_pause_max(const struct page *p, const char *name)
-{
-	add_gc(p, name, gc_pause_max);
-}
-
-static void add_last(const struct page *p, const char *name)
-{
-	add_gc(p, name, gc_last);
-}
+/* A family of the collector's, by generation. */
+#define GC_FAMILY(word, field)                                                \
+	static double gc_##word(const struct snapshot_gc *gc, int generation) \
+	{                                                                     \
+		return (double)gc->generations[generation].field;             \
+	}                                                                     \
+	static void add_##word(const struct page *p, const char *name)        \
+	{                                                                     \
+		add_gc(p, name, gc_##word);                                   \
+	}
+GC_FAMILY(collections, collections)
+GC_FAMILY(pauses, pause_seconds)
+GC_FAMILY(asked, asked)
+GC_FAMILY(collected, collected)
+GC_FAMILY(uncollectable, uncollectable)
+GC_FAMILY(pause_max, pause_max_seconds)
+GC_FAMILY(last, last)
+#undef GC_FAMILY
 
 static void add_enabled(const struct page *p, const char *name)
 {
@@ -301,16 +261,6 @@ static void add_frozen(const struct page *p, const char *name)
 		sample_start_pid(p->out, name, p->targets[i].process->pid);
 		sample_end(p->out, (double)gc->frozen_objects);
 	}
-}
-
-static void add_collections(const struct page *p, const char *name)
-{
-	add_gc(p, name, gc_collections);
-}
-
-static void add_pauses(const struct page *p, const char *name)
-{
-	add_gc(p, name, gc_pause);
 }
 
 static void add_left_out(const struct page *p, const char *name)

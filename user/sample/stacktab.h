@@ -81,8 +81,8 @@ int stacktab_add(struct stacktab *t, const struct pgd_stack_key *key,
 		 const struct snapshot_frame *frames, size_t n_frames, bool truncated,
 		 double now_sec);
 
-/* One tick: begin, account each row (settled: cycles.h), end. account: -ENOENT, the row leads nowhere (its event has
- * not come yet, or was refused). `gone`: the row is let go by the kernel. */
+/* One tick: begin, account each row (settled: cycles.h), end. account: -ENOENT, the row leads
+ * nowhere (its event has not come yet, or was refused). `gone`: the row is let go by the kernel. */
 void stacktab_begin(struct stacktab *t);
 int stacktab_account(struct stacktab *t, const struct pgd_stack_key *key,
 		     const struct pgd_stack_total *total, bool gone);

@@ -7,10 +7,10 @@
 #include "lib/cleanup.h"
 #include "target/gcstate.h"
 
-#define ENABLED_AT	12
+#define ENABLED_AT	 12
 #define PERMANENT_BEFORE 24 /* the statistics */
-#define LINK_FLAGS	3ull /* low bits of a link are the collector's */
-#define PAGE_BYTES	4096
+#define LINK_FLAGS	 3ull /* low bits of a link are the collector's */
+#define PAGE_BYTES	 4096
 
 /* struct gc_generation: the list's head (struct _PyGC_Head), and when it is due. */
 struct list {

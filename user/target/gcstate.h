@@ -3,7 +3,8 @@
  *
  *	struct _gc_runtime_state of CPython 3.8 to 3.14 (main interpreter):
  *
- *	  +12 enabled │ +24 generations[3] {next, prev, threshold, count} │ … │ permanent │ stats[3] …
+ *	  +12 enabled │ +24 generations[3] {next, prev, threshold, count} │ … │ permanent │ stats[3]
+ *…
  *	              (+20 in Debian's 3.13, whose heads are aligned to 4)         └ 24 bytes ┘
  *
  * Read from outside. Where the lists are is not believed but seen: each head's neighbour must point

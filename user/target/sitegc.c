@@ -132,7 +132,8 @@ static bool is_part(const struct sitescan *scan, const struct sitescan_func *hom
 }
 
 /* The cold parts of its parts: all of them before any end is placed. */
-static void add_parts(struct sites *s, const struct sitescan *scan, struct sitegc_parts *p, size_t k)
+static void add_parts(struct sites *s, const struct sitescan *scan, struct sitegc_parts *p,
+		      size_t k)
 {
 	const struct sitescan_func *f = p->v[k], *to;
 	struct insn i;

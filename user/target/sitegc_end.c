@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/target/sitegc_end.c — which instruction stands for the `ret` of the collector?
  *
- * A uprobe on `ret` is single-stepped: 10 us a hit on a virtual machine, where an emulated
- * instruction takes 0.5. A young collection takes 50. So, if there is one: the last emulated
- * instruction before the ret that
+ * A uprobe on `ret` is single-stepped: 10 us a hit on a virtual machine on top of the trap itself,
+ * where a young collection takes 50. So, if there is one: the last emulated instruction before the
+ * ret that
  *   - each way from the entry to that ret passes (without it, the ret cannot be reached);
  *   - comes after the statistics were counted up: no 8 bytes or more are stored behind it;
  *   - is a conditional jump, or the second call of a function that is called twice
