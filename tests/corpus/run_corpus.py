@@ -30,7 +30,7 @@ import harness
 PROGRAM_SCALE = 60  # of the programs, where the detector is not scaled: the slow leaks are 1 KiB/min
 POLL_SECONDS = 0.5
 SHOWN_MAX = 1000
-ROW = "%-4s %-7s %-31s %4s %8s  %s"
+ROW = "%-4s %-7s %-31s %4s %7s %6s %7s  %s"
 
 # How a mode is run. speedup: of time. rate: requests a second of each program. j: programs at a
 # time under each of so many daemons.
@@ -38,7 +38,7 @@ Mode = collections.namedtuple("Mode", "speedup rate j daemons words")
 MODES = {
     "exact": Mode(250, 10, 31, 2, ()),
     # The budget is a share of what a process uses, and next to nothing in a minute.
-    "windows": Mode(250, 60, 12, 2, ("--overhead", "30%", "--host-overhead", "100%")),
+    "windows": Mode(250, 60, 12, 2, ("--overhead", "50%", "--host-overhead", "100%")),
 }
 Job = collections.namedtuple("Job", "case seed")
 
@@ -66,12 +66,18 @@ class Run:
         self.pid = self.program.pid
         self.watched_at = None
         self.alerts = []  # verdict.Alert, as they came
-        self.verdict = self.cpu_seconds = None
+        self.regimes, self.windows, self.cpu_seconds = set(), 0, 0.0
+        self.verdict = None
 
     def decide(self, passed, said, seconds=None):
         self.verdict = verdict.Verdict(passed, said, seconds)
-        self.cpu_seconds = cpu_seconds(self.pid)
         self.program.end()
+
+    def note(self, process):
+        """Its row of the status."""
+        self.regimes.add(process["regime"])
+        self.windows = process["windows"]
+        self.cpu_seconds = cpu_seconds(self.pid) or self.cpu_seconds
 
     def has_ended(self):
         return self.program.popen.poll() is not None
@@ -120,7 +126,9 @@ class Batch:
     def look(self):
         """Those that can be judged now."""
         rows = self.pygrowd.json("alerts", "-n", str(SHOWN_MAX))["alerts"]
+        processes = {row["pid"]: row for row in self.pygrowd.json("status")["processes"]}
         for run in self.undecided():
+            run.note(processes[run.pid])
             known = {alert.id for alert in run.alerts}
             run.alerts += [self.alert(run, row) for row in rows
                            if row["pid"] == run.pid and row["id"] not in known]
@@ -149,7 +157,7 @@ class Batch:
             run.decide(not run.case.leak and not run.alerts,
                        verdict.of_the_rest(run.case, run.alerts, ours))
             yield run
-        print("pygrowd used %.1f s of CPU" % cpu_seconds(self.pygrowd.pid))
+        self.cpu_seconds = cpu_seconds(self.pygrowd.pid)
         status, _ = self.pygrowd.stop()
         assert status == 0, "pygrowd ended with %d: %s" % (status, self.pygrowd.stderr())
 
@@ -199,8 +207,9 @@ def scaled(seconds, speedup):
 def tell(run, options):
     print(ROW % ("ok" if run.verdict.passed else "FAIL", options.mode,
                  "%s/%s" % (run.case.kind, run.case.name), run.seed,
+                 "%.1f s" % run.cpu_seconds, run.windows or "-",
                  "-" if run.verdict.seconds is None else "%.0f s" % run.verdict.seconds,
-                 "[%.1f s CPU] " % run.cpu_seconds + harness.printable(run.verdict.said)), flush=True)
+                 harness.printable(run.verdict.said)), flush=True)
 
 
 def sum_up(runs, options, took):
@@ -234,7 +243,7 @@ def run_mode(options):
     print("%s mode: %d runs, %d at a time, %g requests/s each, %gx as fast"
           % (options.mode, len(jobs), min(len(jobs), options.j * options.daemons), options.rate,
              options.speedup), flush=True)
-    print(ROW % ("", "mode", "program", "seed", "alerted", "on"))
+    print(ROW % ("", "mode", "program", "seed", "CPU", "looks", "alerted", "on"))
     try:
         for run in Lanes(options, batches, directory).run():
             runs.append(run)
@@ -258,7 +267,7 @@ def parse_options():
     parser.add_argument("--rate", type=float, metavar="N", help="requests a second of a program")
     parser.add_argument("-j", type=int, metavar="N", help="programs at a time under one pygrowd")
     parser.add_argument("--daemons", type=int, metavar="N", help="pygrowds at a time")
-    parser.add_argument("--interval", default="100ms", help="of pygrowd")
+    parser.add_argument("--interval", default="200ms", help="of pygrowd")
     parser.add_argument("--python", metavar="PATH", default="/usr/bin/python3")
     options = parser.parse_args()
     if os.getuid() != 0:
