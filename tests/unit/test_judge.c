@@ -161,7 +161,8 @@ static void judge__what_is_taken_and_given_back_counts(void **state)
 
 /* The samples behind its births, each from a window of its own. How fast the target runs, and with
  * it what all of them stand for, is known to 30 %. */
-static void put_samples(struct fixture *f, struct snapshot_stack *s, struct estimate_sample *samples)
+static void put_samples(struct fixture *f, struct snapshot_stack *s,
+			struct estimate_sample *samples)
 {
 	size_t n = f->n_births;
 

@@ -117,8 +117,8 @@ static bool has_ages(const struct judge_entry *e, const struct snapshot_process 
 }
 
 /* Of how far one point may be off the next. What all weights have in common, how fast the target
- * runs, makes all points too high or too low alike, by a tenth or so: it hides no rise, however much
- * was there before. */
+ * runs, makes all points too high or too low alike, by a tenth or so: it hides no rise, however
+ * much was there before. */
 static double error_of(const struct snapshot_stack *s)
 {
 	if (!s->n_samples || !(s->weight_error > 0))
