@@ -110,8 +110,8 @@ test-bpf: $(BPFTESTS) ## tests of the kernel side (root)
 test-e2e: all deps-test ## end-to-end tests on every interpreter present (root); prints the coverage table
 	$(Q)tests/e2e/run.sh
 
-check-corpus: all deps-test ## is each leak of tests/corpus/leaks named? CORPUS="-j 4 -k lru" chooses (root)
-	$(Q)/usr/bin/python3 -B tests/corpus/check_truth.py
+check-corpus: all deps-test ## does each leak of tests/corpus alert, and nothing else? CORPUS="--seeds 5 -k lru" chooses (root)
+	$(Q)/usr/bin/python3 -B tests/corpus/check_truth.py -j 4
 	$(Q)PYGROWD_BUILD=$(abspath $(B)) /usr/bin/python3 -B tests/corpus/run_corpus.py $(CORPUS)
 
 $(B)/sim/check_detector: $(wildcard tests/sim/*.[ch]) $(OBJ)

@@ -95,7 +95,7 @@ def bytes_by_function(path):
 
 def run_watched(path, seed, seconds):
     """The watch begins when the program waits for its first request."""
-    sys.argv = [path, str(seed), str(SCALE)]
+    sys.argv = [path, str(seed), str(SCALE), str(REQUESTS_PER_SECOND)]
     sys.path.insert(0, os.path.dirname(os.path.dirname(path)))
     import traffic
     arrivals = traffic.arrivals
@@ -105,7 +105,6 @@ def run_watched(path, seed, seconds):
         return arrivals()
 
     traffic.arrivals = watched_arrivals
-    traffic.REQUESTS_PER_SECOND = REQUESTS_PER_SECOND
     tracemalloc.start(FRAMES)
     runpy.run_path(path, run_name="__main__")
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the programs of leaks/ and harmless/ share: requests that come and go, and a clock.
 
-usage of each of them: prog.py SEED SCALE
+usage of each of them: prog.py SEED SCALE [RATE]
 SEED decides when requests come and what is in them. SCALE stretches the program's own periods: a
 cache that fills in 15 s at SCALE 1 fills in 15 min at SCALE 60, under the same load of requests.
+RATE is that load, in requests a second: fewer are cheaper and do as much, each of them more.
 The program prints "ready", and runs until stdin is closed or SIGTERM comes.
 """
 import asyncio
@@ -19,16 +20,19 @@ import time
 REQUESTS_PER_SECOND = 60
 SIGNATURE_ROUNDS = 2200  # some 0.8 ms of CPU, 5 % of a core in all
 IN_FLIGHT = 30  # requests that are alive at a time
-STALL_SECONDS = 0.1  # what a process could not do for longer than this, it does not catch up on
+STALL_REQUESTS = 6  # what a process could not do for as long as so many take to come, it leaves
 
-if len(sys.argv) != 3:
-    sys.exit("usage: %s SEED SCALE" % sys.argv[0])
+if not 3 <= len(sys.argv) <= 4:
+    sys.exit("usage: %s SEED SCALE [RATE]" % sys.argv[0])
 try:
     choose, SCALE = random.Random(int(sys.argv[1])), float(sys.argv[2])
+    RATE = float(sys.argv[3]) if len(sys.argv) > 3 else REQUESTS_PER_SECOND
 except ValueError:
-    sys.exit("%s: SEED must be a whole number, SCALE a number: %s" % (sys.argv[0], sys.argv[1:]))
-if not 0.01 <= SCALE <= 10000:
-    sys.exit("%s: SCALE must be 0.01 to 10000: %s" % (sys.argv[0], sys.argv[2]))
+    sys.exit("%s: SEED must be a whole number, SCALE and RATE numbers: %s"
+             % (sys.argv[0], sys.argv[1:]))
+if not (0.01 <= SCALE <= 10000 and 0.1 <= RATE <= 1000):
+    sys.exit("%s: SCALE must be 0.01 to 10000, RATE 0.1 to 1000: %s" % (sys.argv[0], sys.argv[2:]))
+STALL_SECONDS = STALL_REQUESTS / RATE
 
 in_flight = collections.deque(maxlen=IN_FLIGHT)
 clock = clock_before = 0.0  # the program's own time, at this request and at the one before
@@ -79,7 +83,7 @@ def arrivals():
     global clock, clock_before
     began = due = time.monotonic()
     while True:
-        due = max(due + choose.expovariate(REQUESTS_PER_SECOND), time.monotonic() - STALL_SECONDS)
+        due = max(due + choose.expovariate(RATE), time.monotonic() - STALL_SECONDS)
         yield max(0.0, due - time.monotonic())
         clock, clock_before = (time.monotonic() - began) / SCALE, clock
 

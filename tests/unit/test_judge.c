@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "daemon/judge.h"
+#include "growth/estimate.h"
 #include "test.h"
 
 #define STEP_SEC   10.0
@@ -160,6 +161,47 @@ static void judge__what_is_taken_and_given_back_counts(void **state)
 		assert_int_not_equal(f->stacks[0].verdict.state, DETECT_GROWING);
 	}
 	assert_int_equal(f->stacks[0].verdict.why, DETECT_TURNS_OVER);
+}
+
+/* The samples behind its births, each from a window of its own. How fast the target runs, and with
+ * it what all of them stand for, is known to 30 %. */
+static void put_samples(struct fixture *f, struct snapshot_stack *s,
+			struct estimate_sample *samples)
+{
+	size_t n = f->n_births;
+
+	for (size_t i = 0; i < n; i++)
+		samples[i] = (struct estimate_sample){ i + 1, BLOCK, f->births[i].bytes / BLOCK };
+	s->samples = samples;
+	s->n_samples = s->n_windows = n;
+	s->weight_error = 0.3;
+	s->live_bytes_error = estimate_live(samples, n, n, s->weight_error).bytes_error;
+}
+
+/* 40 KiB a minute, on top of 5 MiB that were there before. */
+static void judge__an_error_of_all_weights_hides_no_leak(void **state)
+{
+	static struct estimate_sample samples[BIRTHS_MAX];
+	struct fixture *f = *state;
+	struct snapshot_stack *s = &f->stacks[0];
+
+	f->processes[0].regime = "windows";
+	for (int i = 0; i < 256; i++)
+		f->births[f->n_births++] =
+			(struct gather_birth){ 4711, LEAK_ID, START_SEC - HOUR - i, 40 * BLOCK };
+	for (int i = 0; i < (int)(4 * HOUR / STEP_SEC) && s->verdict.state != DETECT_GROWING; i++) {
+		if (i % 3 == 0)
+			f->births[f->n_births++] =
+				(struct gather_birth){ 4711, LEAK_ID, f->now_sec, 40 * BLOCK };
+		s->live_bytes = (double)f->n_births * 40 * BLOCK;
+		s->live_blocks = (int64_t)f->n_births * 40;
+		put_samples(f, s, samples);
+		f->processes[0].uss_bytes = (100 << 20) + (int64_t)s->live_bytes;
+		f->processes[0].gc.collections[PGD_GENERATIONS - 1] += i % 30 == 0;
+		tick(f);
+	}
+	assert_int_equal(s->verdict.state, DETECT_GROWING);
+	assert_true(f->now_sec - START_SEC < 2.5 * HOUR);
 }
 
 /* Two samples a minute that live on, for two hours; or those of the last half hour. */
@@ -586,6 +628,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_JUDGE(judge__an_exact_leak_grows),
 		WITH_JUDGE(judge__what_is_taken_and_given_back_counts),
+		WITH_JUDGE(judge__an_error_of_all_weights_hides_no_leak),
 		WITH_JUDGE(judge__ages_tell_a_leak_in_half_the_time),
 		WITH_JUDGE(judge__ages_tell_what_turns_over),
 		WITH_JUDGE(judge__a_restart_does_not_end_it),

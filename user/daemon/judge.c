@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/judge_internal.h"
+#include "growth/estimate.h"
 
 #define POINTS_PER_BIN 6 /* more say nothing new */
 
@@ -171,6 +172,16 @@ static double held_bytes(const struct judge_entry *e, const struct snapshot_stac
 								      : s->live_bytes;
 }
 
+/* Of how far one point may be off the next. What all weights have in common, how fast the target
+ * runs, makes all points too high or too low alike, by a tenth or so: it hides no rise, however
+ * much was there before. */
+static double error_of(const struct snapshot_stack *s)
+{
+	if (!s->n_samples || !(s->weight_error > 0))
+		return s->live_bytes_error;
+	return estimate_live(s->samples, s->n_samples, s->n_windows, 0).bytes_error;
+}
+
 static void feed_stack(struct judge_round *r, const struct snapshot_stack *s)
 {
 	const struct snapshot_process *p = judge_people_get(&r->people, s->pid);
@@ -182,7 +193,7 @@ static void feed_stack(struct judge_round *r, const struct snapshot_stack *s)
 	limits_renew(r->judge, e, p, s);
 	point = point_of(p, r->now_sec);
 	point.live_bytes = fmax(held_bytes(e, s, point.full_collections), 0);
-	point.error_bytes = s->live_bytes_error;
+	point.error_bytes = error_of(s);
 	point.has_ages = e->has_ages = has_ages(e, p);
 	add_taken(e, s);
 	if (point.has_ages)
