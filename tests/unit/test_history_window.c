@@ -69,8 +69,8 @@ static void window__takes_the_level_that_suits_and_others_where_it_has_none(void
 	}
 }
 
-/* A daemon that began just before the turn of a minute: that minute has few ticks, but they are what
- * there is. T0 is the turn of a quarter of an hour.
+/* A daemon that began just before the turn of a minute: that minute has few ticks, but they are
+ * what there is. T0 is the turn of a quarter of an hour.
  */
 static void window__fine_ticks_are_not_hidden_by_a_coarse_one_of_the_same_time(void **state)
 {

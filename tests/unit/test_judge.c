@@ -197,7 +197,7 @@ static void judge__an_error_of_all_weights_hides_no_leak(void **state)
 		s->live_blocks = (int64_t)f->n_births * 40;
 		put_samples(f, s, samples);
 		f->processes[0].uss_bytes = (100 << 20) + (int64_t)s->live_bytes;
-		f->processes[0].gc.collections[PGD_GENERATIONS - 1] += i % 30 == 0;
+		f->processes[0].gc.generations[PGD_GENERATIONS - 1].collections += i % 30 == 0;
 		tick(f);
 	}
 	assert_int_equal(s->verdict.state, DETECT_GROWING);
@@ -446,7 +446,8 @@ static void judge__an_absent_stack_keeps_its_thresholds(void **state)
 	assert_int_equal(n_asked, 1);
 }
 
-/* Garbage that waits, more and more of it when we look; but each full collection leaves the same. */
+/* Garbage that waits, more and more of it when we look; but each full collection leaves the same.
+ */
 static void judge__what_full_collections_leave_is_judged(void **state)
 {
 	struct fixture *f = *state;

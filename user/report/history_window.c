@@ -94,8 +94,8 @@ static bool is_known_finer(struct history *h, const struct tick *t)
 
 /* The last tick of [from, to): of the level that suits, or of a finer one, which goes on where that
  * one is not complete yet, or of a coarser one, which goes back further; not where both are there,
- * since it stands for all of its step: parts to come would have none. is_first: a step that `from` lies in
- * counts. */
+ * since it stands for all of its step: parts to come would have none. is_first: a step that `from`
+ * lies in counts. */
 static bool part_find(struct history *h, int suits, int64_t from, int64_t to, bool is_first,
 		      struct tick *ret)
 {
