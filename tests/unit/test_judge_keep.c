@@ -100,13 +100,15 @@ static size_t causes(const struct fixture *f, struct alert_cause *ret)
 /* What a daemon before has left: the leak grows. */
 static json_object *left_new(const struct fixture *f)
 {
-	char text[700];
+	char text[800];
 
 	snprintf(text, sizeof(text),
 		 "[{\"stack\":\"00000000000000aa\",\"process\":\"%016lx\","
 		 "\"alert\":\"0000000000000007\",\"waited_sec\":0,\"since\":%.1f,\"span_sec\":8640,"
 		 "\"growth_bytes\":4423680,\"slope\":%.1f,\"slope_low\":500,\"slope_high\":520,"
-		 "\"tau\":0.99,\"p_value\":1e-9,\"taken_per_sec\":%.1f,\"why\":\"rises\"}]",
+		 "\"tau\":0.99,\"p_value\":1e-9,\"taken_per_sec\":%.1f,\"is_after_collections\":"
+		 "true,"
+		 "\"why\":\"rises\"}]",
 		 history_process_key(&f->process), SINCE_SEC, SLOPE, SLOPE);
 	return json_tokener_parse(text);
 }
