@@ -8,7 +8,7 @@ from harness import each_python, function_row, process_row
 
 LARGE = {"large_bytes": 4000, "large_str": 2000, "large_list": 2000, "large_dict": 1000,
          "large_bytearray": 1000}
-SMALL = 20000
+SMALL = 5000  # where a trap takes 5 µs, 20,000 of each took half a minute an interpreter
 ENOUGH, TOO_MANY = 0.99, 1.01
 allocations, frees, labels = {}, {}, []
 

@@ -3,8 +3,8 @@
 from harness import each_python, function_row, process_row, seconds_of
 
 GENERATIONS = 3
-CYCLES = 10000
-PLAIN = 5000
+CYCLES = 4000
+PLAIN = 2000
 WITHIN = 0.05
 PAUSE_WITHIN = 0.1  # of a pause, or
 PAUSE_SECONDS = 50e-6

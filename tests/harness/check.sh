@@ -2,17 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Every test there is, then one line with the sum. A part that fails does not stop the others.
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+trap 'rm -f "$log" "$log.status"' EXIT
 failed_parts=
 
+# Shown as it goes: who is ended for taking too long has said what it was at.
 part() {
 	echo "── $1"
-	if ! make --no-print-directory "$1" >"$log.part" 2>&1; then
-		failed_parts="$failed_parts $1"
-	fi
-	cat "$log.part"
-	cat "$log.part" >>"$log"
-	rm -f "$log.part"
+	{ make --no-print-directory "$1" 2>&1; echo $? >"$log.status"; } | tee -a "$log"
+	[ "$(cat "$log.status")" -eq 0 ] || failed_parts="$failed_parts $1"
 }
 
 part lint

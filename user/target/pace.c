@@ -173,11 +173,16 @@ static double error_of(const struct estimate *e)
 	return sqrt(e->of_share + e->of_thin + e->of_ns[PACE_THIN] + e->of_ns[PACE_WIDE]);
 }
 
+static bool is_believed(const struct pace *p, const struct estimate *e)
+{
+	return error_of(e) <= ERROR_MAX || p->n_counts >= COUNTS_WANTED;
+}
+
 double pace_rate(const struct pace *p)
 {
 	struct estimate e;
 
-	if (!estimate(p, &e) || (error_of(&e) > ERROR_MAX && p->n_counts < COUNTS_WANTED))
+	if (!estimate(p, &e) || !is_believed(p, &e))
 		return NAN;
 	return NS_PER_SEC * e.inverse_share / (e.hit_ns - e.cost_ns);
 }
@@ -207,7 +212,8 @@ double pace_error(const struct pace *p)
 
 	if (p->heaviness < BY_TIME_BELOW)
 		return 0;
-	return estimate(p, &e) ? fmin(error_of(&e), 1) : 1;
+	/* What is known, and not believed yet, is not what weights rest on. */
+	return estimate(p, &e) && is_believed(p, &e) ? fmin(error_of(&e), 1) : 1;
 }
 
 static double hits_in(const struct pace *p, const struct pace_window *w, enum pace_set set)
