@@ -6,6 +6,7 @@ with it. It reports through asserts (one result), or through Context.result() (m
 knows how pygrowd works: only what INTERFACE and --help promise.
 """
 import datetime
+import functools
 import json
 import os
 import re
@@ -228,6 +229,13 @@ class Pygrowd(Process):
     def stop(self):
         self.signal(signal.SIGTERM)
         return self.finish()
+
+
+@functools.lru_cache(maxsize=None)
+def trap_us():
+    """What a trap costs on this machine: 0.5, or 5 where each entry into the kernel switches page tables."""
+    done = subprocess.run([PYGROWD, "--check"], stdout=subprocess.PIPE, text=True, timeout=PATIENCE)
+    return float(re.search(r"a trap costs ([\d.]+) µs", done.stdout).group(1))
 
 
 def ctl(socket, *words):

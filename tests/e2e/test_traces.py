@@ -11,7 +11,7 @@ import signal
 import tempfile
 import time
 
-from harness import assert_text_is, each_python, is_running, once, text_of
+from harness import assert_text_is, each_python, is_running, once, text_of, wait_until
 
 TRIALS = 25  # a signal; half of them early, half around and after the sites go on
 
@@ -80,6 +80,35 @@ def two_signals(t):
     pygrowd.signal(signal.SIGINT)
     status, _ = pygrowd.finish(10)
     assert status >= 0 or status == -signal.SIGINT, status
+    assert_text_is(before, target.pid)
+
+
+def interpreters_of(pid):
+    """Pythons that this process has started."""
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as children:
+        pids = [int(child) for child in children.read().split()]
+    return [child for child in pids if "python" in name_of_program(child)]
+
+
+def name_of_program(pid):
+    try:
+        return os.path.basename(os.readlink("/proc/%d/exe" % pid))
+    except OSError:
+        return ""  # it has ended
+
+
+@once
+def sigint_while_coverage_is_measured(t):
+    """The child that runs the interpreter takes for ever: whoever is told to end does not wait for it."""
+    target = t.target("lives.py")
+    before = text_of(target.pid)
+    pygrowd = t.pygrowd(target, "--for", "60s", "--state", os.path.join(t.directory, "new"))
+    child = wait_until("the interpreter is run", lambda: interpreters_of(pygrowd.pid))[0]
+    os.kill(child, signal.SIGSTOP)
+    pygrowd.signal(signal.SIGINT)
+    status, _ = pygrowd.finish(5)
+    assert status >= 0, "it died of signal %d: %s" % (-status, pygrowd.stderr())
+    assert not is_running(child), "the interpreter that it has started is left behind"
     assert_text_is(before, target.pid)
 
 

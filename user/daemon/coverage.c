@@ -27,6 +27,7 @@
 #include "lib/log.h"
 
 #define CHILD_ANSWER_MS	   10000
+#define CHILD_LOOK_MS	   100 /* has somebody asked us to end meanwhile? */
 #define CHILD_MEMORY_BYTES (1ull << 30)
 #define CHILD_CPU_SEC	   20
 #define CHILD_NO_RIGHTS	   126 /* its exit status, if we could not make it what it should be */
@@ -39,7 +40,7 @@
 static const char workload[] =
 	"import sys, gc\n"
 	"gc.disable()\n"
-	"n = 3000\n"
+	"n = 1000\n"
 	"class A: pass\n"
 	"class S: __slots__ = 'x', 'y'\n"
 	"def a(i):\n"
@@ -131,18 +132,41 @@ static void child_end(struct child *c)
 	}
 }
 
-/* Its next line, as a number. -ETIMEDOUT, -EPIPE: it ended. */
+/* Signals are blocked until the loop takes them. */
+static bool is_to_end(void)
+{
+	sigset_t pending;
+
+	return sigpending(&pending) == 0 &&
+	       (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1);
+}
+
+/* 0: it has something to say. Where traps are slow its work takes seconds. */
+static int child_wait(const struct child *c)
+{
+	for (int ms = 0; ms < CHILD_ANSWER_MS; ms += CHILD_LOOK_MS) {
+		struct pollfd pfd = { .fd = c->from, .events = POLLIN };
+
+		if (poll(&pfd, 1, CHILD_LOOK_MS) > 0)
+			return 0;
+		if (is_to_end())
+			return -EINTR;
+	}
+	return -ETIMEDOUT;
+}
+
+/* Its next line, as a number. -ETIMEDOUT; -EINTR: we are to end; -EPIPE: it ended. */
 static int child_answer(const struct child *c, long *ret)
 {
 	char line[LINE_MAX_BYTES];
 	size_t n = 0;
 
 	while (n < sizeof(line) - 1) {
-		struct pollfd pfd = { .fd = c->from, .events = POLLIN };
 		char *end;
+		int r = child_wait(c);
 
-		if (poll(&pfd, 1, CHILD_ANSWER_MS) <= 0)
-			return -ETIMEDOUT;
+		if (r < 0)
+			return r;
 		if (read(c->from, &line[n], 1) != 1)
 			return -EPIPE;
 		if (line[n++] != '\n')
@@ -386,7 +410,7 @@ void coverage_measure(struct probes *p, const struct watch_options *o, struct wa
 	r = child_start(o->fs, w->pid, &c, &why);
 	if (r == 0) {
 		r = child_answer(&c, &ready);
-		if (r < 0)
+		if (r < 0 && r != -EINTR)
 			strbuf_puts(&why, say_silence(&c));
 	}
 	if (r == 0)
