@@ -27,6 +27,7 @@ CORPUS = os.path.join(TOP, "tests", "corpus")
 PYGROWD = os.path.join(BUILD, "pygrowd")
 PYGROWCTL = os.path.join(BUILD, "pygrowctl")
 INTERVAL_MS = 200  # how often pygrowd is told to drain its maps
+SLOW_TRAP_US = 2
 PATIENCE = 30  # seconds that anything may take at most; nothing should come near
 TESTS = []
 RUNNING = []  # every Process from its start to its end()
@@ -236,6 +237,13 @@ def trap_us():
     """What a trap costs on this machine: 0.5, or 5 where each entry into the kernel switches page tables."""
     done = subprocess.run([PYGROWD, "--check"], stdout=subprocess.PIPE, text=True, timeout=PATIENCE)
     return float(re.search(r"a trap costs ([\d.]+) µs", done.stdout).group(1))
+
+
+def need_fast_traps():
+    """For tests in which every block must fit into a budget, or figures must be known after seconds."""
+    if trap_us() > SLOW_TRAP_US:
+        raise Skip("a trap takes %.1f µs here: too long for what must be followed in so short a time"
+                   % trap_us())
 
 
 def ctl(socket, *words):

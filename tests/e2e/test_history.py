@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import time
 
-from harness import once, seconds_of, wait_until
+from harness import need_fast_traps, once, seconds_of, wait_until
 from test_discovery import ONLY, answers, wait_regime, write
 
 LEVELS = "history-levels = '1s for 10m, 10s for 1h, 1m for 1d'\n"
@@ -58,6 +58,7 @@ def near(rate, truth, share=0.15):
 @once
 def trends_go_on(t):
     """A daemon that was started anew knows how fast it grows, and since when, at once."""
+    need_fast_traps()
     service = Service(t)
     pygrowd = service.start()
     truth = service.leak()
@@ -87,6 +88,7 @@ def trends_go_on(t):
 @once
 def report_since(t):
     """Growth of the time that was asked for, over a restart, beside what held still all along."""
+    need_fast_traps()
     service = Service(t)
     pygrowd = service.start()
     service.target.ask("tick", "small", 300)
@@ -118,6 +120,7 @@ def report_since(t):
 @once
 def show_what_was(t):
     """A stack's whole series; and what is gone, with its process too."""
+    need_fast_traps()
     service = Service(t)
     pygrowd = service.start()
     service.leak()
@@ -154,6 +157,7 @@ def show_what_was(t):
 @once
 def diff_over_a_restart(t):
     """What changed is told from the history, which a restart does not end."""
+    need_fast_traps()
     service = Service(t)
     pygrowd = service.start()
     empty = pygrowd.ctl("diff", "-5m", "-4m")

@@ -4,12 +4,11 @@ import re
 import time
 
 from harness import assert_text_is, function_row, is_running, once, process_row, text_of
-from harness import trap_us, wait_until
+from harness import SLOW_TRAP_US, trap_us, wait_until
 from loaded import Loaded, guards_of
 
 FULL_SPEED = 0.9  # of its normal speed, within the budget
 FIRST_SECONDS = 30  # until the leak leads the report, at 5 %
-SLOW_TRAP_US = 2  # beyond: so few windows in 15 s that their size says nothing
 SURVIVAL_KEYS = {"age_seconds", "share"}
 
 
