@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import time
 
-from harness import assert_text_is, is_running, once, text_of, wait_until
+from harness import assert_text_is, is_running, need_fast_traps, once, text_of, wait_until
 from loaded import Loaded, Places, guards_of
 from test_discovery import ONLY, answers, free_port, regimes, write
 
@@ -133,6 +133,7 @@ def crash(service, kind, places, texts, before):
 
 @once
 def a_hundred_times(t):
+    need_fast_traps()
     busy, calm = Loaded(t, "leak_beside.py", "json").saturate(), t.target("leak_23.py")
     texts, service = {pid: text_of(pid) for pid in (busy.pid, calm.pid)}, Service(t, "corpus/leak_")
     calm.ask("steadily", "large", 3600)
