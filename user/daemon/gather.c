@@ -100,8 +100,10 @@ static void gather_cycles_of(const struct pipeline *p, const struct snapshot *s,
 			     const struct stack *from, struct snapshot_cycles *ret)
 {
 	for (size_t i = 0; i < p->n_watches; i++)
-		if (p->watches[i]->slot == from->slot)
+		if (p->watches[i]->slot == from->slot) {
 			gather_cycles(p->watches[i], &s->processes[i].gc, from, ret);
+			return;
+		}
 }
 
 static void gather_times(const struct pipeline *p, struct snapshot *s)

@@ -6,11 +6,10 @@
 #include <string.h>
 
 #include "daemon/judge_internal.h"
+#include "lib/fnv.h"
 #include "report/history.h"
 
 #define MORE_THAN 2.0 /* times what a quiet one holds: who takes its place */
-#define FNV_BASIS 0xcbf29ce484222325ull
-#define FNV_PRIME 0x100000001b3ull
 
 /* ── who is who ───────────────────────────────────────────────────────────────────────────── */
 

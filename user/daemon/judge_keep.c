@@ -11,11 +11,10 @@
 #include <string.h>
 
 #include "daemon/judge_internal.h"
+#include "lib/fnv.h"
 #include "report/jsonput.h"
 #include "report/jsonrow.h"
 
-#define FNV_BASIS      0xcbf29ce484222325ull
-#define FNV_PRIME      0x100000001b3ull
 #define WHY_NAME_BYTES 64
 
 /* In seconds of Unix time, not of this boot. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/policy.h"
+#include "lib/fnv.h"
 
 #define BITS 64
 
@@ -136,12 +137,12 @@ static uint64_t hash_facts(const struct rules_facts *f)
 	const char *const texts[] = {
 		f->comm, f->cmdline, f->user, f->unit, f->cgroup, f->container
 	};
-	uint64_t hash = 0xcbf29ce484222325ull;
+	uint64_t hash = FNV_BASIS;
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		for (const char *s = texts[i]; s && *s; s++)
-			hash = (hash ^ (unsigned char)*s) * 0x100000001b3ull;
-		hash = (hash ^ (texts[i] ? 0x100 : 0x101)) * 0x100000001b3ull;
+			hash = (hash ^ (unsigned char)*s) * FNV_PRIME;
+		hash = (hash ^ (texts[i] ? 0x100 : 0x101)) * FNV_PRIME;
 	}
 	return hash;
 }

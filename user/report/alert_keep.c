@@ -4,13 +4,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "lib/fnv.h"
 #include "report/alert_keep.h"
 #include "report/jsonput.h"
 #include "report/jsonrow.h"
 
-#define FNV_BASIS 0xcbf29ce484222325ull
-#define FNV_PRIME 0x100000001b3ull
-#define ENDED	  "ended" /* ALERT_ENDED, as in documents */
+#define ENDED "ended" /* ALERT_ENDED, as in documents */
 
 #define FIELD(key, type, member)                                    \
 	{                                                           \

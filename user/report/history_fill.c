@@ -6,6 +6,7 @@
  */
 #include <math.h>
 
+#include "lib/fnv.h"
 #include "report/history_internal.h"
 
 #define BYTES_MAX   9007199254740992.0 /* 2^53: what a double holds to the byte */
@@ -17,12 +18,10 @@ static uint64_t hash_text(uint64_t hash, const char *s)
 	const unsigned char *p = (const unsigned char *)(s ? s : "");
 
 	do {
-		hash = (hash ^ *p) * 0x100000001b3ull;
+		hash = (hash ^ *p) * FNV_PRIME;
 	} while (*p++);
 	return hash;
 }
-
-#define HASH_START 0xcbf29ce484222325ull
 
 uint64_t history_process_key(const struct snapshot_process *p)
 {
@@ -30,7 +29,7 @@ uint64_t history_process_key(const struct snapshot_process *p)
 	bool is_service = len > 8 && strcmp(p->unit + len - 8, ".service") == 0;
 	uint64_t hash;
 
-	hash = hash_text(HASH_START, is_service ? "unit" : "cmdline");
+	hash = hash_text(FNV_BASIS, is_service ? "unit" : "cmdline");
 	hash = hash_text(hash, is_service ? p->unit : p->cmdline);
 	hash = hash_text(hash, p->build_id);
 	return hash ? hash : 1;
@@ -126,8 +125,8 @@ static void stack_save(struct history *h, const struct snapshot_stack *stack)
 		const char *function = f->function ? f->function : "?";
 		const char *file = f->file ? f->file : "?";
 
-		ids[i] = hash_text(hash_text(HASH_START, function), file);
-		ids[i] = (ids[i] ^ (uint32_t)f->line) * 0x100000001b3ull;
+		ids[i] = hash_text(hash_text(FNV_BASIS, function), file);
+		ids[i] = (ids[i] ^ (uint32_t)f->line) * FNV_PRIME;
 		history_run(h, SQL_FRAME_PUT, "issii", (int64_t)ids[i], function, file,
 			    (int64_t)f->line, (int64_t)f->in_application);
 	}
