@@ -204,6 +204,7 @@ def stats():
 
 
 if __name__ == "__main__":
+    gc.collect()  # what starting leaves: 1,024 blocks where imported modules must be compiled first
     gc.callbacks.append(on_collection)
     serve({"kinds": kinds, "make": make, "drop": drop, "collect": collect,
            "collect_often": collect_often, "by_itself": by_itself, "uncollectable": uncollectable,
