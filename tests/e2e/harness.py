@@ -212,8 +212,16 @@ class Pygrowd(Process):
 
     def json(self, *words):
         done = self.ctl("--json", *words)
-        assert done.returncode == 0, "pygrowctl %s: %s" % (" ".join(words), done.stderr)
+        assert done.returncode == 0, "pygrowctl %s: %s%s" % (" ".join(words), done.stderr,
+                                                             self.end_of_it())
         return json.loads(done.stdout)
+
+    def end_of_it(self):
+        """Nothing while it runs; else how it ended, and its last words."""
+        time.sleep(0.1)
+        if self.popen.poll() is None:
+            return ""
+        return "; it ended with %d: %s" % (self.popen.returncode, self.stderr()[-1000:])
 
     def report(self):
         """A report whose figures are not older than this call: two intervals on, a drain was done."""
