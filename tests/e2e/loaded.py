@@ -3,33 +3,23 @@
 
 Speed is steps by seconds of its own CPU time, as the scheduler counts it: on a crowded machine it
 gets less of a CPU, which is not our doing; a trap is its own time, and shows. Full speed is the
-speed that it had just before it was watched, give or take what a neighbour takes of a core; where the
-whole machine has become slower since, the yardstick says so: work of our own that nobody traps.
+speed that it had just before it was watched, while all other CPUs were busy: one that shares its
+core with another has half of its speed then, whoever keeps that one busy.
 """
 import collections
 import contextlib
-import json
 import mmap
 import os
 import struct
+import sys
 import time
 
-from harness import Skip, text_of, wait_until
+from harness import Process, Skip, text_of, wait_until
 
-FULL = 0.7  # of its normal speed: in a window it has 0.02 to 0.2, and no neighbour takes that much
+FULL = 0.7  # of its speed beside others: in a window it has 0.02 to 0.2 of its normal speed
 SLICE = 0.1  # seconds of CPU time that a speed is taken over
 BREAKPOINT = 0xCC
-YARD = {"rows": [{"id": i, "name": "n%d" % i, "tags": ["a", "b"]} for i in range(20)]}
-
-
-def yardstick():
-    """CPU seconds of some work of ours, much like that of the target: the median of a few."""
-    def once():
-        began = time.thread_time()
-        for _ in range(50):
-            json.loads(json.dumps(YARD))
-        return time.thread_time() - began
-    return sorted(once() for _ in range(5))[2]
+HOG = "while True: pass"
 
 
 class Loaded:
@@ -48,7 +38,7 @@ class Loaded:
             if python.root:
                 os.unlink(path)
         self.pid = self.target.pid_to_watch
-        self.normal = self.yard = None
+        self.normal = self.beside_others = None
 
     def pace(self, pace):
         self.target.ask("pace", pace)
@@ -59,7 +49,10 @@ class Loaded:
         self.pace("max")
         wait_until("its first steps", self.steps)
         self.normal = sorted(self.speed(3 * SLICE) for _ in range(3))[1]
-        self.yard = yardstick()
+        hogs = [Process([sys.executable, "-c", HOG]) for _ in range(os.cpu_count() - 1)]
+        self.beside_others = sorted(self.speed(2 * SLICE) for _ in range(3))[1]
+        for hog in hogs:
+            hog.end()
         return self
 
     def steps(self):
@@ -75,19 +68,14 @@ class Loaded:
         wait_until("CPU time of pid %d" % self.pid, lambda: self.cpu_ns() - cpu_ns >= seconds * 1e9)
         return (self.steps() - steps) / (self.cpu_ns() - cpu_ns) * 1e9
 
-    def share(self, seconds=SLICE):
-        """Of its normal speed, on a machine that is what it was then."""
-        share = self.speed(seconds) / self.normal
-        return share if share >= 1 else share * max(1, yardstick() / self.yard)
-
     def assert_full_speed(self, what, seconds=1.0):
         """Within so many seconds it is as fast as ever, two slices of CPU time in a row."""
         end, fast, shares = time.monotonic() + seconds, 0, []
         while fast < 2:
             begun = time.monotonic()
-            shares.append(self.share())
+            shares.append(self.speed() / self.beside_others)
             fast = fast + 1 if shares[-1] >= FULL else 0
-            assert fast or begun < end, "%s: after %g s it still runs at %s of its normal speed" % (
+            assert fast or begun < end, "%s: after %g s it still runs at %s of its speed beside others" % (
                 what, seconds, ", ".join("%.2f" % share for share in shares[-3:]))
 
 

@@ -112,7 +112,7 @@ def stuttering(t):
     end, speeds = time.monotonic() + 5, []
     while time.monotonic() < end:
         pygrowd.signal(signal.SIGSTOP)
-        speeds.append(load.speed() / load.normal)
+        speeds.append(load.speed() / load.beside_others)
         pygrowd.signal(signal.SIGCONT)
         time.sleep(choose.uniform(0.001, 0.03))
     slow = sum(speed < 0.5 for speed in speeds) / len(speeds)

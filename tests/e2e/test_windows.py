@@ -141,7 +141,7 @@ def saturated_is_sampled(t, python, label):
     slow = "overhead %s, duty %s" % (process["overhead"], process["duty"])
     result("overhead", None if 0 < process["overhead"] <= 1.5 * 0.05 and
              0 < process["duty"] < 0.1 and process["overhead_budget"] == 0.05 else slow)
-    speeds = [load.share(0.5) for _ in range(5)]
+    speeds = [load.speed(0.5) / load.normal for _ in range(5)]
     result("speed_is_kept", None if median(speeds) >= FULL_SPEED else
              "of its normal speed: %s" % " ".join("%.2f" % speed for speed in speeds))
     if trap_us() > SLOW_TRAP_US:
@@ -209,7 +209,7 @@ def a_step_of_load_and_back(t):
     t.result("windows__step_up_regimes", None if set(seen) <= {"exact", "waiting", "windows"} else
              " ".join(seen))
     wait_until("5 s from the step", lambda: time.monotonic() > step + 5)
-    speeds = [load.share(0.3) for _ in range(5)]
+    speeds = [load.speed(0.3) / load.normal for _ in range(5)]
     t.result("windows__step_up_speed", None if median(speeds) >= FULL_SPEED else
              "of its normal speed, 5 s later: %s" % " ".join("%.2f" % speed for speed in speeds))
     row = function_row(pygrowd.report(), "leak_one", load.pid)
