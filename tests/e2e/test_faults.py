@@ -78,7 +78,7 @@ def stopped(t):
             time.sleep(choose.uniform(0, 0.3))
         pygrowd.signal(signal.SIGSTOP)
         try:
-            load.assert_full_speed("stopped for the %d. time" % (attempt + 1))
+            load.assert_full_speed("stopped for the %d. time" % (attempt + 1), places=places)
         except AssertionError as problem:
             slow.append(str(problem))
         pygrowd.signal(signal.SIGCONT)
@@ -109,6 +109,7 @@ def stuttering(t):
     load = Loaded(t, "leak_beside.py", "json").saturate()
     pygrowd = watch(t, load)
     wait_regime(pygrowd, load.pid, "windows", 20)
+    places = Places(load.pid)
     end, speeds = time.monotonic() + 5, []
     while time.monotonic() < end:
         pygrowd.signal(signal.SIGSTOP)
@@ -118,7 +119,7 @@ def stuttering(t):
     slow = sum(speed < 0.5 for speed in speeds) / len(speeds)
     t.result("faults__stuttering_speed", None if slow <= 0.4 else
              "%.0f %% of the time it ran at half its speed or less" % (slow * 100))
-    load.assert_full_speed("after that", 3)
+    load.assert_full_speed("after that", 3, places)
     t.result("faults__stuttering_goes_on", goes_on_problem(pygrowd, load))
     assert_ends_well(pygrowd)
 
@@ -135,7 +136,7 @@ def starved(t):
             add(pid)
         longest, _ = places.longest_on(5)
         assert longest < 1, "a window was open for %.2f s" % longest
-        load.assert_full_speed("starved", 2)
+        load.assert_full_speed("starved", 2, places)
     windows = process_row(pygrowd.json("status"), load.pid)["windows"]
     wait_until("windows once it is fed", lambda: process_row(pygrowd.json("status"), load.pid)[
         "windows"] > windows + 3, 20)
@@ -158,7 +159,7 @@ def crowded_out(t):
         hog.end()
     assert longest < 1, "a window was open for %.2f s" % longest
     assert count, "no window at all was seen"
-    load.assert_full_speed("crowded out", 3)
+    load.assert_full_speed("crowded out", 3, places)
     assert_ends_well(pygrowd)
 
 

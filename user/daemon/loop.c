@@ -25,6 +25,7 @@
 #include "report/history.h"
 #include "report/metrics.h"
 #include "report/metrics_http.h"
+#include "report/request.h"
 
 #define USEC_PER_SEC 1000000.0
 #define LOCK_TRIES   10
@@ -313,7 +314,7 @@ static json_object *on_request(void *userdata, json_object *request)
 	gather_done(&snapshot);
 	gather_losses(l, &losses);
 	losses_put(&losses, answer);
-	alerts_put(l->alerting->alerts, answer, answer_limit(request), clock_realtime_sec());
+	alerts_put(l->alerting->alerts, answer, request_limit(request), clock_realtime_sec());
 	return answer;
 }
 

@@ -2,20 +2,16 @@
 /* user/report/answer.c — see answer.h. Every request gets the same document; the commands differ in
  * which fields they know and what they insist on.
  */
-#include <ctype.h>
-#include <limits.h>
 #include <math.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/cleanup.h"
-#include "lib/utf8.h"
 #include "report/answer.h"
 #include "report/answer_show.h"
 #include "report/document.h"
 #include "report/jsonput.h"
 #include "report/past.h"
+#include "report/request.h"
 
 static const struct {
 	const char *name;
@@ -30,118 +26,6 @@ static const struct {
 	{ "show", ANSWER_SHOW },
 };
 
-json_object *answer_error_new(const char *fmt, ...)
-{
-	_cleanup_free_ char *clean = NULL;
-	json_object *o = json_object_new_object();
-	char text[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	for (char *c = text; *c; c++)
-		if (iscntrl((unsigned char)*c))
-			*c = '?';
-	clean = utf8_clean(text, sizeof(text));
-	if (!o || !clean) {
-		json_object_put(o);
-		return NULL;
-	}
-	json_object_object_add(o, "error", json_object_new_string(clean));
-	return o;
-}
-
-/* true if the field is absent or null, or of this kind and in range; *ret only in the latter case.
- */
-static bool get_integer(json_object *request, const char *key, int64_t max, int64_t *ret)
-{
-	json_object *value;
-
-	if (!json_object_object_get_ex(request, key, &value) || !value)
-		return true;
-	if (!json_object_is_type(value, json_type_int) || json_object_get_int64(value) < 0 ||
-	    json_object_get_int64(value) > max)
-		return false;
-	*ret = json_object_get_int64(value);
-	return true;
-}
-
-bool answer_get_number(json_object *request, const char *key, double *ret)
-{
-	json_object *value;
-
-	if (!json_object_object_get_ex(request, key, &value) || !value)
-		return true;
-	if (!json_object_is_type(value, json_type_int) &&
-	    !json_object_is_type(value, json_type_double))
-		return false;
-	*ret = json_object_get_double(value);
-	return isfinite(*ret);
-}
-
-size_t answer_limit(json_object *request)
-{
-	int64_t limit = DOCUMENT_LIMIT;
-
-	(void)get_integer(request, "limit", INT64_MAX, &limit);
-	return limit < DOCUMENT_LIMIT_MAX ? (size_t)limit : DOCUMENT_LIMIT_MAX;
-}
-
-static bool get_bool(json_object *request, const char *key, bool *ret)
-{
-	json_object *value;
-
-	if (!json_object_object_get_ex(request, key, &value) || !value)
-		return true;
-	if (!json_object_is_type(value, json_type_boolean))
-		return false;
-	*ret = json_object_get_boolean(value);
-	return true;
-}
-
-static bool get_stack(json_object *request, const char **ret)
-{
-	json_object *value;
-	const char *s;
-	size_t len;
-
-	if (!json_object_object_get_ex(request, "stack", &value) || !value)
-		return true;
-	if (!json_object_is_type(value, json_type_string))
-		return false;
-	s = json_object_get_string(value);
-	len = (size_t)json_object_get_string_len(value);
-	if (!len || len > DOCUMENT_STACK_MAX || strspn(s, "0123456789abcdefABCDEF") != len)
-		return false;
-	*ret = s;
-	return true;
-}
-
-/* NULL, or the error to answer. */
-static json_object *options_parse(json_object *request, struct document_options *o,
-				  double *ret_since_sec)
-{
-	int64_t limit = DOCUMENT_LIMIT, pid = 0;
-
-	if (!get_integer(request, "limit", INT64_MAX, &limit))
-		return answer_error_new("limit: not a whole number of rows");
-	if (!get_integer(request, "pid", INT_MAX, &pid))
-		return answer_error_new("pid: not a process number");
-	if (!get_bool(request, "split", &o->is_split))
-		return answer_error_new("split: not true or false");
-	if (!answer_get_number(request, "since", ret_since_sec))
-		return answer_error_new("since: not a Unix time");
-	if (!get_stack(request, &o->stack))
-		return answer_error_new(
-			"stack '%.32s': not the id of one, which is up to 16 hex digits; see "
-			"pygrowctl report --by stack",
-			json_object_get_string(json_object_object_get(request, "stack")));
-	o->limit = (size_t)limit;
-	o->pid = (pid_t)pid;
-	return NULL;
-}
-
 /* The same stack may live in many processes; two different ids with this beginning are too many. */
 static json_object *stacks_check(json_object *doc, const char *prefix)
 {
@@ -150,7 +34,7 @@ static json_object *stacks_check(json_object *doc, const char *prefix)
 	size_t n = json_object_array_length(stacks);
 
 	if (!n)
-		return answer_error_new(
+		return request_error_new(
 			"stack %s: not known; nothing of it may be left: see pygrowctl "
 			"report --by stack",
 			prefix);
@@ -159,8 +43,8 @@ static json_object *stacks_check(json_object *doc, const char *prefix)
 		const char *id = json_object_get_string(json_object_object_get(stack, "id"));
 
 		if (first && strcmp(first, id) != 0)
-			return answer_error_new("stack %s: could be %s or %s; give more digits",
-						prefix, first, id);
+			return request_error_new("stack %s: could be %s or %s; give more digits",
+						 prefix, first, id);
 		first = id;
 	}
 	return NULL;
@@ -242,23 +126,23 @@ json_object *answer_new(const struct snapshot *snapshot, struct history *history
 		if (strcmp(commands[i].name, name) == 0)
 			break;
 	if (i == ARRAY_SIZE(commands))
-		return answer_error_new(
+		return request_error_new(
 			"command '%.32s': not known to pygrowd %s; is pygrowctl of the "
 			"same version?",
 			name, PYGROWD_VERSION);
-	error = options_parse(request, &o, &since_sec);
+	error = request_options(request, &o, &since_sec);
 	if (error)
 		return error;
 	if (commands[i].answer == ANSWER_SHOW && !o.stack)
-		return answer_error_new("show: no stack given; see pygrowctl report --by stack");
+		return request_error_new("show: no stack given; see pygrowctl report --by stack");
 	if (!snapshot)
-		return answer_error_new(
+		return request_error_new(
 			"no figures yet: the first interval is not over; ask again");
 	if (commands[i].answer == ANSWER_SHOW)
 		return show(snapshot, history, &o);
 	if (isnan(since_sec) || commands[i].answer != ANSWER_REPORT)
 		return report(snapshot, &o);
 	if (since_sec >= snapshot->at)
-		return answer_error_new("since: that moment is still to come");
+		return request_error_new("since: that moment is still to come");
 	return report_since(snapshot, history, &o, since_sec);
 }

@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "lib/clock.h"
-#include "report/answer.h"
 #include "report/answer_diff.h"
 #include "report/document.h"
 #include "report/historyput.h"
 #include "report/jsonput.h"
+#include "report/request.h"
 
 bool answer_diff_is_asked(json_object *request)
 {
@@ -88,10 +88,10 @@ static json_object *find(struct history *h, const char *which, double time_sec,
 	if (r == 0)
 		return NULL;
 	if (r != -ENOENT)
-		return answer_error_new("the history cannot be read: %s", strerror(-r));
+		return request_error_new("the history cannot be read: %s", strerror(-r));
 	if (history_extent(h, &first_sec, &last_sec) < 0)
-		return answer_error_new("the history is empty: its first point is still to come");
-	return answer_error_new(
+		return request_error_new("the history is empty: its first point is still to come");
+	return request_error_new(
 		"%s: nothing is known of that moment; the history goes from %s to %s", which,
 		clock_rfc3339_format(first, first_sec), clock_rfc3339_format(last, last_sec));
 }
@@ -104,22 +104,22 @@ json_object *answer_diff_new(struct history *h, json_object *request, double now
 	json_object *answer;
 
 	if (!h)
-		return answer_error_new(
+		return request_error_new(
 			"this pygrowd keeps no history: it was started for processes "
 			"that were named (-p)");
-	if (!answer_get_number(request, "from", &from_sec) ||
-	    !answer_get_number(request, "to", &to_sec) || isnan(from_sec))
-		return answer_error_new("from, to: not Unix times");
-	if (!answer_get_number(request, "limit", &limit) || limit < 1)
-		return answer_error_new("limit: not a number of rows");
+	if (!request_number(request, "from", &from_sec) ||
+	    !request_number(request, "to", &to_sec) || isnan(from_sec))
+		return request_error_new("from, to: not Unix times");
+	if (!request_number(request, "limit", &limit) || limit < 1)
+		return request_error_new("limit: not a number of rows");
 	if (from_sec >= to_sec)
-		return answer_error_new("diff: the first moment is not before the second");
+		return request_error_new("diff: the first moment is not before the second");
 	answer = find(h, "from", from_sec, &from);
 	if (!answer)
 		answer = find(h, "to", to_sec, &to);
 	if (!answer && from.time_sec >= to.time_sec)
-		answer = answer_error_new("the history has the same point for both moments, of %s",
-					  clock_rfc3339_format(text, from.time_sec));
+		answer = request_error_new("the history has the same point for both moments, of %s",
+					   clock_rfc3339_format(text, from.time_sec));
 	if (!answer)
 		answer = document(h, &from, &to, (size_t)fmin(limit, ANSWER_DIFF_LIMIT_MAX),
 				  now_sec);

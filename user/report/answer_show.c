@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report/answer.h"
 #include "report/answer_show.h"
 #include "report/document.h"
 #include "report/historyput.h"
 #include "report/jsonput.h"
+#include "report/request.h"
 
 /* ── of stacks that are there ─────────────────────────────────────────────────────────────── */
 
@@ -152,8 +152,8 @@ json_object *answer_show_gone(struct history *h, const char *prefix, const struc
 				&n) < 0)
 		return NULL;
 	if (n > 1)
-		return answer_error_new("stack %s: could be %016" PRIx64 " or %016" PRIx64
-					"; give more digits",
-					prefix, ids[0], ids[1]);
+		return request_error_new("stack %s: could be %016" PRIx64 " or %016" PRIx64
+					 "; give more digits",
+					 prefix, ids[0], ids[1]);
 	return document_of(h, ids[0], now);
 }

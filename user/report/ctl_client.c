@@ -5,9 +5,9 @@
 #include <sys/socket.h>
 
 #include "lib/proto.h"
-#include "report/answer.h"
 #include "report/ctl_internal.h"
 #include "report/redact.h"
+#include "report/request.h"
 
 #define TIMER_ACCURACY_US 1000
 
@@ -83,7 +83,7 @@ static int client_answer_frame(struct client *k, char *frame, size_t frame_bytes
 
 int ctl_error_frame_new(const char *why, char **ret, size_t *ret_bytes)
 {
-	_cleanup_(json_object_putp) json_object *error = answer_error_new("%s", why);
+	_cleanup_(json_object_putp) json_object *error = request_error_new("%s", why);
 
 	return error ? proto_frame_new(error, PGD_PROTO_REQUEST_BYTES_MAX, ret, ret_bytes)
 		     : -ENOMEM;
