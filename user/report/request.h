@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* user/report/request.h — what a request of docs/PROTOCOL asks for, and the word that it is refused.
+/* user/report/request.h — what a request of docs/PROTOCOL asks for, and the word that it is
+ * refused.
  *
  * The request may hold anything: each field is taken only if it is of its kind and in range.
  */
