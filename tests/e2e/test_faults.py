@@ -98,7 +98,7 @@ def goes_on_problem(pygrowd, load):
     except AssertionError as late:
         return str(late)
     process = process_row(pygrowd.json("status"), load.pid)
-    if process["regime"] != "windows" or set(process["lost"]) - {"window_late"}:
+    if process["regime"] != "windows" or set(process["lost"]) - {"window_late", "birth_off"}:
         return "regime %s, lost %s" % (process["regime"], process["lost"])
     return None if process["lost"].get("window_late", 0) <= STOPS else "lost: %s" % process["lost"]
 
