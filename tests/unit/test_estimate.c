@@ -356,6 +356,81 @@ static void estimate__intervals_hold_few_clusters(void **state)
 		assert_interval_holds(&rows[i], 4000);
 }
 
+/* As in the daemon: windows come after random waits, each of the same length, and stand for the
+ * wait before them. The leak begins and ends between windows. */
+struct spans {
+	const char *name;
+	size_t n_windows, burst;
+	double per_window; /* events expected in one */
+	double shortest, longest; /* wait, in windows' mean waits */
+};
+
+static size_t draw_spans(const struct spans *w, uint64_t *seed, struct estimate_sample *ret,
+			 double *ret_truth)
+{
+	double now = -3 - uniform(seed), begin = 0, end = (double)w->n_windows;
+	size_t n = 0;
+
+	for (uint64_t window = 1; now < end; window++) {
+		double wait = w->shortest + (w->longest - w->shortest) * uniform(seed);
+		double chance = exp(-w->per_window), p = uniform(seed);
+
+		now += wait;
+		if (now < begin || now > end)
+			continue;
+		while (p > chance) { /* a Poisson number of events */
+			p *= uniform(seed);
+			for (size_t i = 0; i < w->burst; i++)
+				ret[n++] = (struct estimate_sample){ window, 64, 1000 * wait,
+								     1e9 * wait };
+			assert_true(n < SAMPLES_MAX - w->burst);
+		}
+	}
+	*ret_truth = end * w->per_window * (double)w->burst * 64 * 1000;
+	return n;
+}
+
+static void estimate__waits_between_windows_are_no_error(void **state)
+{
+	static struct estimate_sample samples[SAMPLES_MAX];
+	static const struct spans rows[] = {
+		{ "many blocks, few windows", 15, 1, 20, 0.3, 1.7 },
+		{ "many blocks", 46, 1, 20, 0.3, 1.7 },
+		{ "few blocks, few windows", 15, 1, 3, 0.3, 1.7 },
+		{ "few blocks", 46, 1, 3, 0.3, 1.7 },
+		{ "bursts", 46, 13, 4, 0.3, 1.7 },
+		{ "few bursts", 20, 13, 0.5, 0.3, 1.7 },
+		{ "waits that are nearly even", 46, 1, 3, 0.9, 1.1 },
+		{ "waits that are next to nothing, or long", 46, 1, 3, 0.02, 2 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const int trials = 2000;
+		uint64_t seed = 20240607 + i;
+		double squares = 0, error = 0, bias = 0, holds = 0, times;
+
+		for (int trial = 0; trial < trials; trial++) {
+			double truth, off;
+			size_t n = draw_spans(&rows[i], &seed, samples, &truth);
+			struct estimate e = estimate_live(samples, n, rows[i].n_windows, 0);
+
+			off = e.bytes / truth - 1;
+			bias += off / trials;
+			squares += off * off / trials;
+			error += e.bytes_error / truth / trials;
+			holds += (fabs(off) <= e.bytes_error / truth) / (double)trials;
+		}
+		times = error / (1.96 * sqrt(squares));
+		print_message("  %-26s holds %.1f %%, bias %+.1f %%, +-%.0f %%, %.2f times what it "
+			      "scatters by\n",
+			      rows[i].name, holds * 100, bias * 100, error * 100, times);
+		assert_true(holds > 0.9 && holds < 0.99);
+		assert_true(fabs(bias) < 0.03);
+		assert_true(times > 0.9 && times < 1.65);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -375,6 +450,7 @@ int main(void)
 		cmocka_unit_test(estimate__intervals_hold_bursts),
 		cmocka_unit_test(estimate__intervals_hold_mixed_weights),
 		cmocka_unit_test(estimate__intervals_hold_few_clusters),
+		cmocka_unit_test(estimate__waits_between_windows_are_no_error),
 	};
 
 	return cmocka_run_group_tests_name("estimate", tests, NULL, NULL);
