@@ -27,7 +27,9 @@ static void estimate__nothing_seen_is_nothing(void **state)
 
 static void estimate__weight_1_is_exact(void **state)
 {
-	static const struct estimate_sample s[] = { { 0, 64, 1 }, { 1, 32, 1 }, { 2, 512, 1 } };
+	static const struct estimate_sample s[] = { { 0, 64, 1, 0 },
+						    { 1, 32, 1, 0 },
+						    { 2, 512, 1, 0 } };
 	struct estimate e = estimate_live(s, ARRAY_SIZE(s), 1, 0.5);
 
 	(void)state;
@@ -38,7 +40,7 @@ static void estimate__weight_1_is_exact(void **state)
 static void estimate__exact_samples_add_no_error(void **state)
 {
 	static const struct estimate_sample s[] = {
-		{ 1, 1000, 1 }, { 1, 64, 10 }, { 2, 64, 10 }, { 2, 3000, 1 }
+		{ 1, 1000, 1, 0 }, { 1, 64, 10, 0 }, { 2, 64, 10, 0 }, { 2, 3000, 1, 0 }
 	};
 	struct estimate all = estimate_live(s, 4, 60, 0.1);
 	struct estimate drawn = estimate_live(s + 1, 2, 60, 0.1);
@@ -56,7 +58,7 @@ static double relative_error(double weight, double weight_error)
 	struct estimate e;
 
 	for (size_t i = 0; i < ARRAY_SIZE(s); i++)
-		s[i] = (struct estimate_sample){ 1 + i / 2, 64, weight };
+		s[i] = (struct estimate_sample){ 1 + i / 2, 64, weight, 0 };
 	e = estimate_live(s, ARRAY_SIZE(s), 100, weight_error);
 	return e.bytes_error / e.bytes;
 }
@@ -85,8 +87,8 @@ static void estimate__blocks_of_one_window_are_one_draw(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 20; i++) {
-		together[i] = (struct estimate_sample){ 1 + i / 10, 64, 20 };
-		apart[i] = (struct estimate_sample){ 1 + i, 64, 20 };
+		together[i] = (struct estimate_sample){ 1 + i / 10, 64, 20, 0 };
+		apart[i] = (struct estimate_sample){ 1 + i, 64, 20, 0 };
 	}
 	a = estimate_live(together, 20, 200, 0);
 	b = estimate_live(apart, 20, 200, 0);
@@ -100,8 +102,8 @@ static void estimate__windows_that_drew_nothing_count(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 10; i++) {
-		s[i] = (struct estimate_sample){ 1 + i / 2, 64, 10 };
-		apart[i] = (struct estimate_sample){ 1 + i / 2 * 2, 64, 10 };
+		s[i] = (struct estimate_sample){ 1 + i / 2, 64, 10, 0 };
+		apart[i] = (struct estimate_sample){ 1 + i / 2 * 2, 64, 10, 0 };
 	}
 	assert_true(estimate_live(apart, 10, 9, 0).bytes_error >
 		    1.2 * estimate_live(s, 10, 9, 0).bytes_error);
@@ -122,7 +124,7 @@ static void estimate__equal_windows_are_not_exact(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 8; i++)
-		s[i] = (struct estimate_sample){ 1 + i, 64, 10 };
+		s[i] = (struct estimate_sample){ 1 + i, 64, 10, 0 };
 	for (size_t n = 1; n <= 8; n++) {
 		e = estimate_live(s, n, n, 0);
 		assert_true(e.bytes_error > 1.96 * 64 * sqrt(90.0 * (double)n));
@@ -137,7 +139,7 @@ static void estimate__few_windows_do_not_say_how_alike_they_are(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 100; i++)
-		s[i] = (struct estimate_sample){ 1 + i / 20, 64, 10 };
+		s[i] = (struct estimate_sample){ 1 + i / 20, 64, 10, 0 };
 	assert_true(estimate_live(s, 80, 4, 0).bytes_error > 1.96 * 20 * 640 * sqrt(4 * 0.9));
 	assert_true(estimate_live(s, 100, 5, 0).bytes_error < 3 * 20 * 640);
 }
@@ -151,7 +153,7 @@ static void estimate__window_0_is_no_window(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 100; i++)
-		s[i] = (struct estimate_sample){ 0, 64, 2 };
+		s[i] = (struct estimate_sample){ 0, 64, 2, 0 };
 	e = estimate_live(s, 100, 60, 0);
 	assert_true(e.bytes == 12800);
 	assert_true(e.bytes_error > 1.96 * 64 * sqrt(200) && e.bytes_error < 3 * 64 * sqrt(200));
@@ -164,16 +166,16 @@ static void estimate__impossible_numbers_count_as_little_as_they_can(void **stat
 		struct estimate_sample sample;
 		double want_bytes, want_blocks;
 	} rows[] = {
-		{ "weight below 1", { 1, 64, 0.25 }, 64, 1 },
-		{ "weight 0", { 1, 64, 0 }, 64, 1 },
-		{ "negative weight", { 1, 64, -8 }, 64, 1 },
-		{ "weight NAN", { 1, 64, NAN }, 64, 1 },
-		{ "weight infinite", { 1, 64, INFINITY }, 64, 1 },
-		{ "negative bytes", { 1, -64, 4 }, 0, 4 },
-		{ "bytes NAN", { 1, NAN, 4 }, 0, 4 },
-		{ "bytes infinite", { 1, INFINITY, 4 }, 0, 4 },
-		{ "no bytes", { 1, 0, 4 }, 0, 4 },
-		{ "last window", { UINT64_MAX, 64, 4 }, 256, 4 },
+		{ "weight below 1", { 1, 64, 0.25, 0 }, 64, 1 },
+		{ "weight 0", { 1, 64, 0, 0 }, 64, 1 },
+		{ "negative weight", { 1, 64, -8, 0 }, 64, 1 },
+		{ "weight NAN", { 1, 64, NAN, 0 }, 64, 1 },
+		{ "weight infinite", { 1, 64, INFINITY, 0 }, 64, 1 },
+		{ "negative bytes", { 1, -64, 4, 0 }, 0, 4 },
+		{ "bytes NAN", { 1, NAN, 4, 0 }, 0, 4 },
+		{ "bytes infinite", { 1, INFINITY, 4, 0 }, 0, 4 },
+		{ "no bytes", { 1, 0, 4, 0 }, 0, 4 },
+		{ "last window", { UINT64_MAX, 64, 4, 0 }, 256, 4 },
 	};
 
 	(void)state;
@@ -190,8 +192,8 @@ static void estimate__impossible_numbers_count_as_little_as_they_can(void **stat
 
 static void estimate__sums_that_overflow_are_not_exact(void **state)
 {
-	static const struct estimate_sample s[] = { { 1, 1e300, 1e200 }, { 2, 1, 2 } };
-	static const struct estimate_sample fourths_only = { 1, 1e100, 1e3 };
+	static const struct estimate_sample s[] = { { 1, 1e300, 1e200, 0 }, { 2, 1, 2, 0 } };
+	static const struct estimate_sample fourths_only = { 1, 1e100, 1e3, 0 };
 	struct estimate e = estimate_live(s, 2, 60, 0);
 
 	(void)state;
@@ -243,7 +245,7 @@ static size_t draw(const struct leak *l, uint64_t *seed, struct estimate_sample 
 				continue;
 			assert_true(n < SAMPLES_MAX);
 			ret[n++] = (struct estimate_sample){ 1 + window, size_of(i),
-							     1 / (l->duty * walked) };
+							     1 / (l->duty * walked), 0 };
 		}
 	}
 	qsort(ret, n, sizeof(*ret), by_window);
