@@ -27,7 +27,9 @@ static void estimate__nothing_seen_is_nothing(void **state)
 
 static void estimate__weight_1_is_exact(void **state)
 {
-	static const struct estimate_sample s[] = { { 0, 64, 1 }, { 1, 32, 1 }, { 2, 512, 1 } };
+	static const struct estimate_sample s[] = { { 0, 64, 1, 0 },
+						    { 1, 32, 1, 0 },
+						    { 2, 512, 1, 0 } };
 	struct estimate e = estimate_live(s, ARRAY_SIZE(s), 1, 0.5);
 
 	(void)state;
@@ -38,7 +40,7 @@ static void estimate__weight_1_is_exact(void **state)
 static void estimate__exact_samples_add_no_error(void **state)
 {
 	static const struct estimate_sample s[] = {
-		{ 1, 1000, 1 }, { 1, 64, 10 }, { 2, 64, 10 }, { 2, 3000, 1 }
+		{ 1, 1000, 1, 0 }, { 1, 64, 10, 0 }, { 2, 64, 10, 0 }, { 2, 3000, 1, 0 }
 	};
 	struct estimate all = estimate_live(s, 4, 60, 0.1);
 	struct estimate drawn = estimate_live(s + 1, 2, 60, 0.1);
@@ -56,7 +58,7 @@ static double relative_error(double weight, double weight_error)
 	struct estimate e;
 
 	for (size_t i = 0; i < ARRAY_SIZE(s); i++)
-		s[i] = (struct estimate_sample){ 1 + i / 2, 64, weight };
+		s[i] = (struct estimate_sample){ 1 + i / 2, 64, weight, 0 };
 	e = estimate_live(s, ARRAY_SIZE(s), 100, weight_error);
 	return e.bytes_error / e.bytes;
 }
@@ -85,8 +87,8 @@ static void estimate__blocks_of_one_window_are_one_draw(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 20; i++) {
-		together[i] = (struct estimate_sample){ 1 + i / 10, 64, 20 };
-		apart[i] = (struct estimate_sample){ 1 + i, 64, 20 };
+		together[i] = (struct estimate_sample){ 1 + i / 10, 64, 20, 0 };
+		apart[i] = (struct estimate_sample){ 1 + i, 64, 20, 0 };
 	}
 	a = estimate_live(together, 20, 200, 0);
 	b = estimate_live(apart, 20, 200, 0);
@@ -100,8 +102,8 @@ static void estimate__windows_that_drew_nothing_count(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 10; i++) {
-		s[i] = (struct estimate_sample){ 1 + i / 2, 64, 10 };
-		apart[i] = (struct estimate_sample){ 1 + i / 2 * 2, 64, 10 };
+		s[i] = (struct estimate_sample){ 1 + i / 2, 64, 10, 0 };
+		apart[i] = (struct estimate_sample){ 1 + i / 2 * 2, 64, 10, 0 };
 	}
 	assert_true(estimate_live(apart, 10, 9, 0).bytes_error >
 		    1.2 * estimate_live(s, 10, 9, 0).bytes_error);
@@ -122,7 +124,7 @@ static void estimate__equal_windows_are_not_exact(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 8; i++)
-		s[i] = (struct estimate_sample){ 1 + i, 64, 10 };
+		s[i] = (struct estimate_sample){ 1 + i, 64, 10, 0 };
 	for (size_t n = 1; n <= 8; n++) {
 		e = estimate_live(s, n, n, 0);
 		assert_true(e.bytes_error > 1.96 * 64 * sqrt(90.0 * (double)n));
@@ -137,7 +139,7 @@ static void estimate__few_windows_do_not_say_how_alike_they_are(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 100; i++)
-		s[i] = (struct estimate_sample){ 1 + i / 20, 64, 10 };
+		s[i] = (struct estimate_sample){ 1 + i / 20, 64, 10, 0 };
 	assert_true(estimate_live(s, 80, 4, 0).bytes_error > 1.96 * 20 * 640 * sqrt(4 * 0.9));
 	assert_true(estimate_live(s, 100, 5, 0).bytes_error < 3 * 20 * 640);
 }
@@ -151,7 +153,7 @@ static void estimate__window_0_is_no_window(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 100; i++)
-		s[i] = (struct estimate_sample){ 0, 64, 2 };
+		s[i] = (struct estimate_sample){ 0, 64, 2, 0 };
 	e = estimate_live(s, 100, 60, 0);
 	assert_true(e.bytes == 12800);
 	assert_true(e.bytes_error > 1.96 * 64 * sqrt(200) && e.bytes_error < 3 * 64 * sqrt(200));
@@ -164,16 +166,16 @@ static void estimate__impossible_numbers_count_as_little_as_they_can(void **stat
 		struct estimate_sample sample;
 		double want_bytes, want_blocks;
 	} rows[] = {
-		{ "weight below 1", { 1, 64, 0.25 }, 64, 1 },
-		{ "weight 0", { 1, 64, 0 }, 64, 1 },
-		{ "negative weight", { 1, 64, -8 }, 64, 1 },
-		{ "weight NAN", { 1, 64, NAN }, 64, 1 },
-		{ "weight infinite", { 1, 64, INFINITY }, 64, 1 },
-		{ "negative bytes", { 1, -64, 4 }, 0, 4 },
-		{ "bytes NAN", { 1, NAN, 4 }, 0, 4 },
-		{ "bytes infinite", { 1, INFINITY, 4 }, 0, 4 },
-		{ "no bytes", { 1, 0, 4 }, 0, 4 },
-		{ "last window", { UINT64_MAX, 64, 4 }, 256, 4 },
+		{ "weight below 1", { 1, 64, 0.25, 0 }, 64, 1 },
+		{ "weight 0", { 1, 64, 0, 0 }, 64, 1 },
+		{ "negative weight", { 1, 64, -8, 0 }, 64, 1 },
+		{ "weight NAN", { 1, 64, NAN, 0 }, 64, 1 },
+		{ "weight infinite", { 1, 64, INFINITY, 0 }, 64, 1 },
+		{ "negative bytes", { 1, -64, 4, 0 }, 0, 4 },
+		{ "bytes NAN", { 1, NAN, 4, 0 }, 0, 4 },
+		{ "bytes infinite", { 1, INFINITY, 4, 0 }, 0, 4 },
+		{ "no bytes", { 1, 0, 4, 0 }, 0, 4 },
+		{ "last window", { UINT64_MAX, 64, 4, 0 }, 256, 4 },
 	};
 
 	(void)state;
@@ -190,8 +192,8 @@ static void estimate__impossible_numbers_count_as_little_as_they_can(void **stat
 
 static void estimate__sums_that_overflow_are_not_exact(void **state)
 {
-	static const struct estimate_sample s[] = { { 1, 1e300, 1e200 }, { 2, 1, 2 } };
-	static const struct estimate_sample fourths_only = { 1, 1e100, 1e3 };
+	static const struct estimate_sample s[] = { { 1, 1e300, 1e200, 0 }, { 2, 1, 2, 0 } };
+	static const struct estimate_sample fourths_only = { 1, 1e100, 1e3, 0 };
 	struct estimate e = estimate_live(s, 2, 60, 0);
 
 	(void)state;
@@ -243,7 +245,7 @@ static size_t draw(const struct leak *l, uint64_t *seed, struct estimate_sample 
 				continue;
 			assert_true(n < SAMPLES_MAX);
 			ret[n++] = (struct estimate_sample){ 1 + window, size_of(i),
-							     1 / (l->duty * walked) };
+							     1 / (l->duty * walked), 0 };
 		}
 	}
 	qsort(ret, n, sizeof(*ret), by_window);
@@ -356,6 +358,81 @@ static void estimate__intervals_hold_few_clusters(void **state)
 		assert_interval_holds(&rows[i], 4000);
 }
 
+/* As in the daemon: windows come after random waits, each of the same length, and stand for the
+ * wait before them. The leak begins and ends between windows. */
+struct spans {
+	const char *name;
+	size_t n_windows, burst;
+	double per_window; /* events expected in one */
+	double shortest, longest; /* wait, in windows' mean waits */
+};
+
+static size_t draw_spans(const struct spans *w, uint64_t *seed, struct estimate_sample *ret,
+			 double *ret_truth)
+{
+	double now = -3 - uniform(seed), begin = 0, end = (double)w->n_windows;
+	size_t n = 0;
+
+	for (uint64_t window = 1; now < end; window++) {
+		double wait = w->shortest + (w->longest - w->shortest) * uniform(seed);
+		double chance = exp(-w->per_window), p = uniform(seed);
+
+		now += wait;
+		if (now < begin || now > end)
+			continue;
+		while (p > chance) { /* a Poisson number of events */
+			p *= uniform(seed);
+			for (size_t i = 0; i < w->burst; i++)
+				ret[n++] = (struct estimate_sample){ window, 64, 1000 * wait,
+								     1e9 * wait };
+			assert_true(n < SAMPLES_MAX - w->burst);
+		}
+	}
+	*ret_truth = end * w->per_window * (double)w->burst * 64 * 1000;
+	return n;
+}
+
+static void estimate__waits_between_windows_are_no_error(void **state)
+{
+	static struct estimate_sample samples[SAMPLES_MAX];
+	static const struct spans rows[] = {
+		{ "many blocks, few windows", 15, 1, 20, 0.3, 1.7 },
+		{ "many blocks", 46, 1, 20, 0.3, 1.7 },
+		{ "few blocks, few windows", 15, 1, 3, 0.3, 1.7 },
+		{ "few blocks", 46, 1, 3, 0.3, 1.7 },
+		{ "bursts", 46, 13, 4, 0.3, 1.7 },
+		{ "few bursts", 20, 13, 0.5, 0.3, 1.7 },
+		{ "waits that are nearly even", 46, 1, 3, 0.9, 1.1 },
+		{ "waits that are next to nothing, or long", 46, 1, 3, 0.02, 2 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const int trials = 2000;
+		uint64_t seed = 20240607 + i;
+		double squares = 0, error = 0, bias = 0, holds = 0, times;
+
+		for (int trial = 0; trial < trials; trial++) {
+			double truth, off;
+			size_t n = draw_spans(&rows[i], &seed, samples, &truth);
+			struct estimate e = estimate_live(samples, n, rows[i].n_windows, 0);
+
+			off = e.bytes / truth - 1;
+			bias += off / trials;
+			squares += off * off / trials;
+			error += e.bytes_error / truth / trials;
+			holds += (fabs(off) <= e.bytes_error / truth) / (double)trials;
+		}
+		times = error / (1.96 * sqrt(squares));
+		print_message("  %-26s holds %.1f %%, bias %+.1f %%, +-%.0f %%, %.2f times what it "
+			      "scatters by\n",
+			      rows[i].name, holds * 100, bias * 100, error * 100, times);
+		assert_true(holds > 0.9 && holds < 0.99);
+		assert_true(fabs(bias) < 0.03);
+		assert_true(times > 0.9 && times < 1.65);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -375,6 +452,7 @@ int main(void)
 		cmocka_unit_test(estimate__intervals_hold_bursts),
 		cmocka_unit_test(estimate__intervals_hold_mixed_weights),
 		cmocka_unit_test(estimate__intervals_hold_few_clusters),
+		cmocka_unit_test(estimate__waits_between_windows_are_no_error),
 	};
 
 	return cmocka_run_group_tests_name("estimate", tests, NULL, NULL);

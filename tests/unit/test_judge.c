@@ -171,7 +171,8 @@ static void put_samples(struct fixture *f, struct snapshot_stack *s,
 	size_t n = f->n_births;
 
 	for (size_t i = 0; i < n; i++)
-		samples[i] = (struct estimate_sample){ i + 1, BLOCK, f->births[i].bytes / BLOCK };
+		samples[i] =
+			(struct estimate_sample){ i + 1, BLOCK, f->births[i].bytes / BLOCK, 0 };
 	s->samples = samples;
 	s->n_samples = s->n_windows = n;
 	s->weight_error = 0.3;

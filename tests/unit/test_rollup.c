@@ -185,16 +185,16 @@ static void give_samples(struct snapshot_stack *s, const struct estimate_sample 
 }
 
 static const struct estimate_sample samples_of_0[] = {
-	{ 3, 64, 20 }, { 5, 64, 20 }, { 5, 32, 20 }, { 9, 64, 40 }
+	{ 3, 64, 20, 0 }, { 5, 64, 20, 0 }, { 5, 32, 20, 0 }, { 9, 64, 40, 0 }
 };
-static const struct estimate_sample samples_of_1[] = { { 2, 100, 10 }, { 5, 50, 20 } };
-static const struct estimate_sample samples_of_2[] = { { 3, 500, 20 }, { UINT64_MAX, 8, 2 } };
-static const struct estimate_sample samples_of_0_1[] = { { 2, 100, 10 }, { 3, 64, 20 },
-							 { 5, 64, 20 },	 { 5, 32, 20 },
-							 { 5, 50, 20 },	 { 9, 64, 40 } };
+static const struct estimate_sample samples_of_1[] = { { 2, 100, 10, 0 }, { 5, 50, 20, 0 } };
+static const struct estimate_sample samples_of_2[] = { { 3, 500, 20, 0 }, { UINT64_MAX, 8, 2, 0 } };
+static const struct estimate_sample samples_of_0_1[] = { { 2, 100, 10, 0 }, { 3, 64, 20, 0 },
+							 { 5, 64, 20, 0 },  { 5, 32, 20, 0 },
+							 { 5, 50, 20, 0 },  { 9, 64, 40, 0 } };
 static const struct estimate_sample samples_of_0_1_2[] = {
-	{ 2, 100, 10 }, { 3, 64, 20 }, { 3, 500, 20 }, { 5, 64, 20 },
-	{ 5, 32, 20 },	{ 5, 50, 20 }, { 9, 64, 40 },  { UINT64_MAX, 8, 2 },
+	{ 2, 100, 10, 0 }, { 3, 64, 20, 0 }, { 3, 500, 20, 0 }, { 5, 64, 20, 0 },
+	{ 5, 32, 20, 0 },  { 5, 50, 20, 0 }, { 9, 64, 40, 0 },	{ UINT64_MAX, 8, 2, 0 },
 };
 
 static void give_all_samples(struct fixture *f)
@@ -425,7 +425,7 @@ static double requests_are_sampled(struct service *s, uint64_t *seed)
 				continue;
 			assert_true(s->n_samples[i] < SAMPLES_MAX);
 			s->samples[i][s->n_samples[i]++] =
-				(struct estimate_sample){ 1 + window, block_bytes(i), 1 / DUTY };
+				(struct estimate_sample){ 1 + window, block_bytes(i), 1 / DUTY, 0 };
 		}
 	}
 	for (size_t i = 0; i < STACKS; i++)
@@ -757,8 +757,8 @@ static void bench(struct fixture *f, size_t n_shared)
 
 	assert_true(stacks && frames && samples && list);
 	for (size_t i = 0; i < BENCH_SAMPLES; i++)
-		samples[i] =
-			(struct estimate_sample){ 1 + (uint64_t)(uniform(&seed) * 1000), 64, 20 };
+		samples[i] = (struct estimate_sample){ 1 + (uint64_t)(uniform(&seed) * 1000), 64,
+						       20, 0 };
 	for (size_t i = 0; i < BENCH_STACKS; i++) {
 		list[i] = &stacks[i];
 		bench_stack(&stacks[i], frames[i], i, n_shared);

@@ -66,7 +66,7 @@ static void samples__looks_become_rarer_with_age(void **state)
 	assert_true(last_sec - born_sec > 3600);
 }
 
-static void samples__weights_of_late_windows_are_set_right(void **state)
+static void samples__pending_weights_are_set_right_once(void **state)
 {
 	static const double want[] = { 4, 4, 10, 10, 10, 1 };
 	_cleanup_(samples_freep) struct samples *s = NULL;
@@ -80,11 +80,12 @@ static void samples__weights_of_late_windows_are_set_right(void **state)
 
 		new.window = i + 1;
 		new.weight = i == 5 ? 1 : 4;
+		new.is_pending = i >= 2;
 		assert_ok(samples_add(s, &new, NULL));
 	}
-	samples_scale(s, 0, 3, NAN);
-	samples_scale(s, 0, 3, 2.5);
-	samples_scale(s, 1, 1, 0.5); /* none stands for less than itself */
+	samples_settle(s, 0, 2.5);
+	samples_settle(s, 0, 2.5); /* nothing is pending any more */
+	samples_settle(s, 1, 0.5); /* none stands for less than itself */
 	assert_ok(samples_list(s, 0, &list, &n));
 	assert_int_equal(n, 5);
 	for (size_t i = 0; i < n; i++)
@@ -92,6 +93,24 @@ static void samples__weights_of_late_windows_are_set_right(void **state)
 	free(list);
 	assert_ok(samples_list(s, 1, &list, &n));
 	assert_true(n == 1 && list[0]->weight == 1);
+}
+
+static void samples__pending_without_a_factor_stay_as_they_are(void **state)
+{
+	_cleanup_(samples_freep) struct samples *s = NULL;
+	_cleanup_free_ const struct sample **list = NULL;
+	struct sample new = sample(0, 64, 1, 1000);
+	size_t n = 0;
+
+	(void)state;
+	new.weight = 4;
+	new.is_pending = true;
+	assert_ok(samples_new(16, 1, NULL, NULL, &s));
+	assert_ok(samples_add(s, &new, NULL));
+	samples_settle(s, 0, NAN);
+	samples_settle(s, 0, 2);
+	assert_ok(samples_list(s, 0, &list, &n));
+	assert_true(n == 1 && list[0]->weight == 4 && !list[0]->is_pending);
 }
 
 static void samples__late_look_skips_ages(void **state)
@@ -362,7 +381,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(samples__first_look_is_at_the_first_age),
 		cmocka_unit_test(samples__looks_become_rarer_with_age),
-		cmocka_unit_test(samples__weights_of_late_windows_are_set_right),
+		cmocka_unit_test(samples__pending_weights_are_set_right_once),
+		cmocka_unit_test(samples__pending_without_a_factor_stay_as_they_are),
 		cmocka_unit_test(samples__late_look_skips_ages),
 		cmocka_unit_test(samples__due_are_of_one_slot_and_at_most_so_many),
 		cmocka_unit_test(samples__batch_is_worked_through),

@@ -165,7 +165,7 @@ static void stacktab__stack_that_never_held_anything_has_no_series(void **state)
 
 /* ── samples ──────────────────────────────────────────────────────────────────────────────── */
 static const struct estimate_sample samples[] = {
-	{ 7, 64, 20 }, { 2, 100, 20 }, { 7, 32, 20 }, { 4, 64, 20 }, { 2, 16, 20 },
+	{ 7, 64, 20, 0 }, { 2, 100, 20, 0 }, { 7, 32, 20, 0 }, { 4, 64, 20, 0 }, { 2, 16, 20, 0 },
 };
 
 /* Stack a of slot 0 with some samples, of the tick that ends at time_sec. */

@@ -63,9 +63,6 @@ struct lens {
 	struct liveness *liveness, *capture_liveness;
 	struct pace pace;
 	uint64_t n_samplings; /* windows that sampled; the number of the last one */
-	/* Windows from that number on have weights by a guess of the rate, pending_rate; 0: none */
-	uint64_t pending_from;
-	double pending_rate;
 	double began_sec; /* when WINDOWS began; monotonic */
 	uint64_t opened_cpu_ns; /* the target's CPU clock when its last window was opened */
 	uint64_t filled_cpu_ns; /* the target's CPU clock when the rare sites' hits were last 0 */

@@ -118,7 +118,8 @@ static void regime_leave_always(struct windows *w, struct lens *l)
 	import_blocks(w, l);
 	l->cpu_ns = lens_cpu_ns(l);
 	l->traps_ns = l->backlog_ns = 0;
-	l->pending_from = 0;
+	l->pace.pending_rate = 0;
+	sampler_settle(w->sampler, l, 1);
 	if (l->is_scouted)
 		regime_windows(w, l);
 	else

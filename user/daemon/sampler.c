@@ -128,7 +128,7 @@ static void add(struct sampler *s, struct sample *sample)
 }
 
 void sampler_window(struct sampler *s, const struct lens *l, const struct capture *c,
-		    uint64_t window, double weight, uint32_t walk_of, double now_sec)
+		    const struct sampler_window *w, double now_sec)
 {
 	for (size_t i = 0; i < c->n; i++) {
 		const struct pgd_sample *from = &c->blocks[i].sample;
@@ -136,9 +136,11 @@ void sampler_window(struct sampler *s, const struct lens *l, const struct captur
 			.block = from->block,
 			.stack = from->stack,
 			.leaf = from->leaf,
-			.window = window,
-			.weight = weight * (from->walk == PGD_WALK_CHANCE ? walk_of : 1) /
+			.window = w->number,
+			.weight = w->weight * (from->walk == PGD_WALK_CHANCE ? w->walk_of : 1) /
 				  (double)l->odds[from->site & (PGD_SITES_MAX - 1)],
+			.span_ns = w->span_ns,
+			.is_pending = w->is_pending,
 			.born_sec = now_sec,
 			.slot = l->watch->slot,
 			.bytes = from->bytes,
@@ -150,9 +152,9 @@ void sampler_window(struct sampler *s, const struct lens *l, const struct captur
 	}
 }
 
-void sampler_scale(struct sampler *s, const struct lens *l, uint64_t window_from, double factor)
+void sampler_settle(struct sampler *s, const struct lens *l, double factor)
 {
-	samples_scale(s->samples, l->watch->slot, window_from, factor);
+	samples_settle(s->samples, l->watch->slot, factor);
 }
 
 void sampler_add(struct sampler *s, const struct lens *l, const struct pgd_sample *from,
@@ -297,7 +299,8 @@ void sampler_estimate(struct sampler *s, const struct lens *l, double now_sec)
 		struct stack *stack = stack_of(s, sample);
 		struct estimate_sample e = { .window = sample->window,
 					     .bytes = sample->bytes,
-					     .weight = sample->weight };
+					     .weight = sample->weight,
+					     .span_ns = sample->span_ns };
 
 		if (stack && now_sec - sample->born_sec >= SAMPLER_SETTLED_SEC)
 			r = stacktab_add_sample(stack, &e, type_of(s, l, sample));

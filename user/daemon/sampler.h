@@ -23,12 +23,20 @@ int sampler_new(struct probes *p, struct stacktab *t, struct sampler **ret);
 void sampler_free(struct sampler *s);
 DEFINE_CLEANUP(struct sampler *, sampler_free)
 
-/* The blocks that a window has caught alive. weight: what one block of it stands for, the walk's
- * chance not counted. */
+/* A window, and what its blocks stand for. */
+struct sampler_window {
+	uint64_t number;
+	double weight; /* of one block, the walk's chance not counted */
+	double span_ns; /* of the target's time */
+	bool is_pending; /* the rate it rests on will be known better: sampler_settle() */
+	uint32_t walk_of;
+};
+
+/* The blocks that a window has caught alive. */
 void sampler_window(struct sampler *s, const struct lens *l, const struct capture *c,
-		    uint64_t window, double weight, uint32_t walk_of, double now_sec);
-/* Windows from this number on have been given weights that were wrong by this factor. */
-void sampler_scale(struct sampler *s, const struct lens *l, uint64_t window_from, double factor);
+		    const struct sampler_window *w, double now_sec);
+/* Pending samples of this target have been given weights that were wrong by this factor. */
+void sampler_settle(struct sampler *s, const struct lens *l, double factor);
 /* One block of a rare site, or of a target that was followed exactly until now: weight 1 or, if
  * only some of its blocks were kept, more. */
 void sampler_add(struct sampler *s, const struct lens *l, const struct pgd_sample *from,

@@ -222,35 +222,11 @@ static void learn_cost(const struct windows *w, struct lens *l, const struct shu
 		(double)r->gate.allocs * w->cost.alloc_ns + (double)r->gate.frees * w->cost.free_ns;
 	double scale = ((double)r->cpu_ns - work_ns) / model_ns;
 
-	if (l->pace.heaviness < 0.5 || !(model_ns > 0) || !isfinite(scale))
+	if (l->pace.heaviness < 0.5 || !(model_ns > 0) || !isfinite(scale) ||
+	    isnan(pace_rate(&l->pace)))
 		return;
 	scale = fmin(fmax(scale, COST_SCALE_MIN), COST_SCALE_MAX);
 	l->cost_scale += COST_NEWS * (scale - l->cost_scale);
-}
-
-/* How fast the target is will be known some windows later: until then by a guess. NAN: there is
- * none. */
-static double pending_work_ns(struct lens *l, const struct shutter_result *r)
-{
-	double rate = pace_guess_rate(&l->pace);
-
-	if (isnan(rate))
-		return NAN;
-	if (!l->pending_from) {
-		l->pending_from = l->n_samplings + 1;
-		l->pending_rate = rate;
-	}
-	return (double)r->gate.allocs / l->pending_rate * WINDOWS_NS_PER_SEC;
-}
-
-/* It is known now: whatever rested on the guess is set right. */
-static void settle_pending(const struct windows *w, struct lens *l)
-{
-	double rate = pace_rate(&l->pace);
-
-	if (l->pending_from && isfinite(rate))
-		sampler_scale(w->sampler, l, l->pending_from, rate / l->pending_rate);
-	l->pending_from = 0;
 }
 
 static void take_samples(struct windows *w, struct lens *l, const struct shutter_result *r,
@@ -259,7 +235,8 @@ static void take_samples(struct windows *w, struct lens *l, const struct shutter
 	struct pace_cost cost = windows_cost(w, l);
 	double work_ns = pace_sample(&l->pace, pw, &cost);
 	uint64_t cpu_ns = lens_cpu_ns(l);
-	double stands_for_ns = (double)(cpu_ns - l->cpu_ns) - l->traps_ns, weight;
+	double stands_for_ns = (double)(cpu_ns - l->cpu_ns) - l->traps_ns;
+	struct sampler_window sw = { .walk_of = WALK_OF, .is_pending = l->pace.is_pending };
 
 	log_debug(
 		0,
@@ -267,10 +244,6 @@ static void take_samples(struct windows *w, struct lens *l, const struct shutter
 		l->watch->pid, work_ns / 1e6, stands_for_ns / 1e6, pace_rate(&l->pace),
 		pace_error(&l->pace) * 100);
 	learn_cost(w, l, r, work_ns);
-	if (isnan(work_ns))
-		work_ns = pending_work_ns(l, r);
-	else
-		settle_pending(w, l);
 	l->samples += r->gate.sampled;
 	l->gate_sec += (double)r->gate_ns / WINDOWS_NS_PER_SEC;
 	if (w->capture->error)
@@ -281,12 +254,25 @@ static void take_samples(struct windows *w, struct lens *l, const struct shutter
 	l->n_samplings++;
 	stands_for_ns += l->backlog_ns * BACKLOG_PART;
 	l->backlog_ns -= l->backlog_ns * BACKLOG_PART;
-	weight = stands_for_ns / work_ns * (double)r->gate.allocs / (double)r->gate.sampled;
-	sampler_window(w->sampler, l, w->capture, l->n_samplings, fmax(weight, 1), WALK_OF,
-		       clock_monotonic_sec());
+	sw.number = l->n_samplings;
+	sw.span_ns = stands_for_ns;
+	sw.weight =
+		fmax(stands_for_ns / work_ns * (double)r->gate.allocs / (double)r->gate.sampled, 1);
+	sampler_window(w->sampler, l, w->capture, &sw, clock_monotonic_sec());
 	l->cpu_ns = cpu_ns;
 	l->sampled_sec = clock_monotonic_sec();
 	l->traps_ns = 0;
+}
+
+/* How fast the target was about the last sampling windows is known only now. */
+static void take_count(const struct windows *w, struct lens *l, const struct pace_window *pw)
+{
+	double factor;
+
+	pace_count(&l->pace, pw, &w->cost);
+	factor = pace_settle(&l->pace);
+	if (isfinite(factor))
+		sampler_settle(w->sampler, l, factor);
 }
 
 /* What hits with the gate open have cost. */
@@ -355,7 +341,7 @@ void turn_result(struct windows *w)
 	if (r->error || r->is_late)
 		return;
 	if (r->kind == PGD_GATE_COUNT)
-		pace_count(&l->pace, &pw, &w->cost);
+		take_count(w, l, &pw);
 	else
 		take_samples(w, l, r, &pw);
 }

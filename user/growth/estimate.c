@@ -4,7 +4,9 @@
  *
  *   Windows are draws of one stretch of time after the other, not of all time: that a stack held
  *   nothing for the first hour is known, and no accident. So each window is compared with its
- *   neighbour (successive differences), not with the mean of all.
+ *   neighbour (successive differences), not with the mean of all; by what it held a second of the
+ *   time that it stands for, since windows come at random and stand for half of that time or twice
+ *   as much, which says nothing of the stack.
  *   The spread is at least what independent blocks would have. Windows that are alike by chance,
  *   or since a loop leaks one block in each, would else promise an exact figure.
  *   An interval of few clusters is wider than 1.96 standard errors, by how many clusters there are
@@ -21,6 +23,7 @@
 
 /* Fewer windows cannot say how alike windows are: each is one accident, as in a Poisson process. */
 #define WINDOWS_MIN 5
+#define SPANS_MAX   4 /* times as long as its neighbour: of more, one pair would decide all */
 
 /* Sums of one quantity x (bytes, or 1 per block) over all samples. */
 struct tally {
@@ -30,9 +33,9 @@ struct tally {
 	/* Clusters, x * weight of each: */
 	double squares, fourths;
 	double window_squares; /* of these, windows */
-	double neighbours; /* products of each window's sum and the next one's */
-	uint64_t last; /* number of the last window, and its sum */
-	double last_sum;
+	double neighbours; /* products of each window's sum and the next one's, for equal spans */
+	uint64_t last; /* number of the last window, its sum, and its span */
+	double last_sum, last_span_ns;
 	size_t n_windows;
 	/* Variance as if each block had been drawn by itself: */
 	double alone; /* of those that were: window 0 */
@@ -64,14 +67,28 @@ static void tally_cluster(struct tally *t, double sum)
 	t->fourths += square * square;
 }
 
-static void tally_window(struct tally *t, uint64_t window, double sum)
+/* Sums x, y of neighbours with spans a, b: were both expected to be as large a second, r, then
+ * (ra)² + (rb)² of their squares are no scatter, and xy is r²ab. What to take off for each xy. */
+static double part_of_squares(double a_ns, double b_ns)
+{
+	double times = a_ns > b_ns ? a_ns / b_ns : b_ns / a_ns;
+
+	if (!(a_ns > 0 && b_ns > 0))
+		return 1;
+	times = fmin(times, SPANS_MAX);
+	return (times + 1 / times) / 2;
+}
+
+static void tally_window(struct tally *t, const struct estimate_sample *first, double sum)
 {
 	tally_cluster(t, sum);
 	t->window_squares += sum * sum;
-	if (t->n_windows && window == t->last + 1)
-		t->neighbours += sum * t->last_sum;
-	t->last = window;
+	if (t->n_windows && first->window == t->last + 1)
+		t->neighbours +=
+			sum * t->last_sum * part_of_squares(first->span_ns, t->last_span_ns);
+	t->last = first->window;
 	t->last_sum = sum;
+	t->last_span_ns = first->span_ns;
 	t->n_windows++;
 }
 
@@ -80,7 +97,7 @@ static struct tally tally_of(const struct estimate_sample *samples, size_t n,
 {
 	struct tally t = { 0 };
 	double in_window = 0; /* so far, of the window that s is in */
-	uint64_t window = 0; /* 0: none is open */
+	const struct estimate_sample *first = NULL; /* of that window */
 
 	for (const struct estimate_sample *s = samples; s < samples + n; s++) {
 		double x = x_of(s), weight = weight_of(s);
@@ -97,18 +114,19 @@ static struct tally tally_of(const struct estimate_sample *samples, size_t n,
 			t.alone += alone;
 			continue;
 		}
-		if (window && s->window != window) {
-			tally_window(&t, window, in_window);
+		if (first && s->window != first->window) {
+			tally_window(&t, first, in_window);
+			first = NULL;
 			in_window = 0;
 		}
-		window = s->window;
+		first = first ? first : s;
 		in_window += x * weight;
 		t.alone_in_windows += alone;
 		t.n_in_windows++;
 		t.weight_in_windows += weight;
 	}
-	if (window)
-		tally_window(&t, window, in_window);
+	if (first)
+		tally_window(&t, first, in_window);
 	return t;
 }
 

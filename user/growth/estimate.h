@@ -20,6 +20,7 @@ struct estimate_sample {
 			  * time; 0: none, drawn by itself */
 	double bytes;
 	double weight; /* 1 / p >= 1 */
+	double span_ns; /* of the target's time that its window stands for; 0: not said */
 };
 
 struct estimate {
@@ -28,7 +29,8 @@ struct estimate {
 };
 
 /* Sorted by window (sort again after putting lists together), or the error comes out wrong. A
- * number that is left out is a window that drew nothing.
+ * number that is left out is a window that drew nothing. Windows stand for longer and shorter
+ * times: how much, span_ns says, is no accident of the drawing, and adds no error.
  *
  * n_windows: windows in which a sample of this stack that is alive now could have been drawn, those
  * that drew none too: few of them do not say how alike they are.

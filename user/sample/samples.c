@@ -243,15 +243,16 @@ void samples_del(struct samples *s, struct sample *sample)
 	row_del(s, container_of(sample, struct row, sample));
 }
 
-void samples_scale(struct samples *s, uint32_t number, uint64_t window_from, double factor)
+void samples_settle(struct samples *s, uint32_t number, double factor)
 {
 	struct slot *slot = slot_of(s, number);
 
 	for (size_t i = 0; slot && i < slot->n; i++) {
 		struct sample *sample = &slot->heap[i]->sample;
 
-		if (sample->window >= window_from && isfinite(factor))
+		if (sample->is_pending && isfinite(factor))
 			sample->weight = fmax(sample->weight * factor, 1);
+		sample->is_pending = false;
 	}
 }
 

@@ -27,12 +27,15 @@ struct sample {
 	uint64_t leaf; /* struct pgd_sample.leaf: where in which code object it was taken */
 	uint64_t window; /* number of the window it was drawn in; 0: outside of windows */
 	double weight; /* how many blocks it stands for, >= 1 */
+	double span_ns; /* of the target's time that its window stands for; 0 outside of windows */
 	double born_sec;
 	double next_look_sec;
 	uint32_t slot;
 	uint32_t bytes;
 	uint8_t lane; /* enum pgd_lane */
 	bool is_followed; /* the kernel has a row for it, which goes when it sees the block die */
+	bool is_pending; /* its weight rests on a rate that will be known better; samples_settle()
+			  */
 	uint8_t next_age; /* index into survival_age_sec of the next look that counts there */
 	struct fingerprint print;
 };
@@ -74,9 +77,10 @@ size_t samples_due(struct samples *s, uint32_t slot, double now_sec, struct samp
 void samples_alive(struct samples *s, struct sample *sample, double now_sec);
 #define SAMPLES_LOOK_MAX_SEC 300.0
 void samples_del(struct samples *s, struct sample *sample);
-/* Those of a slot that were drawn in this window or a later one stand for so many times more blocks
- * than was thought; never for less than themselves. */
-void samples_scale(struct samples *s, uint32_t slot, uint64_t window_from, double factor);
+/* The pending ones of a slot stand for so many times the blocks that was thought, but never for
+ * less than themselves, and are pending no more. A factor that is not finite leaves them as they
+ * are. */
+void samples_settle(struct samples *s, uint32_t slot, double factor);
 /* All of a slot, and what it lost: the next target there starts anew. */
 void samples_forget(struct samples *s, uint32_t slot);
 

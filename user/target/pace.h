@@ -19,8 +19,15 @@
  * tell the wide set's share of all; the thin one has too few hits there, but its share of the wide
  * one's hits is seen in the wide one's counting windows as well. All this counts from when the sets
  * were chosen: they were chosen for having had few hits, which says that they will have more. How
- * much hits come in bursts, and so what the counts are worth, shows in how they scatter. Pure: no
- * clock, no I/O.
+ * much hits come in bursts, and so what the counts are worth, shows in how they scatter.
+ *
+ * What a hit costs is remembered for long, the rate is not: a program that begins to keep what it
+ * dropped before takes new pages from the kernel, and does the same work a quarter slower. So
+ * the time for a hit of the thin set is that of its last two counting windows, the one before some
+ * sampling windows and the one after them (until the second has come, their work is pending),
+ * and its share is that of some windows more. A rate of so little scatters; but weights of many
+ * windows add up, where that averages out, while a rate of long ago is wrong for all of them.
+ * Pure: no clock, no I/O.
  */
 #ifndef USER_TARGET_PACE_H
 #define USER_TARGET_PACE_H
@@ -64,11 +71,16 @@ struct pace {
 	/* In counting windows of each set, weighted: hits, and CPU time; not weighted: hits,
 	 * windows. */
 	double ref_hits[PACE_SETS], ref_ns[PACE_SETS], ref_seen[PACE_SETS], ref_windows[PACE_SETS];
+	/* Lately: as share_ and wide_ above, and the thin set's last two counting windows. */
+	double late_allocs, late_share_hits[PACE_SETS], late_wide_hits[PACE_SETS];
+	double late_hits[2], late_ns[2];
 	double scatter,
 		n_scatter; /* of counts, squared, over what Poisson's would be; and how many */
 	unsigned n_counts; /* counting windows with these sets */
 	double since_count[PACE_SETS]; /* sampling windows since the last one of each set */
-	double primed_rate; /* allocations a second, by scouting */
+	double guess_rate; /* allocations a second, by scouting or with the sets before */
+	double pending_rate; /* what pending work rests on; 0: nothing is pending */
+	bool is_pending; /* what pace_sample() has said last is */
 	double count_ns; /* what a hit costs at least */
 	double heaviness; /* share of traps in the CPU time of late sampling windows */
 };
@@ -80,12 +92,15 @@ void pace_init(struct pace *p, const uint8_t *is_alloc, size_t n_sites);
 void pace_prime(struct pace *p, const uint8_t *on, const float *rates,
 		const struct pace_cost *cost);
 /* CPU time, in ns, that the work in this sampling window would have taken without us; at most
- * cpu_ns. NAN: not known well enough before some counting windows; pace_guess_rate() may do until
- * then. */
+ * cpu_ns. p->is_pending: by a rate that will be known better, see pace_settle(). NAN: nobody
+ * has an idea. */
 double pace_sample(struct pace *p, const struct pace_window *w, const struct pace_cost *cost);
 /* A counting window with the sites of is_ref[turn] on. cost->count_ns: what a hit costs at least.
  */
 void pace_count(struct pace *p, const struct pace_window *w, const struct pace_cost *cost);
+/* After pace_count(): what weights (one over work) of all that is pending are to be multiplied by.
+ * NAN: nothing is, or it stays so. */
+double pace_settle(struct pace *p);
 
 /* Would a counting window help now? `on`: sites that are hit, by index. Chooses p->turn, and
  * p->is_ref anew when that is due. */
@@ -95,11 +110,10 @@ bool pace_wants_count(struct pace *p, const uint8_t *on, uint64_t n_windows);
 double pace_count_ns(const struct pace *p);
 /* Is the rate needed, and not known well enough yet? */
 bool pace_is_wanting(const struct pace *p);
-/* Allocations a second of CPU time; NAN: not known well enough yet. */
+/* Allocations a second of CPU time, lately; NAN: not known well enough yet. */
 double pace_rate(const struct pace *p);
-/* The same by what scouting said, which may be wrong by half; NAN: there was none. */
-double pace_guess_rate(const struct pace *p);
-/* Relative standard error of what pace_sample() says by rate; 0 while it goes by time. */
+/* Relative standard error that what pace_sample() says has for long, not of one window: it does not
+ * average out. */
 double pace_error(const struct pace *p);
 
 #endif

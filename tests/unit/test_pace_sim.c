@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Whole runs of pace.c and estimate.c together, as daemon/turn.c puts them together: windows sample
+ * and count a program whose speed and whose kept blocks are known; does the estimate's interval
+ * hold what it has kept, and without bias? The program is tests/corpus/known_live.py in numbers: a
+ * step makes some thirty blocks, most of them at one site, and now and then keeps some. */
+#include <math.h>
+
+#include "growth/estimate.h"
+#include "lib/cleanup.h"
+#include "target/pace.h"
+#include "test.h"
+
+#define RUNS	    150
+#define COUNT_HITS  4000 /* as turn.c asks for */
+#define SAMPLES_MAX 20000
+#define LEAD_NS	    8e9 /* nothing is kept yet */
+#define KEEP_NS	    6e9
+#define WORK_MIN_NS 20000.0
+#define WALL_NS	    60e6
+
+/* A machine, and what the program does there. */
+struct scene {
+	const char *name;
+	double per_sec; /* allocations a second of its own CPU time */
+	double trap_ns, count_ns, sample_ns; /* calibrated; what hits really cost */
+	double wide_more; /* what they cost more in the wide set's windows */
+	double hits, wait_ns; /* of a sampling window; between windows */
+	double clock_error, speed_error; /* relative, from window to window */
+	double slower; /* times as long for the same work when it keeps */
+	double bias_max, holds_max; /* of few clusters intervals are wide: estimate.c */
+};
+
+/* In a step: how likely, and how many blocks then. */
+static const struct {
+	double chance, n;
+} sites[] = { { 1, 25 },   { 1, 2 },	 { 1, 1 },     { 1, 1 },     { 0.5, 1 },   { 0.05, 1 },
+	      { 0.05, 2 }, { 0.01, 13 }, { 0.01, 4 },  { 0.02, 1 },  { 0.01, 1 },  { 0.02, 2 },
+	      { 0.1, 1 },  { 0.2, 1 },	 { 0.004, 1 }, { 0.008, 3 }, { 0.012, 2 }, { 0.016, 1 } };
+
+/* What is kept in a step: blocks alone, or thirteen at once. */
+static const struct {
+	double chance;
+	unsigned n;
+} keepers[] = { { 0.05, 1 }, { 0.01, 13 } };
+#define KEEPERS ARRAY_SIZE(keepers)
+
+struct run {
+	const struct scene *scene;
+	uint64_t random;
+	double step_allocs, step_ns;
+	struct pace pace;
+	uint8_t on[PGD_SITES_MAX];
+	uint32_t site_hits[PGD_SITES_MAX];
+	struct estimate_sample samples[KEEPERS][SAMPLES_MAX];
+	bool is_pending[KEEPERS][SAMPLES_MAX];
+	size_t n_samples[KEEPERS], n_windows;
+};
+
+static struct run run;
+
+static double uniform(void)
+{
+	run.random = run.random * 6364136223846793005u + 1442695040888963407u;
+	return (double)(run.random >> 11) * 0x1p-53;
+}
+
+static double about_normal(void)
+{
+	double sum = 0;
+
+	for (int i = 0; i < 12; i++)
+		sum += uniform();
+	return sum - 6;
+}
+
+static unsigned poisson(double mean)
+{
+	double p = uniform(), end = exp(-mean);
+	unsigned n = 0;
+
+	for (; p > end; n++)
+		p *= uniform();
+	return n;
+}
+
+/* A window with these sites on, from some moment in a step. */
+static void expose(const uint8_t *on, double hit_ns, double hits_max, double cpu_max_ns,
+		   double step_ns, struct pace_window *w)
+{
+	double cpu_ns = 0, skip = uniform();
+
+	memset(run.site_hits, 0, sizeof(run.site_hits));
+	*w = (struct pace_window){ .site_hits = run.site_hits };
+	for (; cpu_ns < cpu_max_ns && (double)w->allocs < hits_max; skip = 0) {
+		cpu_ns += step_ns * (1 - skip);
+		for (size_t i = 0; i < ARRAY_SIZE(sites); i++) {
+			if (!on[i] || uniform() >= sites[i].chance)
+				continue;
+			for (double n = 0; n < sites[i].n; n++) {
+				if (uniform() < skip || cpu_ns >= cpu_max_ns ||
+				    (double)w->allocs >= hits_max)
+					continue;
+				run.site_hits[i]++;
+				w->allocs++;
+				cpu_ns += hit_ns;
+			}
+		}
+	}
+	w->cpu_ns = (uint64_t)(fmin(cpu_ns, cpu_max_ns) *
+			       (1 + run.scene->clock_error * about_normal()));
+}
+
+static void count(double step_ns, const struct pace_cost *cost)
+{
+	bool is_wide = run.pace.turn == PACE_WIDE;
+	struct pace_window w;
+	double factor;
+
+	expose(run.pace.is_ref[run.pace.turn],
+	       run.scene->count_ns * (is_wide ? 1 + run.scene->wide_more : 1), COUNT_HITS,
+	       pace_count_ns(&run.pace), step_ns, &w);
+	pace_count(&run.pace, &w, cost);
+	factor = pace_settle(&run.pace);
+	if (!isfinite(factor))
+		return;
+	for (size_t k = 0; k < KEEPERS; k++) {
+		for (size_t i = 0; i < run.n_samples[k]; i++)
+			run.samples[k][i].weight *= run.is_pending[k][i] ? factor : 1;
+		memset(run.is_pending[k], 0, sizeof(run.is_pending[k]));
+	}
+}
+
+/* False: its work says nothing, and the next one stands for its time too. */
+static bool sample(double step_ns, const struct pace_cost *cost, double span_ns, bool is_keeping)
+{
+	double hits = floor(run.scene->hits * (0.8 + 0.4 * uniform())), work_ns;
+	struct pace_window w;
+
+	expose(run.on, run.scene->sample_ns, hits, WALL_NS, step_ns, &w);
+	work_ns = pace_sample(&run.pace, &w, cost);
+	if (!(work_ns >= WORK_MIN_NS))
+		return false;
+	run.n_windows++;
+	for (size_t k = 0; k < KEEPERS && is_keeping; k++) {
+		double steps = (double)w.allocs / run.step_allocs;
+		unsigned n = keepers[k].n * poisson(steps * keepers[k].chance);
+
+		for (unsigned i = 0; i < n; i++) {
+			size_t at = run.n_samples[k]++;
+
+			assert_true(at < SAMPLES_MAX);
+			run.is_pending[k][at] = run.pace.is_pending;
+			run.samples[k][at] = (struct estimate_sample){ run.n_windows, 64,
+								       span_ns / work_ns, span_ns };
+		}
+	}
+	return true;
+}
+
+static void start(const struct scene *s, uint64_t seed, const struct pace_cost *cost)
+{
+	float rates[PGD_SITES_MAX] = { 0 };
+	uint8_t is_alloc[PGD_SITES_MAX];
+
+	memset(&run, 0, sizeof(run));
+	run.scene = s;
+	run.random = seed * 0x9e3779b97f4a7c15u + 1;
+	memset(is_alloc, 1, sizeof(is_alloc));
+	memset(run.on, 1, ARRAY_SIZE(sites));
+	for (size_t i = 0; i < ARRAY_SIZE(sites); i++)
+		run.step_allocs += sites[i].chance * sites[i].n;
+	run.step_ns = run.step_allocs / s->per_sec * 1e9;
+	for (size_t i = 0; i < ARRAY_SIZE(sites); i++) /* scouting is wrong by much */
+		rates[i] = (float)(sites[i].chance * sites[i].n / run.step_ns * 1e9 *
+				   (sites[i].chance == 1 ? 0.3 : 0.6));
+	pace_init(&run.pace, is_alloc, ARRAY_SIZE(sites));
+	pace_prime(&run.pace, run.on, rates, cost);
+}
+
+static void run_once(const struct scene *s, uint64_t seed)
+{
+	const struct pace_cost cost = { s->trap_ns + 1200, s->trap_ns + 120, s->trap_ns };
+	double now_ns = 0, last_ns = 0;
+
+	start(s, seed, &cost);
+	for (uint64_t n = 0;; n++) {
+		double step_ns;
+
+		now_ns += s->wait_ns * (0.3 + 1.4 * uniform());
+		if (now_ns > LEAD_NS + KEEP_NS)
+			return;
+		step_ns = run.step_ns * (now_ns > LEAD_NS ? s->slower : 1) *
+			  (1 + s->speed_error * about_normal());
+		if (pace_wants_count(&run.pace, run.on, n))
+			count(step_ns, &cost);
+		else if (sample(step_ns, &cost, now_ns - last_ns, now_ns > LEAD_NS))
+			last_ns = now_ns;
+	}
+}
+
+struct outcome {
+	double holds, bias, squares, error;
+};
+
+static void outcome_add(struct outcome *o, size_t k)
+{
+	double steps = KEEP_NS / run.step_ns / run.scene->slower;
+	double truth = steps * keepers[k].chance * keepers[k].n * 64;
+	struct estimate e = estimate_live(run.samples[k], run.n_samples[k], run.n_windows,
+					  pace_error(&run.pace));
+	double off = e.bytes / truth - 1;
+
+	o->holds += (fabs(off) <= e.bytes_error / truth) / (double)RUNS;
+	o->bias += off / RUNS;
+	o->squares += off * off / RUNS;
+	o->error += e.bytes_error / truth / RUNS;
+}
+
+static void pace_sim__intervals_hold_what_is_kept(void **state)
+{
+	static const struct scene rows[] = {
+		{ "traps of 0.5 us", 16e6, 500, 950, 1900, 0, 12000, 130e6, 0.02, 0, 1, 0.03,
+		  0.99 },
+		{ "noise, and slower by 8 %", 16e6, 500, 950, 1900, 0.15, 9000, 150e6, 0.03, 0.05,
+		  1.08, 0.03, 0.99 },
+		{ "slower by a quarter", 16e6, 500, 950, 1900, 0.15, 9000, 150e6, 0.03, 0.05, 1.25,
+		  0.03, 0.99 },
+		{ "traps of 5 us", 14e6, 5250, 5900, 7000, 0.1, 2000, 280e6, 0.03, 0.05, 1, 0.06,
+		  0.995 },
+		{ "and slower by a quarter", 14e6, 5250, 5900, 7000, 0.1, 2000, 280e6, 0.03, 0.05,
+		  1.25, 0.08, 0.995 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct outcome o[KEEPERS] = { 0 };
+
+		for (uint64_t seed = 0; seed < RUNS; seed++) {
+			run_once(&rows[i], seed);
+			for (size_t k = 0; k < KEEPERS; k++)
+				outcome_add(&o[k], k);
+		}
+		for (size_t k = 0; k < KEEPERS; k++) {
+			double scatter = 1.96 * sqrt(o[k].squares - o[k].bias * o[k].bias);
+
+			print_message("  %-24s %2u at once: holds %.1f %%, bias %+.1f %%, 95 %% "
+				      "within %.0f %%, said +-%.0f %%\n",
+				      rows[i].name, keepers[k].n, o[k].holds * 100, o[k].bias * 100,
+				      scatter * 100, o[k].error * 100);
+			assert_true(o[k].holds >= 0.9 && o[k].holds <= rows[i].holds_max);
+			assert_true(fabs(o[k].bias) < rows[i].bias_max);
+			assert_true(o[k].error < 2.1 * scatter);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pace_sim__intervals_hold_what_is_kept),
+	};
+
+	return cmocka_run_group_tests_name("pace_sim", tests, NULL, NULL);
+}

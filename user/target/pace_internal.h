@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/target/pace_internal.h — what the files behind pace.h share.
+ *
+ *   pace.c       what windows say of the target's rate
+ *   pace_refs.c  the sets of sites that are on in counting windows
+ */
+#ifndef USER_TARGET_PACE_INTERNAL_H
+#define USER_TARGET_PACE_INTERNAL_H
+
+#include "target/pace.h"
+
+#define PACE_BY_TIME_BELOW 0.25 /* share of traps: below, by time alone; */
+#define PACE_COUNTS_WANTED 10 /* counting windows, two of three, until the rate is believed */
+/* If the two equations are one: more than in a loop of nothing else, for caches and predictors; how
+ * long the trap itself takes (0.5 µs, or 5 where page tables are switched) does not change that. */
+#define PACE_COST_MORE_NS  480.0
+
+/* What is known. */
+struct pace_estimate {
+	double inverse_share; /* of the thin set */
+	double hit_ns,
+		cost_ns; /* CPU time for a hit at the thin set, and what of it is the hit's */
+	double work_ns; /* what is not, lately */
+	/* Relative variances of the rate: of the sampled share, of the thin set in the wide one,
+	 * of the times of each set, and of the thin one's lately. */
+	double of_share, of_thin, of_ns[PACE_SETS], of_late;
+};
+
+/* Hits by which shares are known lately; if they are too few, of all windows. */
+struct pace_shares {
+	double all, of_all; /* in sampling windows: of all sites, of the wide set */
+	double wide, thin; /* of each set, where both were on */
+};
+
+/* False: nothing is known. */
+bool pace_estimate(const struct pace *p, struct pace_estimate *ret);
+struct pace_shares pace_late_shares(const struct pace *p);
+/* Is the thin set so much less than the wide one that there are two equations? */
+bool pace_has_two(const struct pace *p);
+
+#endif
