@@ -51,8 +51,8 @@ static void beat(struct run *run)
 
 	ring_buffer__consume(run->births);
 	run->cost_ns += gcwatch_beat(run->gc, clock_ns(run->cpu_clock), true);
-	if (run->closing.n_fds && guard_close(run->guard, GUARD_ALWAYS, run->closing.fds,
-					      run->closing.n_fds) == 0)
+	if (run->closing.n_fds &&
+	    guard_close(run->guard, GUARD_ALWAYS, run->closing.fds, run->closing.n_fds) == 0)
 		run->closing.n_fds = 0;
 	guard_ns = guard_cpu_ns(run->guard, GUARD_ALWAYS);
 	run->cost_ns += (double)(guard_ns - run->guard_ns);

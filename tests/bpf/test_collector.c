@@ -417,8 +417,7 @@ static int on_birth(void *userdata, void *data, size_t n_bytes)
 static unsigned count_trips(const struct fixture *f)
 {
 	unsigned n = 0;
-	struct ring_buffer *births =
-		ring_buffer__new(probes_births_fd(f->p), on_birth, &n, NULL);
+	struct ring_buffer *births = ring_buffer__new(probes_births_fd(f->p), on_birth, &n, NULL);
 
 	assert_non_null(births);
 	ring_buffer__consume(births);
@@ -490,7 +489,8 @@ static void collector__coming_off_hits_are_paid_for_and_say_nothing(void **state
 	assert_int_equal(gc_of(f).generations[2].collections, 1);
 }
 
-/* Off in mid-collection: its end was not seen, and blocks that die later are not the collector's. */
+/* Off in mid-collection: its end was not seen, and blocks that die later are not the collector's.
+ */
 static void collector__one_that_was_cut_off_is_over(void **state)
 {
 	struct fixture *f = *state;

@@ -16,7 +16,8 @@
 struct sim {
 	struct gcbudget b;
 	uint64_t now_ns, cpu_ns;
-	double cpus, per_sec, cost_ns; /* collections a second of its CPU time, and what one costs */
+	double cpus, per_sec,
+		cost_ns; /* collections a second of its CPU time, and what one costs */
 	double spent_ns, on_ns;
 	int n_on, n_timed;
 	uint64_t went_on_ns[1000];
@@ -24,9 +25,7 @@ struct sim {
 
 static void sim_init(struct sim *s, double overhead, double cpus, double per_sec, double cost_ns)
 {
-	*s = (struct sim){
-		.now_ns = START, .cpus = cpus, .per_sec = per_sec, .cost_ns = cost_ns
-	};
+	*s = (struct sim){ .now_ns = START, .cpus = cpus, .per_sec = per_sec, .cost_ns = cost_ns };
 	gcbudget_init(&s->b, overhead, 1, START, 0);
 }
 
@@ -83,7 +82,8 @@ static void gcbudget__few_collections_are_all_timed(void **state)
 	static const struct row {
 		double cpus, per_sec, cost_ns;
 	} rows[] = {
-		{ 1, 0, 50e3 }, { 1, 10, 50e3 }, { 1, 100, 20e3 }, { 8, 45, 50e3 }, { 0.01, 900, 20e3 },
+		{ 1, 0, 50e3 },	 { 1, 10, 50e3 },     { 1, 100, 20e3 },
+		{ 8, 45, 50e3 }, { 0.01, 900, 20e3 },
 	};
 
 	(void)state;
@@ -106,8 +106,8 @@ static void gcbudget__a_storm_costs_its_share(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(overheads); i++)
 		for (size_t k = 0; k < ARRAY_SIZE(cpus); k++) {
-			double may = fmax(GCBUDGET_PART * overheads[i],
-					  GCBUDGET_FLOOR_SHARE / cpus[k]);
+			double may =
+				fmax(GCBUDGET_PART * overheads[i], GCBUDGET_FLOOR_SHARE / cpus[k]);
 			double share;
 			struct sim s;
 
@@ -209,9 +209,9 @@ static void gcbudget__one_bad_measurement_is_not_for_minutes(void **state)
 	while (s.b.is_on)
 		step(&s);
 	gcbudget_went_on(&s.b, 2e9);
-	assert_true(s.b.bucket_ns < 0);
+	assert_true(s.b.bucket_ns > -10e6);
 	gcbudget_came_off(&s.b);
-	assert_true(s.b.level_ns < 30e6);
+	assert_true(s.b.level_ns < 12e6);
 }
 
 static void gcbudget__an_empty_bucket_has_no_hits(void **state)

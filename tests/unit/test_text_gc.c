@@ -76,7 +76,8 @@ static void text_gc__pauses_of_a_part_are_said_to_be(void **state)
 	sample.process.gc.probe_duty = 0.125;
 	sample.process.gc.generations[0].timed = 20;
 	show(WRITER_GC);
-	expect("  pauses: of the 23.7 % of the collections that were timed, probes on 12.5 % of the "
+	expect("  pauses: of the 23.7 % of the collections that were timed, probes on 12.5 % of "
+	       "the "
 	       "time (all would\n    cost more than the budget allows); sums are estimates\n");
 	show(WRITER_STATUS);
 	expect("collector: 120 + 10 + 1 collections in 850 ms (estimated: 23.7 % of them timed) ");

@@ -133,11 +133,12 @@ static void timed_line(struct page *p, json_object *gc)
 
 	if (timed.n_timed >= timed.n)
 		return;
-	page_wrap(p, 2,
-		  "  pauses: of the %s of the collections that were timed, probes on %s of the time "
-		  "(all would cost more than the budget allows); sums are estimates",
-		  units_share_format(share, timed.n_timed / timed.n),
-		  units_share_format(duty, field_number(gc, "probe_duty")));
+	page_wrap(
+		p, 2,
+		"  pauses: of the %s of the collections that were timed, probes on %s of the time "
+		"(all would cost more than the budget allows); sums are estimates",
+		units_share_format(share, timed.n_timed / timed.n),
+		units_share_format(duty, field_number(gc, "probe_duty")));
 }
 
 static void process_lines(struct page *p, json_object *doc, json_object *gc)

@@ -128,8 +128,7 @@ static int go_on(struct gcwatch *g)
 		give_links(g);
 		return r;
 	}
-	gcbudget_went_on(&g->budget,
-			 (double)(guard_cpu_ns(g->o.guard, GUARD_ALWAYS) - cpu_ns));
+	gcbudget_went_on(&g->budget, (double)(guard_cpu_ns(g->o.guard, GUARD_ALWAYS) - cpu_ns));
 	g->trip->phase++; /* odd */
 	fill(g);
 	g->on_since_ns = clock_monotonic_ns();

@@ -421,7 +421,8 @@ static const struct family families[] = {
 	{ "pygrowd_gc_collections_total", "counter",
 	  "Runs of the garbage collector seen, by generation.", add_collections },
 	{ "pygrowd_gc_pause_seconds_total", "counter",
-	  "Time that the garbage collector took, by generation; estimated where not all were timed.",
+	  "Time that the garbage collector took, by generation; estimated where not all were "
+	  "timed.",
 	  add_pauses },
 	{ "pygrowd_gc_timed_total", "counter",
 	  "Of these runs, those that were timed: all, unless that would cost too much.",

@@ -4,10 +4,10 @@
 
 #include "target/gcbudget.h"
 
-#define NS_PER_SEC    1e9
-#define SWITCH_NS     1e6 /* a guess, until it was measured */
-#define SWITCH_MAX_NS 50e6 /* a single bad measurement must not keep them off for minutes */
-#define LEVEL_MIN     0.5 /* of a stretch; 1.5 at most, so 1 on average */
+#define NS_PER_SEC   1e9
+#define SWITCH_NS    1e6 /* a guess, until it was measured */
+#define SWITCH_TIMES 2 /* of the usual, that one measurement counts for at most */
+#define LEVEL_MIN    0.5 /* of a stretch; 1.5 at most, so 1 on average */
 
 /* splitmix64, as in budget.c: a test can repeat it. */
 static double draw(uint64_t *random)
@@ -27,10 +27,9 @@ static double stretch_ns(const struct gcbudget *b)
 void gcbudget_init(struct gcbudget *b, double overhead, uint64_t seed, uint64_t now_ns,
 		   uint64_t cpu_ns)
 {
-	*b = (struct gcbudget){ .switch_ns = SWITCH_NS,
-				.seen_ns = now_ns,
-				.seen_cpu_ns = cpu_ns,
-				.random = seed };
+	*b = (struct gcbudget){
+		.switch_ns = SWITCH_NS, .seen_ns = now_ns, .seen_cpu_ns = cpu_ns, .random = seed
+	};
 	gcbudget_set_overhead(b, overhead);
 	b->bucket_ns = b->level_ns = stretch_ns(b) + b->switch_ns;
 }
@@ -70,8 +69,10 @@ bool gcbudget_must_come_off(const struct gcbudget *b)
 
 void gcbudget_went_on(struct gcbudget *b, double cost_ns)
 {
-	b->switch_ns += (fmin(2 * cost_ns, SWITCH_MAX_NS) - b->switch_ns) / 4;
-	b->bucket_ns -= 2 * cost_ns;
+	double both_ns = fmin(2 * cost_ns, SWITCH_TIMES * b->switch_ns);
+
+	b->switch_ns += (both_ns - b->switch_ns) / 4;
+	b->bucket_ns -= both_ns;
 	b->is_on = true;
 }
 

@@ -102,4 +102,3 @@ void gccount_look(struct gccount *c, const struct gccount_stats stats[PGD_GENERA
 			g->last_ns = from->ended_ns;
 	}
 }
-

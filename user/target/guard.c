@@ -170,10 +170,12 @@ static void close_others(void)
 			close(fd);
 }
 
-static _Noreturn void guard_run(struct guarded *page, pid_t parent, const struct probes_shared *shared)
+static _Noreturn void guard_run(struct guarded *page, pid_t parent,
+				const struct probes_shared *shared)
 {
 	uint64_t tripped_ns = 0;
 
+	note_cpu(page); /* what it took to start is nobody's */
 	for (;;) {
 		uint32_t changes = atomic_load(&page->changes);
 		uint64_t due, now;
@@ -204,7 +206,8 @@ static void on_parent_end(int number)
 	(void)number; /* it ends the futex's wait; getppid() tells the rest */
 }
 
-static _Noreturn void guard_main(struct guarded *page, pid_t parent, const struct probes_shared *shared)
+static _Noreturn void guard_main(struct guarded *page, pid_t parent,
+				 const struct probes_shared *shared)
 {
 	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGQUIT, SIGPIPE };
 	struct sched_param rt = { .sched_priority = 1 };
