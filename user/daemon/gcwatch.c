@@ -10,7 +10,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-#define LOOK_NS	   90000000ULL /* while they are off: once a beat */
+#define LOOK_NS	   1000000000ULL /* while they are off; of one that ends then, so much is lost */
 #define RETRY_NS   5000000000ULL /* after they could not be attached */
 #define RUN_NS	   1000.0 /* of our programs, a hit */
 #define NS_PER_SEC 1e9
@@ -166,9 +166,10 @@ int gcwatch_new(const struct gcwatch_options *o, struct watch *watch, uint64_t c
 	g->watch = watch;
 	g->trip = &shared.gc_trips[watch->slot];
 	*g->trip = (struct pgd_gc_trip){ .phase = 2 }; /* even */
-	g->began_ns = g->looked_ns = clock_monotonic_ns();
-	gcbudget_init(&g->budget, o->overhead, g->began_ns, g->began_ns, cpu_ns);
+	g->looked_ns = clock_monotonic_ns();
+	gcbudget_init(&g->budget, o->overhead, g->looked_ns, g->looked_ns, cpu_ns);
 	r = go_on(g);
+	g->began_ns = r == 0 ? g->on_since_ns : g->looked_ns;
 	g->was_off = watch->has_gc_gaps = r < 0;
 	if (r == -EBUSY || r == -ETIMEDOUT) /* the next beat tries again */
 		r = 0;

@@ -35,8 +35,8 @@ void gcwatch_free(struct gcwatch *g);
 DEFINE_CLEANUP(struct gcwatch *, gcwatch_free)
 
 /* Some times a second: on, off, and what it has cost since the last time, in ns of traps and of our
- * own looks. cpu_ns: that the target has used so far. may_go_on: now is a good moment; attaching
- * takes some 20 ms. */
+ * own looks. cpu_ns: that the target has used so far. may_go_on: now is a good moment (attaching
+ * takes 0.5 ms, on a kernel that must wait for a grace period 20). */
 double gcwatch_beat(struct gcwatch *g, uint64_t cpu_ns, bool may_go_on);
 /* The kernel says that they have cost what they may: they come off. */
 void gcwatch_trip(struct gcwatch *g);

@@ -20,6 +20,8 @@
 
 #include "pgd_abi.h"
 
+#define GCCOUNT_TIMED_MIN 30.0 /* timed ones that stand for others */
+
 /* struct gc_generation_stats of CPython, the same in 3.8 to 3.14. */
 struct gccount_stats {
 	uint64_t collections, collected, uncollectable;
@@ -32,12 +34,12 @@ struct gccount_generation {
 	uint64_t last_ns; /* when the last one ended, as far as is known; 0: none */
 	/* own */
 	struct gccount_stats base;
-	bool is_part; /* of those since the last timed one, some were not */
+	bool is_part; /* of those that are not covered yet, some were not timed */
 	uint64_t covered; /* collections in the two sums that follow */
 	double covered_pause_ns, covered_asked;
-	uint64_t seen_pause_ns, seen_asked; /* the kernel's, at the last look */
-	uint64_t seen_collected, seen_uncollectable;
-	double mean_pause_ns, mean_asked; /* of those timed last; NAN: none yet */
+	uint64_t seen_timed, seen_pause_ns, seen_asked; /* the kernel's sums that are in those */
+	uint64_t seen_collected, seen_uncollectable; /* at the last look */
+	double recent_n, recent_pause_ns, recent_asked; /* of those timed last */
 };
 
 struct gccount {
