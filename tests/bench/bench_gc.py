@@ -9,9 +9,10 @@ a threshold starts a young collection as often as one can be: the worst that can
 pygrowd has these probes on for a small part of the time there, and what that loses is less than what a
 machine drifts by. So it is taken apart. *While on*: what is lost while they are on without a break, in
 slices of some hundred milliseconds, with and without them in turn. *Timed*: the share of the collections
-that they are on for within the budget of 1 %, in one long run. The product, and our CPU time for
-switching them on and off and for looking, are what is promised. *At once* is the check: with and without,
-within the budget, in slices of seconds; its interval is wider than the figure.
+that they are on for within the budget of 1 %, in one long run. *Own figure*: what pygrowd believes to cost
+there, traps, switching and looking. *Lost*: the product of the first two and the third, so traps are in it
+twice: an upper bound, and what is promised. *At once* is the check: with and without, within the budget,
+in slices of seconds; its interval is wider than the figure.
 """
 import os
 import statistics

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "daemon/gcwatch.h"
@@ -13,7 +12,6 @@
 #define LOOK_NS	   1000000000ULL /* while they are off; of one that ends then, so much is lost */
 #define RETRY_NS   5000000000ULL /* after they could not be attached */
 #define RUN_NS	   1000.0 /* of our programs, a hit */
-#define NS_PER_SEC 1e9
 /* What a hit costs over trap and program: each empties caches that are filled again when the target
  * goes on. tests/bench/run.sh gc measures it. */
 #define COST_SCALE 1.8
