@@ -55,7 +55,7 @@ static __always_inline void account_forget(__u32 slot, const struct pgd_live *li
 	struct pgd_stack_total *total = bpf_map_lookup_elem(&pgd_stacks, &key);
 	struct pgd_gc *gc = bpf_map_lookup_elem(&pgd_gc, &slot);
 	struct pgd_hits *hits = bpf_map_lookup_elem(&pgd_hits, &slot);
-	bool is_in_collector = gc && gcstate_is_here(gc);
+	bool is_in_collector = gc && gcstate_is_here(gc, slot);
 
 	if (hits)
 		__sync_fetch_and_add(&hits->forgotten, 1);
@@ -163,7 +163,7 @@ static __always_inline void account_alloc(const struct pgd_stack_event *event, _
 		return;
 	}
 	if (gc)
-		account_collections(total, gc, slot, gcstate_is_here(gc));
+		account_collections(total, gc, slot, gcstate_is_here(gc, slot));
 	__sync_fetch_and_add(&total->live_bytes, live.bytes);
 	__sync_fetch_and_add(&total->live_blocks, 1);
 	__sync_fetch_and_add(&total->alloc_blocks, 1);

@@ -6,6 +6,9 @@
  * by version (and 3.13 passes "choose"): the interpreter's own generation_stats are read when it
  * starts and when it is done, and the one whose count rose is it. So what is counted here is what
  * gc.get_stats() says, exactly.
+ *
+ * What hits cost is counted down (struct pgd_gc_trip): a program that begins to collect a thousand
+ * times a second must not wait for the daemon's next look.
  */
 #ifndef BPF_COLLECTOR_BPF_H
 #define BPF_COLLECTOR_BPF_H
@@ -16,6 +19,22 @@
 #include "maps.bpf.h"
 #include "pause.bpf.h"
 
+/* A hit has cost so much. True: there was as much left, collections may be timed. */
+static __always_inline bool collector_pay(__u32 slot, __s64 cost)
+{
+	struct pgd_birth birth = { .what = PGD_BIRTH_GC_TRIP, .slot = slot };
+	struct pgd_gc_trip *trip = gcstate_trip(slot);
+
+	if (__sync_fetch_and_add(&trip->left, -cost) > 0)
+		return trip->phase & 1;
+	if (trip->told || !(trip->phase & 1))
+		return false;
+	trip->told = 1;
+	if (bpf_ringbuf_output(&pgd_births, &birth, sizeof(birth), BPF_RB_FORCE_WAKEUP))
+		trip->told = 0;
+	return false;
+}
+
 static __always_inline int collector_start(__u32 slot)
 {
 	struct pgd_target *t = hit_target(slot);
@@ -25,6 +44,8 @@ static __always_inline int collector_start(__u32 slot)
 	if (!t || !gc || !t->gc_stats)
 		return 0;
 	gc->running_tid = 0;
+	if (!collector_pay(slot, 1))
+		return 0;
 	if (gcstate_stats(t, (struct gcstate_stats *)gc->started_stats)) {
 		counter_add(slot, PGD_COUNTER_GC_UNREADABLE);
 		return 0;
@@ -33,6 +54,7 @@ static __always_inline int collector_start(__u32 slot)
 	for (int i = 0; i < PGD_GENERATIONS; i++)
 		gc->started_counts[i] = (__u32)lists[i].count;
 	gc->running_generation = 0;
+	gc->running_phase = gcstate_trip(slot)->phase;
 	gc->started_ns = bpf_ktime_get_ns();
 	gc->running_tid = (__u32)bpf_get_current_pid_tgid();
 	return 0;
@@ -57,7 +79,10 @@ static __always_inline int collector_done(__u32 slot)
 	struct pgd_gc *gc = bpf_map_lookup_elem(&pgd_gc, &slot);
 	struct gcstate_stats stats[PGD_GENERATIONS] = {};
 
-	if (!t || !gc || !gcstate_is_here(gc))
+	if (!t || !gc)
+		return 0;
+	collector_pay(slot, 1); /* what has begun is timed, too */
+	if (!gcstate_is_here(gc, slot))
 		return 0;
 	gc->running_tid = 0;
 	if (gcstate_stats(t, stats)) {
@@ -76,8 +101,10 @@ static __always_inline int collector_done(__u32 slot)
 		if (!(gc->started_due & 1u << i))
 			g->asked++;
 		collector_note(g, now_ns - gc->started_ns, now_ns);
-		if (i == GCSTATE_FULL)
-			gc->fulls++;
+		if (i != GCSTATE_FULL)
+			continue;
+		gc->fulls++;
+		collector_pay(slot, PGD_GC_FULL_COST);
 	}
 	return 0;
 }

@@ -85,9 +85,16 @@ static __always_inline bool gcstate_is_full(struct pgd_gc *gc, __u32 slot)
 	return gc->running_generation == 1 + GCSTATE_FULL;
 }
 
-static __always_inline bool gcstate_is_here(const struct pgd_gc *gc)
+static __always_inline struct pgd_gc_trip *gcstate_trip(__u32 slot)
 {
-	return gc->running_tid && gc->running_tid == (__u32)bpf_get_current_pid_tgid();
+	return &pgd_gc_trips[slot & (PGD_TARGETS_MAX - 1)];
+}
+
+/* Is this thread inside the collector? */
+static __always_inline bool gcstate_is_here(const struct pgd_gc *gc, __u32 slot)
+{
+	return gc->running_tid && gc->running_tid == (__u32)bpf_get_current_pid_tgid() &&
+	       gc->running_phase == gcstate_trip(slot)->phase;
 }
 
 #endif

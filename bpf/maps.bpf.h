@@ -75,6 +75,7 @@ __u32 pgd_site_hits[PGD_SITES_MAX]; /* by site, while the gate is not shut */
 __u32 pgd_rare_hits[PGD_TARGETS_MAX * PGD_SITES_MAX]; /* by slot and site; the daemon zeroes them */
 __u8 pgd_suspects[PGD_SUSPECTS_MAX]; /* by leaf: 1, walk all of its stacks */
 struct pgd_trip pgd_trips[PGD_TARGETS_MAX];
+struct pgd_gc_trip pgd_gc_trips[PGD_TARGETS_MAX];
 __u32 pgd_epochs[PGD_TARGETS_MAX]; /* what is remembered of code objects is good for this epoch */
 
 /* slot → what its collector did. on_gc_* write; the GIL keeps them apart. */

@@ -202,6 +202,7 @@ enum pgd_walk {
 enum pgd_birth_what {
 	PGD_BIRTH_BLOCK = 0, /* a block was taken at a rare site */
 	PGD_BIRTH_TRIP, /* the sites of this slot that are always on have had theirs: trip[slot] */
+	PGD_BIRTH_GC_TRIP, /* so have the collector's: gc_trip[slot] */
 };
 
 struct pgd_birth {
@@ -280,6 +281,19 @@ struct pgd_stack_event {
  */
 #define PGD_GC_PAUSES 106
 
+/* What the collector's sites may still cost; the daemon fills it up, the kernel counts it down and
+ * says once when it is used up. From then on hits do next to nothing. A hit costs 1; that a full
+ * collection empties the caches besides costs PGD_GC_FULL_COST, so it is 2 or 5 a collection
+ * (measured: tests/bench/run.sh gc). */
+#define PGD_GC_FULL_COST 3
+struct pgd_gc_trip {
+	__s64 left;
+	__u32 told;
+	/* Odd: collections are timed. The daemon adds 1 when the sites come off, and when they are
+	 * on again: who was in the collector then is not believed to be in it still. */
+	__u32 phase;
+};
+
 struct pgd_gc_generation {
 	__u64 collections;
 	__u64 asked; /* of these, by gc.collect() and not by a threshold */
@@ -298,6 +312,8 @@ struct pgd_gc {
 	__u32 started_due; /* bit g: a threshold might have started generation g */
 	__u32 running_generation; /* known from the first block that dies on: 1 + it, or 0 */
 	__u32 fulls; /* full collections so far; a number that the stacks compare with */
+	__u32 running_phase; /* pgd_gc_trip.phase when it started */
+	__u32 pad;
 	__u64 freed_bytes; /* followed blocks that died inside the collector */
 	__u64 freed_blocks;
 	struct pgd_gc_generation generations[PGD_GENERATIONS];
@@ -324,6 +340,7 @@ _Static_assert(sizeof(struct pgd_live) == 16, "padding");
 _Static_assert(sizeof(struct pgd_stack_key) == 16, "padding");
 _Static_assert(sizeof(struct pgd_stack_total) == 88, "padding");
 _Static_assert(sizeof(struct pgd_gc_generation) == 480, "padding");
+_Static_assert(sizeof(struct pgd_gc_trip) == 16, "padding");
 _Static_assert(sizeof(struct pgd_frame) == 16, "padding");
 _Static_assert(sizeof(struct pgd_stack_event) ==
 		       PGD_STACK_EVENT_HEAD_BYTES + PGD_FRAMES_MAX * sizeof(struct pgd_frame),

@@ -5,6 +5,7 @@
  * collection as CPython does: counts are set before anything is freed, statistics after.
  */
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <sys/mman.h>
 
 #include "bpfchild.h"
@@ -394,6 +395,126 @@ static void collector__statistics_that_cannot_be_read_are_counted(void **state)
 	assert_int_equal(gc_of(f).generations[2].collections, 0);
 }
 
+/* ── what it may cost ─────────────────────────────────────────────────────────────────────── */
+
+static struct pgd_gc_trip *trip_of(const struct fixture *f)
+{
+	struct probes_shared shared;
+
+	probes_shared(f->p, &shared);
+	return &shared.gc_trips[f->slot];
+}
+
+static int on_birth(void *userdata, void *data, size_t n_bytes)
+{
+	const struct pgd_birth *birth = data;
+
+	(void)n_bytes;
+	*(unsigned *)userdata += birth->what == PGD_BIRTH_GC_TRIP;
+	return 0;
+}
+
+static unsigned count_trips(const struct fixture *f)
+{
+	unsigned n = 0;
+	struct ring_buffer *births = ring_buffer__new(probes_births_fd(f->p), on_birth, &n, NULL);
+
+	assert_non_null(births);
+	ring_buffer__consume(births);
+	ring_buffer__free(births);
+	return n;
+}
+
+static void collector__young_costs_2_and_full_5(void **state)
+{
+	struct fixture *f = *state;
+
+	attach(f, true, false);
+	trip_of(f)->left = 100;
+	run(f, 0, 0, 0);
+	assert_int_equal(trip_of(f)->left, 98);
+	run(f, 2, 0, 0);
+	assert_int_equal(trip_of(f)->left, 93);
+	assert_int_equal(count_trips(f), 0);
+}
+
+static void collector__what_costs_too_much_is_told_once_and_not_timed(void **state)
+{
+	struct fixture *f = *state;
+	struct pgd_gc_trip *trip;
+
+	attach(f, true, false);
+	trip = trip_of(f);
+	for (unsigned i = 1; i <= 3; i++) {
+		trip->left = 10;
+		trip->told = 0;
+		for (unsigned k = 0; k < 50; k++)
+			run(f, 0, 0, 0);
+		assert_int_equal(trip->told, 1);
+		assert_int_equal(count_trips(f), 1);
+		assert_int_equal(gc_of(f).generations[0].collections, 5 * i);
+		assert_int_equal(trip->left, 10 - 50 * 2); /* all hits are paid for */
+	}
+}
+
+static void collector__one_that_has_begun_is_timed_to_its_end(void **state)
+{
+	struct fixture *f = *state;
+
+	attach(f, true, false);
+	trip_of(f)->left = 1;
+	run(f, 2, 0, 0);
+	assert_int_equal(gc_of(f).generations[2].collections, 1);
+	assert_int_equal(trip_of(f)->told, 1);
+}
+
+static void collector__coming_off_hits_are_paid_for_and_say_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct pgd_gc_trip *trip;
+
+	attach(f, true, false);
+	trip = trip_of(f);
+	*trip = (struct pgd_gc_trip){ .left = 3, .phase = trip->phase + 1 };
+	take(f, 0, 4);
+	run(f, 2, 0, 4);
+	run(f, 2, 0, 0);
+	assert_int_equal(trip->left, -1);
+	assert_int_equal(count_trips(f), 0);
+	assert_int_equal(gc_of(f).generations[2].collections, 0);
+	assert_int_equal(total(f).gc_freed_blocks, 0);
+	trip->left = 100;
+	trip->phase++;
+	run(f, 2, 0, 0);
+	assert_int_equal(gc_of(f).generations[2].collections, 1);
+}
+
+/* Off in mid-collection: its end was not seen, and blocks that die later are not the collector's.
+ */
+static void collector__one_that_was_cut_off_is_over(void **state)
+{
+	struct fixture *f = *state;
+	struct pgd_gc gc;
+
+	attach(f, true, false);
+	take(f, 0, 8);
+	f->state->sleep_ms = 300;
+	f->state->generation = 2;
+	f->state->n_blocks = 0;
+	child_ask(&f->c, CHILD_OTHER, (uintptr_t)f->state, 1);
+	do
+		gc = gc_of(f);
+	while (!gc.running_tid);
+	trip_of(f)->phase++;
+	child_wait(&f->c);
+	assert_int_not_equal(gc_of(f).running_tid, 0);
+	trip_of(f)->phase++;
+	child_pass(&f->c, true, block(f, 0), 1);
+	assert_int_equal(total(f).freed_bytes, BLOCK_BYTES);
+	assert_int_equal(total(f).gc_freed_blocks, 0);
+	assert_int_equal(gc_of(f).generations[2].collections, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -410,6 +531,11 @@ int main(void)
 		TEST(collector__a_stack_that_nobody_touches_is_settled_later),
 		TEST(collector__without_lists_collections_are_counted_all_the_same),
 		TEST(collector__statistics_that_cannot_be_read_are_counted),
+		TEST(collector__young_costs_2_and_full_5),
+		TEST(collector__what_costs_too_much_is_told_once_and_not_timed),
+		TEST(collector__one_that_has_begun_is_timed_to_its_end),
+		TEST(collector__coming_off_hits_are_paid_for_and_say_nothing),
+		TEST(collector__one_that_was_cut_off_is_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

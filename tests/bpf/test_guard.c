@@ -424,24 +424,30 @@ static void guard__killed_at_any_moment_leaves_nothing_behind(void **state)
 	child_do(&target, CHILD_BOTH, 64, 10); /* it lives */
 }
 
-static void guard__kills_us_if_a_trip_is_not_answered(void **state)
+static void assert_kills_us(__u32 *told)
 {
 	struct pollfd pfd = { .events = POLLIN };
 	uint64_t start_ns;
 	int status;
 	pid_t pid;
 
-	(void)state;
 	pid = start_parent(IDLE, &pfd.fd);
 	start_ns = clock_monotonic_ns();
-	shared.trips[SLOT].told = 1;
+	*told = 1;
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	shared.trips[SLOT].told = 0;
+	*told = 0;
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	assert_in_range((clock_monotonic_ns() - start_ns) / MS, GUARD_TRIP_SEC * 1000,
 			GUARD_TRIP_SEC * 1000 + 1500);
 	assert_int_equal(poll(&pfd, 1, 1000), 1);
 	close(pfd.fd);
+}
+
+static void guard__kills_us_if_a_trip_is_not_answered(void **state)
+{
+	(void)state;
+	assert_kills_us(&shared.trips[SLOT].told);
+	assert_kills_us(&shared.gc_trips[SLOT].told);
 }
 
 static void guard__trips_that_are_answered_are_no_reason(void **state)
@@ -469,9 +475,10 @@ static void guard__trip_of_a_slot_given_back_is_forgotten(void **state)
 
 	(void)state;
 	assert_ok(probes_slot_add(p, &row, &slot));
-	shared.trips[slot].told = 1;
+	shared.trips[slot].told = shared.gc_trips[slot].told = 1;
 	probes_slot_del(p, slot);
 	assert_int_equal(shared.trips[slot].told, 0);
+	assert_int_equal(shared.gc_trips[slot].told, 0);
 }
 
 int main(void)

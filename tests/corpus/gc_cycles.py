@@ -145,6 +145,18 @@ def collect_often(times):
     return {}
 
 
+def storm(seconds):
+    """As many as there can be, each with something to find; every fourth is a full one."""
+    global is_asking
+    end, is_asking = time.perf_counter() + float(seconds), True
+    while time.perf_counter() < end:
+        for generation in (0, 0, 0, 2):
+            tie(mutual, 5)
+            gc.collect(generation)
+    is_asking = False
+    return {}
+
+
 def by_itself(how_many):
     """Collections that start by themselves, in the middle of allocations."""
     gc.enable()
@@ -207,6 +219,7 @@ if __name__ == "__main__":
     gc.collect()  # what starting leaves: 1,024 blocks where imported modules must be compiled first
     gc.callbacks.append(on_collection)
     serve({"kinds": kinds, "make": make, "drop": drop, "collect": collect,
-           "collect_often": collect_often, "by_itself": by_itself, "uncollectable": uncollectable,
+           "collect_often": collect_often, "storm": storm, "by_itself": by_itself,
+           "uncollectable": uncollectable,
            "switch": switch, "thresholds": set_thresholds, "freeze": freeze, "unfreeze": unfreeze,
            "stats": stats})

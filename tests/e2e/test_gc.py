@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Does pygrowd see the collector as it is: how often, how long, what it frees, and what waits?"""
-from harness import each_python, function_row, process_row, seconds_of
+import time
+
+from harness import each_python, function_row, once, process_row, seconds_of, wait_until
 
 GENERATIONS = 3
 CYCLES = 4000
@@ -11,6 +13,10 @@ PAUSE_SECONDS = 50e-6
 # In exact mode the blocks that a callback and its argument take are trapped as well: that is in what
 # the target measures, or from 3.13 on in what pygrowd does.
 OWN_SECONDS = 100e-6
+CALM_SECONDS = 0.25  # after pygrowd has come; then allocation sites go on
+STORM_SECONDS = 8
+STORM_BUDGET = 0.05
+STORM_PAUSE_WITHIN = 0.25  # of which a part was timed
 
 
 @each_python
@@ -49,9 +55,79 @@ def collections(t):
     t.result("gc__last_full_collection", None if 0 < late < 60 else "%g s ago" % late)
 
 
-def compare_pauses(want, have, how_many):
+@each_python
+def pauses_by_default(t):
+    """Within the budget, before the first allocation site is on: nothing but the collector is probed."""
+    target = t.target("gc_cycles.py")
+    for _ in range(4):
+        pygrowd = t.pygrowd(target, exact=False).wait_watching()
+        begin, before = time.monotonic(), target.ask("stats")
+        target.ask("make", "mutual", CYCLES, 0)
+        for generation in (0, 1, 2) * 8:
+            target.ask("collect", generation)
+        if time.monotonic() - begin < CALM_SECONDS:
+            break
+        pygrowd.end()  # the machine is busy: allocations may be trapped inside the callbacks' pauses
+    else:
+        raise AssertionError("in %g s the target did not come to its collections" % CALM_SECONDS)
+    after, told = target.ask("stats"), gc_of(pygrowd, target)
+    want = {key: [b - a for a, b in zip(before[key], after[key])]
+            for key in ("collections", "pause_seconds")}
+    have = {key: [row[key] for row in told["generations"]]
+            for key in ("collections", "timed", "pause_seconds")}
+    t.result("gc__all_are_timed_where_they_are_few", None if
+             have["collections"] == have["timed"] == want["collections"] and told["probe_duty"] == 1
+             else "%s of %s told, %s were; probes on for %s" % (have["timed"], have["collections"],
+                                                               want["collections"], told["probe_duty"]))
+    t.result("gc__pauses_by_default", compare_pauses(want["pause_seconds"], have["pause_seconds"],
+                                                     want["collections"], own_seconds=0))
+
+
+@once
+def storm(t):
+    """Thousands of collections a second, in the default mode: all are counted, a part is timed."""
+    target = t.target("gc_cycles.py")
+    pygrowd = t.pygrowd(target, "--overhead", "%g%%" % (100 * STORM_BUDGET), exact=False).wait_watching()
+    before, told_before = target.ask("stats"), gc_of(pygrowd, target)
+    target.tell("storm", STORM_SECONDS)
+    wait_until("a part only is timed", lambda: is_timed_in_part(pygrowd, target), STORM_SECONDS)
+    page = pygrowd.ctl("gc").stdout
+    target.answer()
+    overhead = process_row(pygrowd.json("status"), target.pid)["overhead"]  # what it begins with is in it yet
+    after, told = target.ask("stats"), gc_of(pygrowd, target)
+    want = {key: [b - a for a, b in zip(before[key], after[key])]
+            for key in ("collections", "asked", "collected", "uncollectable", "pause_seconds")}
+    have = {key: [b[key] - a[key] for a, b in zip(told_before["generations"], told["generations"])]
+            for key in ("collections", "timed", "asked", "collected", "uncollectable", "pause_seconds")}
+    many = sum(want["collections"]) / STORM_SECONDS
+    assert many > 1000, "%d collections a second are no storm" % many
+    for key in ("collections", "collected", "uncollectable", "asked"):
+        t.result("gc__storm_%s" % key, None if have[key] == want[key] else
+                 "%s told, %s were" % (have[key], want[key]))
+    t.result("gc__storm_is_timed_in_part", None if sum(have["timed"]) < sum(want["collections"]) / 2
+             and told["probe_duty"] < 0.5 and have["timed"][2] > 0 else
+             "%s of %s, probes on for %s of the time" % (have["timed"], want["collections"],
+                                                         told["probe_duty"]))
+    t.result("gc__storm_stays_within_the_budget", None if overhead <= 1.3 * STORM_BUDGET else
+             "overhead %.4f" % overhead)
+    problem = None
+    for a, b, n in zip(want["pause_seconds"], have["pause_seconds"], want["collections"]):
+        if abs(a - b) > max(STORM_PAUSE_WITHIN * a, n * PAUSE_SECONDS):
+            problem = "%s s told, %s s were" % (have["pause_seconds"], want["pause_seconds"])
+    t.result("gc__storm_pauses_are_estimated", problem)
+    t.result("gc__storm_is_said", None if "sums are estimates" in page else page)
+    late = target.ask("stats")["at"] - seconds_of(told["last_full_collection"])
+    t.result("gc__storm_last_full_collection", None if 0 < late < 30 else "%g s ago" % late)
+
+
+def is_timed_in_part(pygrowd, target):
+    row = process_row(pygrowd.json("status"), target.pid)
+    return any(g["timed"] < g["collections"] for g in row["gc"]["generations"])
+
+
+def compare_pauses(want, have, how_many, own_seconds=OWN_SECONDS):
     for generation, (a, b, n) in enumerate(zip(want, have, how_many)):
-        if abs(a - b) > max(PAUSE_WITHIN * a, n * PAUSE_SECONDS) + n * OWN_SECONDS:
+        if abs(a - b) > max(PAUSE_WITHIN * a, n * PAUSE_SECONDS) + n * own_seconds:
             return "generation %d, %d collections: %.6f s told, %.6f s measured" % (generation, n, b, a)
     return None
 

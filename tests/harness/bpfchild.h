@@ -91,13 +91,24 @@ static void child_start(struct child *c)
 		child_main(c);
 }
 
-static inline void child_do(struct child *c, enum child_op op, uint64_t block, uint32_t n_times)
+static inline void child_ask(struct child *c, enum child_op op, uint64_t block, uint32_t n_times)
 {
 	struct child_command cmd = { block, n_times, op };
-	char byte;
 
 	assert_int_equal(write(c->go[1], &cmd, sizeof(cmd)), sizeof(cmd));
+}
+
+static inline void child_wait(struct child *c)
+{
+	char byte;
+
 	assert_int_equal(read(c->done[0], &byte, 1), 1);
+}
+
+static inline void child_do(struct child *c, enum child_op op, uint64_t block, uint32_t n_times)
+{
+	child_ask(c, op, block, n_times);
+	child_wait(c);
 }
 
 static inline void child_pass(struct child *c, bool is_free, uint64_t block, uint32_t n_times)

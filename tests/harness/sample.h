@@ -62,6 +62,7 @@ static inline void sample_collector(struct snapshot_gc *gc)
 {
 	static const struct snapshot_generation generations[PGD_GENERATIONS] = {
 		{ .collections = 120,
+		  .timed = 120,
 		  .asked = 0,
 		  .collected = 2400,
 		  .pause_seconds = 0.1,
@@ -73,6 +74,7 @@ static inline void sample_collector(struct snapshot_gc *gc)
 		  .threshold = 700,
 		  .count = 320 },
 		{ .collections = 10,
+		  .timed = 10,
 		  .asked = 0,
 		  .collected = 50,
 		  .pause_seconds = 0.25,
@@ -84,6 +86,7 @@ static inline void sample_collector(struct snapshot_gc *gc)
 		  .threshold = 10,
 		  .count = 4 },
 		{ .collections = 1,
+		  .timed = 1,
 		  .asked = 1,
 		  .collected = 1200,
 		  .uncollectable = 3,
@@ -98,6 +101,7 @@ static inline void sample_collector(struct snapshot_gc *gc)
 	};
 
 	memcpy(gc->generations, generations, sizeof(generations));
+	gc->probe_duty = 1;
 }
 
 static inline void sample_init(struct sample *s)

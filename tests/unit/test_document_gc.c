@@ -24,27 +24,48 @@ static void document_gc__all_that_is_known_is_said(void **state)
 	(void)state;
 	sample_init(&s);
 	s.process.gc.frozen_objects = 375;
-	expect_text(document_gc_new(&s.process.gc),
-		    "{\"known\":true,\"enabled\":true,\"collector\":\"generational\","
-		    "\"frozen_objects\":375,\"freezing\":false,\"collections\":[120,10,1],"
-		    "\"pause_seconds\":[0.1,0.25,0.5],\"generations\":["
-		    "{\"generation\":0,\"kind\":\"young\",\"threshold\":700,\"count\":320,"
-		    "\"collections\":120,\"asked\":0,\"collected\":2400,\"uncollectable\":0,"
-		    "\"yield\":20,\"pause_seconds\":0.1,\"pause_p50_seconds\":0.0008,"
-		    "\"pause_p99_seconds\":0.0021,\"pause_max_seconds\":0.004,\"time_share\":0.005,"
-		    "\"last\":\"2026-01-01T00:00:20.000Z\"},"
-		    "{\"generation\":1,\"kind\":\"middle\",\"threshold\":10,\"count\":4,"
-		    "\"collections\":10,\"asked\":0,\"collected\":50,\"uncollectable\":0,"
-		    "\"yield\":5,\"pause_seconds\":0.25,\"pause_p50_seconds\":0.025,"
-		    "\"pause_p99_seconds\":0.03,\"pause_max_seconds\":0.03,\"time_share\":0.0125,"
-		    "\"last\":\"2026-01-01T00:00:15.000Z\"},"
-		    "{\"generation\":2,\"kind\":\"full\",\"threshold\":10,\"count\":2,"
-		    "\"collections\":1,\"asked\":1,\"collected\":1200,\"uncollectable\":3,"
-		    "\"yield\":1200,\"pause_seconds\":0.5,\"pause_p50_seconds\":0.5,"
-		    "\"pause_p99_seconds\":0.5,\"pause_max_seconds\":0.5,\"time_share\":0.025,"
-		    "\"last\":\"2026-01-01T00:00:10.500Z\"}],"
-		    "\"last_full_collection\":\"2026-01-01T00:00:10.500Z\","
-		    "\"freed_bytes\":3145728,\"freed_blocks\":1200}");
+	expect_text(
+		document_gc_new(&s.process.gc),
+		"{\"known\":true,\"probe_duty\":1,\"enabled\":true,\"collector\":\"generational\","
+		"\"frozen_objects\":375,\"freezing\":false,\"collections\":[120,10,1],"
+		"\"pause_seconds\":[0.1,0.25,0.5],\"generations\":["
+		"{\"generation\":0,\"kind\":\"young\",\"threshold\":700,\"count\":320,"
+		"\"collections\":120,\"asked\":0,\"collected\":2400,\"uncollectable\":0,"
+		"\"yield\":20,\"timed\":120,\"pause_seconds\":0.1,\"pause_p50_seconds\":0.0008,"
+		"\"pause_p99_seconds\":0.0021,\"pause_max_seconds\":0.004,\"time_share\":0.005,"
+		"\"last\":\"2026-01-01T00:00:20.000Z\"},"
+		"{\"generation\":1,\"kind\":\"middle\",\"threshold\":10,\"count\":4,"
+		"\"collections\":10,\"asked\":0,\"collected\":50,\"uncollectable\":0,"
+		"\"yield\":5,\"timed\":10,\"pause_seconds\":0.25,\"pause_p50_seconds\":0.025,"
+		"\"pause_p99_seconds\":0.03,\"pause_max_seconds\":0.03,\"time_share\":0.0125,"
+		"\"last\":\"2026-01-01T00:00:15.000Z\"},"
+		"{\"generation\":2,\"kind\":\"full\",\"threshold\":10,\"count\":2,"
+		"\"collections\":1,\"asked\":1,\"collected\":1200,\"uncollectable\":3,"
+		"\"yield\":1200,\"timed\":1,\"pause_seconds\":0.5,\"pause_p50_seconds\":0.5,"
+		"\"pause_p99_seconds\":0.5,\"pause_max_seconds\":0.5,\"time_share\":0.025,"
+		"\"last\":\"2026-01-01T00:00:10.500Z\"}],"
+		"\"last_full_collection\":\"2026-01-01T00:00:10.500Z\","
+		"\"freed_bytes\":3145728,\"freed_blocks\":1200}");
+}
+
+/* Probes that came off before they had seen any of a generation. */
+static void document_gc__pauses_that_nobody_timed_are_null(void **state)
+{
+	struct sample s;
+	json_object *o;
+
+	(void)state;
+	sample_init(&s);
+	s.process.gc.probe_duty = 0.125;
+	s.process.gc.generations[1].timed = 0;
+	s.process.gc.generations[1].pause_seconds = NAN;
+	o = document_gc_new(&s.process.gc);
+	assert_non_null(strstr(json_object_to_json_string_ext(o, PLAIN), "\"probe_duty\":0.125,"));
+	assert_non_null(strstr(json_object_to_json_string_ext(o, PLAIN),
+			       "\"pause_seconds\":[0.1,null,0.5]"));
+	assert_non_null(strstr(json_object_to_json_string_ext(o, PLAIN),
+			       "\"timed\":0,\"pause_seconds\":null"));
+	json_object_put(o);
 }
 
 /* Of a process that nobody could look into, every figure is null, and none is 0. */
@@ -123,6 +144,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(document_gc__all_that_is_known_is_said),
+		cmocka_unit_test(document_gc__pauses_that_nobody_timed_are_null),
 		cmocka_unit_test(document_gc__nothing_known_is_null),
 		cmocka_unit_test(document_gc__incremental_collector_has_other_kinds),
 		cmocka_unit_test(document_gc__stack),

@@ -68,6 +68,25 @@ static void text_gc__each_generation_has_a_line(void **state)
 	expect("  freed 3.00 MiB in 1,200 followed blocks\n");
 }
 
+static void text_gc__pauses_of_a_part_are_said_to_be(void **state)
+{
+	(void)state;
+	show(WRITER_GC);
+	assert_null(strstr(text, "timed"));
+	sample.process.gc.probe_duty = 0.125;
+	sample.process.gc.generations[0].timed = 20;
+	show(WRITER_GC);
+	expect("  pauses: of the 23.7 % of the collections that were timed, probes on 12.5 % of "
+	       "the "
+	       "time (all would\n    cost more than the budget allows); sums are estimates\n");
+	show(WRITER_STATUS);
+	expect("collector: 120 + 10 + 1 collections in 850 ms (estimated: 23.7 % of them timed) ");
+	sample.process.gc.generations[2].timed = 0;
+	sample.process.gc.generations[2].pause_seconds = NAN;
+	show(WRITER_STATUS);
+	expect("collections in 350 ms (estimated: 22.9 % of them timed) ");
+}
+
 static void text_gc__stacks_with_garbage_in_cycles_are_named(void **state)
 {
 	(void)state;
@@ -124,6 +143,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(text_gc__each_generation_has_a_line, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(text_gc__pauses_of_a_part_are_said_to_be, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(text_gc__stacks_with_garbage_in_cycles_are_named,
 						setup, teardown),

@@ -42,6 +42,22 @@ static const char *ago_format(char buf[UNITS_TEXT_MAX], json_object *doc, json_o
 	return units_duration_format(buf, fmax(now_sec - then_sec, 0));
 }
 
+struct text_gc_timed text_gc_timed(json_object *gc)
+{
+	struct text_gc_timed sum = { 0, 0 };
+
+	for (size_t i = 0; i < field_list_cnt(gc, "generations"); i++) {
+		json_object *g = field_list_get(gc, "generations", i);
+		double n = field_number(g, "collections"), n_timed = field_number(g, "timed");
+
+		if (isnan(n) || isnan(n_timed)) /* by a pygrowd of before */
+			continue;
+		sum.n += n;
+		sum.n_timed += n_timed;
+	}
+	return sum;
+}
+
 /* ── a process ────────────────────────────────────────────────────────────────────────────── */
 
 /* "  0 young" … : one generation. */
@@ -109,6 +125,22 @@ static void freed_line(struct page *p, json_object *gc)
 			  units_count_format(count, field_number(gc, "freed_blocks")));
 }
 
+/* Said only where it is not all of them. */
+static void timed_line(struct page *p, json_object *gc)
+{
+	struct text_gc_timed timed = text_gc_timed(gc);
+	char share[UNITS_TEXT_MAX], duty[UNITS_TEXT_MAX];
+
+	if (timed.n_timed >= timed.n)
+		return;
+	page_wrap(
+		p, 2,
+		"  pauses: of the %s of the collections that were timed, probes on %s of the time "
+		"(all would cost more than the budget allows); sums are estimates",
+		units_share_format(share, timed.n_timed / timed.n),
+		units_share_format(duty, field_number(gc, "probe_duty")));
+}
+
 static void process_lines(struct page *p, json_object *doc, json_object *gc)
 {
 	state_line(p, gc);
@@ -120,6 +152,7 @@ static void process_lines(struct page *p, json_object *doc, json_object *gc)
 		  "ASKED", "TIME", "SHARE", "P50", "P99", "MAX", "YIELD", "STUCK", "LAST, AGO");
 	for (size_t i = 0; i < field_list_cnt(gc, "generations"); i++)
 		generation_line(p, doc, field_list_get(gc, "generations", i));
+	timed_line(p, gc);
 	freed_line(p, gc);
 }
 

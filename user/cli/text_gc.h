@@ -8,6 +8,11 @@
 #include "cli/page.h"
 
 void text_gc(struct page *p, json_object *doc);
+/* Collections of a process, and how many of them were timed. */
+struct text_gc_timed {
+	double n, n_timed;
+};
+struct text_gc_timed text_gc_timed(json_object *gc);
 /* A stack's verdict in words; NULL: none. */
 const char *text_gc_verdict(const char *verdict);
 

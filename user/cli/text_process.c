@@ -7,6 +7,7 @@
 #include "cli/field.h"
 #include "cli/figure.h"
 #include "cli/text_alert.h"
+#include "cli/text_gc.h"
 #include "cli/text_process.h"
 #include "lib/cleanup.h"
 #include "lib/strbuf.h"
@@ -214,16 +215,21 @@ static void gc_note(struct page *p, json_object *process)
 	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
 	char text[UNITS_TEXT_MAX];
 	struct gc_figures gc;
+	struct text_gc_timed timed;
 	double all_sec = 0;
 
 	if (!gc_figures_get(process, &gc))
 		return;
+	timed = text_gc_timed(field_object(process, "gc"));
 	for (size_t i = 0; i < gc.n; i++) {
 		strbuf_printf(&b, "%s%s", i ? " + " : "",
 			      units_count_format(text, gc.collections[i]));
-		all_sec += gc.pauses_sec[i];
+		all_sec += isnan(gc.pauses_sec[i]) ? 0 : gc.pauses_sec[i];
 	}
 	strbuf_printf(&b, " collections in %s ", units_duration_format(text, all_sec));
+	if (timed.n_timed < timed.n)
+		strbuf_printf(&b, "(estimated: %s of them timed) ",
+			      units_share_format(text, timed.n_timed / timed.n));
 	gc_freed_add(&b, process);
 	page_wrap(p, 2, "  collector: %s", b.buf);
 }

@@ -34,12 +34,17 @@ static void close_some(struct windows *w)
 }
 
 /* What the guard's work has cost is its target's, like all else that is done for it. */
-void always_beat(struct windows *w)
+static void bill(struct windows *w)
 {
 	uint64_t cpu_ns = guard_cpu_ns(shutter_guard(w->shutter), GUARD_ALWAYS);
 
 	budget_spend(w->budget, w->always_slot, clock_monotonic_ns(), cpu_ns - w->always_cpu_ns);
 	w->always_cpu_ns = cpu_ns;
+}
+
+void always_beat(struct windows *w)
+{
+	bill(w);
 	close_some(w);
 }
 
@@ -97,11 +102,41 @@ static int put_on(struct windows *w, struct lens *l, const uint8_t *only, bool i
 
 int always_put_on_gc(struct windows *w, struct lens *l)
 {
-	const struct window_pick pick = { .progs = 1u << WINDOW_ON_GC_START |
-						   1u << WINDOW_ON_GC_DONE };
-	struct window_target t = always_target(w, l);
+	const struct gcwatch_options o = { .probes = w->probes,
+					   .guard = shutter_guard(w->shutter),
+					   .closing = &w->closing,
+					   .overhead = w->share };
 
-	return l->watch->has_gc ? watch_put_on(w->probes, l->watch, &t, &pick) : 0;
+	if (!l->watch->has_gc)
+		return 0;
+	bill(w);
+	w->always_slot = l->watch->slot;
+	return gcwatch_new(&o, l->watch, lens_cpu_ns(l), &l->gc);
+}
+
+double always_tend_gc(struct windows *w, struct lens *l, uint64_t cpu_ns)
+{
+	size_t n_closing = w->closing.n_fds;
+	double cost_ns;
+
+	if (!l->gc)
+		return 0;
+	bill(w);
+	cost_ns = gcwatch_beat(l->gc, cpu_ns, !w->open);
+	if (w->closing.n_fds != n_closing ||
+	    guard_cpu_ns(shutter_guard(w->shutter), GUARD_ALWAYS) != w->always_cpu_ns)
+		w->always_slot = l->watch->slot;
+	return cost_ns;
+}
+
+void always_trip_gc(struct windows *w, struct lens *l)
+{
+	if (!l->gc)
+		return;
+	bill(w);
+	w->always_slot = l->watch->slot;
+	gcwatch_trip(l->gc);
+	close_some(w);
 }
 
 /* Rare sites go on a batch at a time, while there is credit. */

@@ -27,6 +27,7 @@ static void gather_generation(const struct watch *w, const struct pgd_gc_generat
 
 	*ret = (struct snapshot_generation){
 		.collections = from->collections,
+		.timed = from->collections,
 		.asked = w->gcstate.lists ? (int64_t)from->asked : -1,
 		.collected = from->collected,
 		.uncollectable = from->uncollectable,
@@ -38,7 +39,19 @@ static void gather_generation(const struct watch *w, const struct pgd_gc_generat
 		.threshold = -1,
 		.count = -1,
 	};
-	ret->time_share = ret->pause_seconds / fmax(watched_sec(w), 1e-3);
+}
+
+/* What the interpreter counts itself, and what that makes of those that were timed. */
+static void gather_counted(const struct watch *w, const struct gccount_generation *from,
+			   struct snapshot_generation *ret)
+{
+	ret->collections = from->counted.collections;
+	ret->timed = from->timed;
+	ret->collected = from->counted.collected;
+	ret->uncollectable = from->counted.uncollectable;
+	ret->pause_seconds = from->pause_ns / NS_PER_SEC;
+	ret->asked = w->gcstate.lists && !isnan(from->asked) ? llround(from->asked) : -1;
+	ret->last = from->last_ns ? to_unix_sec(from->last_ns) : NAN;
 }
 
 /* Of one that has ended nothing is read any more. */
@@ -62,14 +75,26 @@ static void gather_state(struct watch *w, struct snapshot_gc *ret)
 
 void gather_gc(const struct pipeline *p, struct watch *w, bool is_followed, struct snapshot_gc *ret)
 {
+	const struct gccount *count = NULL;
 	struct pgd_gc gc = { 0 };
 
 	ret->known = w->has_gc && probes_gc(p->probes, w->slot, &gc) == 0;
-	/* In windows most blocks are never seen, so neither is who ends them. */
+	/* In windows most blocks are never seen, so neither is who ends them; nor is that while
+	 * the collector's probes are off. */
+	is_followed &= !w->has_gc_gaps;
 	ret->freed_bytes = ret->known && is_followed ? (int64_t)gc.freed_bytes : -1;
 	ret->freed_blocks = ret->known && is_followed ? (int64_t)gc.freed_blocks : -1;
-	for (int i = 0; i < PGD_GENERATIONS; i++)
-		gather_generation(w, &gc.generations[i], &ret->generations[i]);
+	ret->probe_duty = 1;
+	if (p->windows)
+		count = windows_gc(p->windows, w, &ret->probe_duty);
+	for (int i = 0; i < PGD_GENERATIONS; i++) {
+		struct snapshot_generation *g = &ret->generations[i];
+
+		gather_generation(w, &gc.generations[i], g);
+		if (count)
+			gather_counted(w, &count->generations[i], g);
+		g->time_share = g->pause_seconds / fmax(watched_sec(w), 1e-3);
+	}
 	gather_state(w, ret);
 }
 
@@ -88,7 +113,7 @@ void gather_cycles(const struct watch *w, const struct snapshot_gc *gc, const st
 	int64_t freed_blocks = (int64_t)from->n_births - from->live_blocks;
 
 	*ret = SNAPSHOT_CYCLES_NOT_KNOWN;
-	if (!gc->known || w->n_windows)
+	if (!gc->known || w->n_windows || w->has_gc_gaps)
 		return;
 	ret->by_collector_bytes = (double)c->gc_freed_bytes;
 	ret->by_collector_blocks = (int64_t)c->gc_freed_blocks;

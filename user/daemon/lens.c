@@ -25,7 +25,7 @@ static void mark_allocs(const struct lens *l, uint8_t is_alloc[PGD_SITES_MAX])
 		is_alloc[i] = window_prog_of(s->v[i].kind) == WINDOW_ON_ALLOC;
 }
 
-/* Sites of the collector are no part of this: they are on all the time. */
+/* Sites of the collector are no part of this: gcwatch.h. */
 static bool is_scouted(const struct lens *l, size_t i)
 {
 	enum window_prog prog = window_prog_of(l->watch->sites.v[i].kind);
@@ -64,6 +64,7 @@ void lens_free(struct lens *l)
 	if (!l)
 		return;
 	window_close(&l->always);
+	gcwatch_free(l->gc);
 	liveness_free(l->liveness);
 	liveness_free(l->capture_liveness);
 	free(l);

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "daemon/gcwatch.h"
 #include "daemon/watch.h"
 #include "pgd_abi.h"
 #include "sample/liveness.h"
@@ -46,6 +47,7 @@ struct lens {
 	float rates[PGD_SITES_MAX]; /* hits a second of CPU time, where known */
 	float odds[PGD_SITES_MAX]; /* of a busy site: to be on in a window */
 	struct window always; /* the links of sites that are always on */
+	struct gcwatch *gc; /* NULL: its collector's sites were not found */
 	bool is_going_on; /* ALWAYS, but its sites are not on yet */
 	bool is_scouted; /* sites[] is known, from now or from before */
 	size_t n_rare_on; /* sites before this index have their RARE ones on */

@@ -44,6 +44,7 @@ struct watch {
 	struct window window;
 	char *path; /* of the interpreter, as we can open it */
 	bool has_gc; /* collections can be counted */
+	bool has_gc_gaps; /* its probes were off at times: who freed a block then is not known */
 	struct gcstate gcstate;
 	uint32_t fulls; /* full collections, as of this tick */
 	bool has_glibc; /* blocks over 512 bytes can be followed */

@@ -95,6 +95,8 @@ static int on_birth(void *userdata, void *data, size_t n_bytes)
 		return 0;
 	if (birth->what == PGD_BIRTH_TRIP) {
 		regime_trip(w, l);
+	} else if (birth->what == PGD_BIRTH_GC_TRIP) {
+		always_trip_gc(w, l);
 	} else {
 		l->samples++;
 		l->n_births++;
@@ -109,7 +111,7 @@ static void beat_one(struct windows *w, struct lens *l)
 {
 	uint32_t slot = l->watch->slot;
 	uint64_t cpu_ns = lens_cpu_ns(l);
-	double hits_ns = 0, own_ns, n_births = l->n_births - l->n_births_seen;
+	double hits_ns = 0, own_ns, gc_ns, n_births = l->n_births - l->n_births_seen;
 
 	l->n_births_seen = l->n_births;
 	if (cpu_ns)
@@ -120,9 +122,11 @@ static void beat_one(struct windows *w, struct lens *l)
 		hits_ns = windows_hit_cost(w, l, &hits);
 		l->traps_ns += hits_ns;
 	}
+	gc_ns = always_tend_gc(w, l, cpu_ns);
+	l->traps_ns += gc_ns;
 	own_ns = (double)sampler_look(w->sampler, l, clock_monotonic_sec()) +
 		 n_births * WINDOWS_BIRTH_OWN_NS;
-	budget_spend(w->budget, slot, clock_monotonic_ns(), (uint64_t)(hits_ns + own_ns));
+	budget_spend(w->budget, slot, clock_monotonic_ns(), (uint64_t)(hits_ns + own_ns + gc_ns));
 	if (!always_tend(w, l, hits_ns + n_births * WINDOWS_BIRTH_OWN_NS))
 		regime_trip(w, l);
 	if (l->state == LENS_NEW)
@@ -200,6 +204,8 @@ void windows_end(struct windows *w, const struct watch *watch)
 	if (!l)
 		return;
 	let_go(w, l);
+	if (l->gc)
+		gcwatch_end(l->gc);
 	always_take_off(w, l);
 	w->shared.trips[watch->slot] = (struct pgd_trip){ .left = INT64_MAX };
 	if (isnan(l->overhead)) {
@@ -236,8 +242,23 @@ void windows_set_growing(struct windows *w, const struct watch *watch, bool is_g
 
 void windows_set_shares(struct windows *w, double share, double host_share)
 {
-	if (budget_set_shares(w->budget, share, host_share) == 0)
-		w->share = share;
+	if (budget_set_shares(w->budget, share, host_share) < 0)
+		return;
+	w->share = share;
+	for (size_t i = 0; i < w->n_lenses; i++)
+		if (w->lenses[i]->gc)
+			gcwatch_set_overhead(w->lenses[i]->gc, share);
+}
+
+const struct gccount *windows_gc(const struct windows *w, const struct watch *watch,
+				 double *ret_duty)
+{
+	const struct lens *l = lens_of(w, watch);
+
+	if (!l || !l->gc)
+		return NULL;
+	*ret_duty = gcwatch_duty(l->gc);
+	return gcwatch_count(l->gc);
 }
 
 void windows_lost_add(const struct windows *w, const struct watch *watch,

@@ -63,6 +63,10 @@ void windows_set_growing(struct windows *w, const struct watch *watch, bool is_g
 void windows_lost_add(const struct windows *w, const struct watch *watch,
 		      uint64_t lost[PGD_COUNTER_MAX]);
 void windows_status(const struct windows *w, const struct watch *watch, struct windows_status *ret);
+/* What its collector has done, and the share of the time that its probes were on; NULL: they were
+ * not found. */
+const struct gccount *windows_gc(const struct windows *w, const struct watch *watch,
+				 double *ret_duty);
 /* The samples of a target, as samples_list() gives them. */
 int windows_samples(const struct windows *w, uint32_t slot, const struct sample ***ret,
 		    size_t *ret_n);

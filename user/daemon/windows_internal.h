@@ -76,7 +76,11 @@ struct lens *windows_lens_of_slot(const struct windows *w, uint32_t slot);
 void always_take_off(struct windows *w, struct lens *l);
 void always_beat(struct windows *w);
 struct window_target always_target(const struct windows *w, const struct lens *l);
+/* The collector's sites: on for the first time; what they have cost since the last beat, and on or
+ * off by that; they have cost too much. */
 int always_put_on_gc(struct windows *w, struct lens *l);
+double always_tend_gc(struct windows *w, struct lens *l, uint64_t cpu_ns);
+void always_trip_gc(struct windows *w, struct lens *l);
 /* Rare sites, a batch at a time; all sites: 0, -EBUSY: the guard is; -errno. */
 void always_put_on_rare(struct windows *w, struct lens *l);
 int always_put_on_all(struct windows *w, struct lens *l);

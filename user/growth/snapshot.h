@@ -90,9 +90,12 @@ struct snapshot_stack {
  * an increment, a full collection. */
 struct snapshot_generation {
 	uint64_t collections;
+	uint64_t timed; /* of these; less than all where timing all would cost too much */
 	int64_t asked; /* of these, by gc.collect() and not by a threshold; -1: not known */
 	uint64_t collected, uncollectable; /* objects, as gc.get_stats() counts them */
-	double pause_seconds; /* of all together */
+	/* Of all together, and of those that were asked for: estimated, if not all were timed. NAN:
+	 * none was. The rest are of those that were timed. */
+	double pause_seconds;
 	double pause_p50_seconds, pause_p99_seconds, pause_max_seconds; /* NAN: there were none */
 	double time_share; /* of the time that the process is watched */
 	double last; /* Unix time at which the last one ended; NAN: there was none */
@@ -104,6 +107,7 @@ struct snapshot_gc {
 	/* Followed blocks that died inside the collector; -1: not every block is followed. */
 	int64_t freed_bytes, freed_blocks;
 	bool known; /* false: the collect function was not found */
+	double probe_duty; /* share of the time that its probes were on */
 	/* As the interpreter says now: */
 	bool is_state_known;
 	bool is_enabled; /* no gc.disable(), no threshold of 0 */

@@ -39,6 +39,7 @@ static json_object *generation_new(const struct snapshot_gc *gc, int generation)
 	jsonput_number(o, "yield",
 		       gc->known && g->collections ? (double)g->collected / (double)g->collections
 						   : NAN);
+	jsonput_count(o, "timed", gc->known ? (int64_t)g->timed : -1);
 	jsonput_number(o, "pause_seconds", gc->known ? g->pause_seconds : NAN);
 	jsonput_number(o, "pause_p50_seconds", gc->known ? g->pause_p50_seconds : NAN);
 	jsonput_number(o, "pause_p99_seconds", gc->known ? g->pause_p99_seconds : NAN);
@@ -82,6 +83,7 @@ json_object *document_gc_new(const struct snapshot_gc *gc)
 		json_object_array_add(pauses, jsonput_number_new(g->pause_seconds));
 	}
 	jsonput_bool(o, "known", gc->known);
+	jsonput_number(o, "probe_duty", gc->known ? gc->probe_duty : NAN);
 	put_state(o, gc);
 	jsonput_object(o, "collections", collections);
 	jsonput_object(o, "pause_seconds", pauses);

@@ -232,6 +232,7 @@ static void add_gc(const struct page *p, const char *name,
 	}
 GC_FAMILY(collections, collections)
 GC_FAMILY(pauses, pause_seconds)
+GC_FAMILY(timed, timed)
 GC_FAMILY(asked, asked)
 GC_FAMILY(collected, collected)
 GC_FAMILY(uncollectable, uncollectable)
@@ -420,7 +421,12 @@ static const struct family families[] = {
 	{ "pygrowd_gc_collections_total", "counter",
 	  "Runs of the garbage collector seen, by generation.", add_collections },
 	{ "pygrowd_gc_pause_seconds_total", "counter",
-	  "Time that the garbage collector took, by generation.", add_pauses },
+	  "Time that the garbage collector took, by generation; estimated where not all were "
+	  "timed.",
+	  add_pauses },
+	{ "pygrowd_gc_timed_total", "counter",
+	  "Of these runs, those that were timed: all, unless that would cost too much.",
+	  add_timed },
 	{ "pygrowd_gc_asked_total", "counter",
 	  "Of these runs, those that the program asked for by gc.collect().", add_asked },
 	{ "pygrowd_gc_collected_objects_total", "counter",

@@ -77,12 +77,13 @@ static void wake(_Atomic uint32_t *word)
 }
 
 /* Is there a trip that nobody has answered since we first saw it, GUARD_TRIP_SEC ago? */
-static bool is_deaf(const struct pgd_trip *trips, uint64_t *since_ns, uint64_t now)
+static bool is_deaf(const struct probes_shared *shared, uint64_t *since_ns, uint64_t now)
 {
 	bool told = false;
 
 	for (unsigned i = 0; i < PGD_TARGETS_MAX; i++)
-		told |= __atomic_load_n(&trips[i].told, __ATOMIC_RELAXED) != 0;
+		told |= __atomic_load_n(&shared->trips[i].told, __ATOMIC_RELAXED) != 0 ||
+			__atomic_load_n(&shared->gc_trips[i].told, __ATOMIC_RELAXED) != 0;
 	if (!told)
 		*since_ns = 0;
 	else if (!*since_ns)
@@ -169,10 +170,12 @@ static void close_others(void)
 			close(fd);
 }
 
-static _Noreturn void guard_run(struct guarded *page, pid_t parent, const struct pgd_trip *trips)
+static _Noreturn void guard_run(struct guarded *page, pid_t parent,
+				const struct probes_shared *shared)
 {
 	uint64_t tripped_ns = 0;
 
+	note_cpu(page); /* what it took to start is nobody's */
 	for (;;) {
 		uint32_t changes = atomic_load(&page->changes);
 		uint64_t due, now;
@@ -190,7 +193,7 @@ static _Noreturn void guard_run(struct guarded *page, pid_t parent, const struct
 			close_link(page, due != 0);
 			continue;
 		}
-		if (is_deaf(trips, &tripped_ns, now)) {
+		if (is_deaf(shared, &tripped_ns, now)) {
 			(void)!write(STDERR_FILENO, DEAF_TEXT, sizeof(DEAF_TEXT) - 1);
 			kill(parent, SIGKILL);
 		}
@@ -203,7 +206,8 @@ static void on_parent_end(int number)
 	(void)number; /* it ends the futex's wait; getppid() tells the rest */
 }
 
-static _Noreturn void guard_main(struct guarded *page, pid_t parent, const struct pgd_trip *trips)
+static _Noreturn void guard_main(struct guarded *page, pid_t parent,
+				 const struct probes_shared *shared)
 {
 	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGQUIT, SIGPIPE };
 	struct sched_param rt = { .sched_priority = 1 };
@@ -220,7 +224,7 @@ static _Noreturn void guard_main(struct guarded *page, pid_t parent, const struc
 		signal(ignored[i], SIG_IGN);
 	sched_setscheduler(0, SCHED_FIFO, &rt); /* without the right to it: as all others */
 	mlockall(MCL_CURRENT | MCL_ONFAULT);
-	guard_run(page, parent, trips);
+	guard_run(page, parent, shared);
 }
 
 static void ask(struct guarded *page, enum guard_task task)
@@ -283,7 +287,7 @@ int guard_new(const struct probes *p, struct guard **ret)
 		if (g->pid[i] < 0)
 			return -errno;
 		if (!g->pid[i])
-			guard_main(page, parent, shared.trips);
+			guard_main(page, parent, &shared);
 	}
 	*ret = TAKE_PTR(g);
 	return 0;

@@ -372,6 +372,7 @@ void probes_shared(const struct probes *p, struct probes_shared *ret)
 		.rare_hits = p->skel->bss->pgd_rare_hits,
 		.suspects = p->skel->bss->pgd_suspects,
 		.trips = p->skel->bss->pgd_trips,
+		.gc_trips = p->skel->bss->pgd_gc_trips,
 		.epochs = p->skel->bss->pgd_epochs,
 	};
 }
@@ -387,6 +388,13 @@ void probes_prog_fds(const struct probes *p, int ret[WINDOW_PROG_MAX])
 
 /* ── slots ────────────────────────────────────────────────────────────────────────────────── */
 
+/* Nobody limits what its sites cost. */
+static void forget_trips(struct probes *p, uint32_t slot)
+{
+	p->skel->bss->pgd_trips[slot] = (struct pgd_trip){ .left = INT64_MAX };
+	p->skel->bss->pgd_gc_trips[slot] = (struct pgd_gc_trip){ .left = INT64_MAX, .phase = 1 };
+}
+
 int probes_slot_add(struct probes *p, const struct pgd_target *t, uint32_t *ret_slot)
 {
 	uint32_t slot = 0;
@@ -400,7 +408,7 @@ int probes_slot_add(struct probes *p, const struct pgd_target *t, uint32_t *ret_
 	if (r < 0)
 		return r;
 	p->slot_used[slot] = true;
-	p->skel->bss->pgd_trips[slot] = (struct pgd_trip){ .left = INT64_MAX };
+	forget_trips(p, slot);
 	probes_remember_codes(p, slot, true);
 	*ret_slot = slot;
 	return 0;
@@ -477,8 +485,8 @@ void probes_slot_del(struct probes *p, uint32_t slot)
 
 	bpf_map_update_elem(bpf_map__fd(p->skel->maps.pgd_targets), &slot, &none, BPF_ANY);
 	bpf_map_update_elem(bpf_map__fd(p->skel->maps.pgd_gc), &slot, &no_gc, BPF_ANY);
-	/* A trip that nobody will answer any more: the guards would take us for deaf. */
-	p->skel->bss->pgd_trips[slot] = (struct pgd_trip){ .left = INT64_MAX };
+	/* Nobody will answer one any more: the guards would take us for deaf. */
+	forget_trips(p, slot);
 	each_row(bpf_map__fd(p->skel->maps.pgd_live), sizeof(uint64_t), sizeof(struct pgd_live),
 		 slot, block_slot, let_go, NULL);
 	each_row(probes_stacks_fd(p), sizeof(struct pgd_stack_key), sizeof(struct pgd_stack_total),

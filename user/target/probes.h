@@ -37,6 +37,7 @@ struct probes_shared {
 	uint32_t *rare_hits; /* by slot * PGD_SITES_MAX + site */
 	uint8_t *suspects; /* PGD_SUSPECTS_MAX */
 	struct pgd_trip *trips; /* by slot */
+	struct pgd_gc_trip *gc_trips; /* by slot */
 	uint32_t *epochs; /* by slot */
 };
 void probes_shared(const struct probes *p, struct probes_shared *ret);

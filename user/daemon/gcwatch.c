@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/daemon/gcwatch.c — see gcwatch.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "daemon/gcwatch.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define LOOK_NS	   1000000000ULL /* while they are off; of one that ends then, so much is lost */
+#define RETRY_NS   5000000000ULL /* after they could not be attached */
+#define RUN_NS	   1000.0 /* of our programs, a hit */
+/* What a hit costs over trap and program: each empties caches that are filled again when the target
+ * goes on. tests/bench/run.sh gc measures it. */
+#define COST_SCALE 1.8
+
+struct gcwatch {
+	struct gcwatch_options o;
+	struct watch *watch;
+	struct pgd_gc_trip *trip; /* shared with the kernel */
+	struct window links;
+	struct gcbudget budget;
+	struct gccount count;
+	bool is_ended;
+	bool was_off; /* for a time, since the last look */
+	int64_t left; /* of trip, when it was read last */
+	double looks_ns; /* of our own CPU time, since the last beat */
+	uint64_t looked_ns, began_ns, on_ns, on_since_ns, retry_ns;
+};
+
+static double hit_ns(const struct gcwatch *g)
+{
+	return COST_SCALE * (probes_trap_ns(g->o.probes) + RUN_NS);
+}
+
+/* ── looking ──────────────────────────────────────────────────────────────────────────────── */
+
+static int read_stats(const struct gcwatch *g, struct gccount_stats ret[PGD_GENERATIONS])
+{
+	return procmem_read(&g->watch->mem, g->watch->runtime.gc_stats, ret,
+			    PGD_GENERATIONS * sizeof(*ret));
+}
+
+static void look(struct gcwatch *g)
+{
+	uint64_t before_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	struct gccount_stats stats[PGD_GENERATIONS];
+	struct pgd_gc gc;
+
+	g->looked_ns = clock_monotonic_ns();
+	if (probes_gc(g->o.probes, g->watch->slot, &gc) < 0)
+		return;
+	gccount_look(&g->count, read_stats(g, stats) == 0 ? stats : NULL, &gc, g->looked_ns,
+		     !g->was_off);
+	g->was_off = !g->budget.is_on;
+	g->looks_ns += (double)(clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns);
+}
+
+/* ── on and off ───────────────────────────────────────────────────────────────────────────── */
+
+/* What hits have cost since the last call. */
+static double take_cost(struct gcwatch *g)
+{
+	int64_t left = __atomic_load_n(&g->trip->left, __ATOMIC_RELAXED), spent = g->left - left;
+
+	g->left = left;
+	return (double)spent * hit_ns(g);
+}
+
+/* The kernel counts down what is in the bucket. Hits of this very moment are not lost. */
+static void fill(struct gcwatch *g)
+{
+	int64_t more = gcbudget_hits(&g->budget, hit_ns(g)) - g->left;
+
+	__atomic_fetch_add(&g->trip->left, more, __ATOMIC_RELAXED);
+	g->left += more;
+}
+
+static int attach(struct gcwatch *g, enum window_prog prog)
+{
+	const struct window_pick pick = { .progs = 1u << prog };
+	struct guard_order *o = guard_order(g->o.guard, GUARD_ALWAYS);
+	struct window_target t = { .path = g->watch->path,
+				   .pid = g->watch->pid,
+				   .slot = g->watch->slot };
+	int fd;
+
+	probes_prog_fds(g->o.probes, t.prog_fds);
+	o->pid = t.pid;
+	snprintf(o->path, sizeof(o->path), "%s", t.path);
+	o->prog_fd = t.prog_fds[prog];
+	o->n = window_list(&t, &g->watch->sites, &pick, prog, o->offsets, o->cookies);
+	fd = guard_attach(g->o.guard, GUARD_ALWAYS, UINT64_MAX);
+	if (fd < 0)
+		return fd;
+	if (window_keep(&g->links, fd) < 0)
+		return close(fd), -ENOMEM;
+	return 0;
+}
+
+/* Into the owner's hands; what those do not hold is closed here and now. */
+static void give_links(struct gcwatch *g)
+{
+	for (size_t i = 0; i < g->links.n_fds; i++)
+		if (window_keep(g->o.closing, g->links.fds[i]) < 0)
+			close(g->links.fds[i]);
+	free(g->links.fds);
+	g->links = (struct window)WINDOW_INIT;
+}
+
+/* 0, -EBUSY: the guard is, or has not taken them off yet; -errno. */
+static int go_on(struct gcwatch *g)
+{
+	uint64_t cpu_ns;
+	int r;
+
+	if (g->o.closing->n_fds || guard_is_busy(g->o.guard, GUARD_ALWAYS))
+		return -EBUSY;
+	cpu_ns = guard_cpu_ns(g->o.guard, GUARD_ALWAYS);
+	r = attach(g, WINDOW_ON_GC_START);
+	if (r == 0)
+		r = attach(g, WINDOW_ON_GC_DONE);
+	if (r < 0) {
+		give_links(g);
+		return r;
+	}
+	gcbudget_went_on(&g->budget, (double)(guard_cpu_ns(g->o.guard, GUARD_ALWAYS) - cpu_ns));
+	g->trip->phase++; /* odd */
+	fill(g);
+	g->on_since_ns = clock_monotonic_ns();
+	return 0;
+}
+
+static void come_off(struct gcwatch *g)
+{
+	if (!g->budget.is_on)
+		return;
+	look(g);
+	g->was_off = g->watch->has_gc_gaps = true;
+	__atomic_store_n(&g->trip->phase, g->trip->phase + 1, __ATOMIC_RELEASE); /* even */
+	__atomic_store_n(&g->trip->told, 0, __ATOMIC_RELEASE);
+	give_links(g);
+	gcbudget_came_off(&g->budget);
+	g->on_ns += clock_monotonic_ns() - g->on_since_ns;
+}
+
+/* ── contract ─────────────────────────────────────────────────────────────────────────────── */
+
+int gcwatch_new(const struct gcwatch_options *o, struct watch *watch, uint64_t cpu_ns,
+		struct gcwatch **ret)
+{
+	_cleanup_(gcwatch_freep) struct gcwatch *g = calloc(1, sizeof(*g));
+	struct gccount_stats stats[PGD_GENERATIONS];
+	struct probes_shared shared;
+	struct pgd_gc gc;
+	int r;
+
+	if (!g)
+		return -ENOMEM;
+	probes_shared(o->probes, &shared);
+	g->o = *o;
+	g->watch = watch;
+	g->trip = &shared.gc_trips[watch->slot];
+	*g->trip = (struct pgd_gc_trip){ .phase = 2 }; /* even */
+	g->looked_ns = clock_monotonic_ns();
+	gcbudget_init(&g->budget, o->overhead, g->looked_ns, g->looked_ns, cpu_ns);
+	r = go_on(g);
+	g->began_ns = r == 0 ? g->on_since_ns : g->looked_ns;
+	g->was_off = watch->has_gc_gaps = r < 0;
+	if (r == -EBUSY || r == -ETIMEDOUT) /* the next beat tries again */
+		r = 0;
+	if (r == 0)
+		r = probes_gc(o->probes, watch->slot, &gc);
+	if (r == 0)
+		r = read_stats(g, stats);
+	if (r < 0)
+		return r;
+	gccount_begin(&g->count, stats, &gc);
+	*ret = TAKE_PTR(g);
+	return 0;
+}
+
+double gcwatch_beat(struct gcwatch *g, uint64_t cpu_ns, bool may_go_on)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+	double cost_ns = take_cost(g);
+	int r = 0;
+
+	if (g->is_ended)
+		return cost_ns;
+	if (g->was_off && now_ns - g->looked_ns >= LOOK_NS)
+		look(g);
+	cost_ns += g->looks_ns;
+	g->looks_ns = 0;
+	gcbudget_earn(&g->budget, now_ns, cpu_ns);
+	gcbudget_spend(&g->budget, cost_ns);
+	if (gcbudget_must_come_off(&g->budget))
+		come_off(g);
+	else if (may_go_on && now_ns >= g->retry_ns && gcbudget_may_go_on(&g->budget))
+		r = go_on(g);
+	if (r < 0 && r != -EBUSY) {
+		log_debug(r, "attach the collector's sites of pid %d, skipping", g->watch->pid);
+		g->retry_ns = now_ns + RETRY_NS;
+	}
+	fill(g);
+	return cost_ns;
+}
+
+void gcwatch_trip(struct gcwatch *g)
+{
+	if (g->budget.is_on)
+		log_debug(0, "pid %d: too many collections to time all", g->watch->pid);
+	come_off(g);
+}
+
+void gcwatch_set_overhead(struct gcwatch *g, double overhead)
+{
+	gcbudget_set_overhead(&g->budget, overhead);
+}
+
+void gcwatch_end(struct gcwatch *g)
+{
+	if (g->is_ended)
+		return;
+	look(g);
+	come_off(g);
+	g->is_ended = true;
+	*g->trip = (struct pgd_gc_trip){ .left = INT64_MAX, .phase = g->trip->phase };
+	g->left = INT64_MAX;
+}
+
+const struct gccount *gcwatch_count(struct gcwatch *g)
+{
+	if (!g->is_ended)
+		look(g);
+	return &g->count;
+}
+
+double gcwatch_duty(const struct gcwatch *g)
+{
+	uint64_t end_ns = g->is_ended ? g->looked_ns : clock_monotonic_ns();
+	uint64_t on_ns = g->on_ns + (g->budget.is_on ? end_ns - g->on_since_ns : 0);
+
+	return end_ns > g->began_ns ? (double)on_ns / (double)(end_ns - g->began_ns) : 0;
+}
+
+void gcwatch_free(struct gcwatch *g)
+{
+	if (!g)
+		return;
+	window_close(&g->links);
+	free(g);
+}
