@@ -27,14 +27,14 @@ import lanes
 
 ROW = "%-4s %-13s %-31s %4s %7s %7s %7s  %s"
 
-# How a mode is run. seeds: runs of each program, so many that both modes take half an hour. speedup:
+# How a mode is run. seeds: runs of each program, so that both modes take half an hour. speedup:
 # of time. scale: the programs' SCALE before that. hours: of compressed time that a program is watched
 # at most. rate: requests a second of each program. j: programs at a time under each of so many
 # daemons.
 Mode = collections.namedtuple("Mode", "seeds speedup scale hours rate interval j daemons words")
 MODES = {
     # At SCALE 120 the slow leaks are half a KiB a minute, and a cache is full after 40 minutes.
-    "exact": Mode(2, 250, 120, 10, 2, "500ms", 9, 3, ()),
+    "exact": Mode(1, 250, 120, 12, 2, "500ms", 9, 3, ()),
     # Windows see one allocation in a hundred, whatever time does: leaks have to be faster to be seen
     # in a day. What lives for less than 2 s does not count, so time must not be too fast. The budget
     # is a share of what a process uses, and next to nothing in a minute.
