@@ -74,7 +74,8 @@ static __always_inline void account_forget(__u32 slot, const struct pgd_live *li
 		account_collected(total, gc, live);
 }
 
-static __always_inline void account_free(__u32 slot, __u64 block)
+/* *ret: what it was, if it was followed. */
+static __always_inline void account_free(__u32 slot, __u64 block, struct pgd_live *ret)
 {
 	__u64 key = PGD_BLOCK_KEY(slot, block);
 	struct pgd_live *found = bpf_map_lookup_elem(&pgd_live, &key);
@@ -86,6 +87,7 @@ static __always_inline void account_free(__u32 slot, __u64 block)
 	if (bpf_map_delete_elem(&pgd_live, &key))
 		return; /* somebody else was faster and has accounted for it */
 	account_forget(slot, &live);
+	*ret = live;
 }
 
 static __always_inline struct pgd_stack_total *account_stack(const struct pgd_stack_key *key)
@@ -135,8 +137,18 @@ static __always_inline bool account_replace(__u32 slot, __u64 key, const struct 
 	return !bpf_map_update_elem(&pgd_live, &key, live, BPF_NOEXIST);
 }
 
+/* A buffer that grows is resized time and again. It was not taken anew as a whole each time. */
+static __always_inline __u64 account_taken(const struct pgd_live *live,
+					   const struct pgd_live *before)
+{
+	if (before->stack != live->stack)
+		return live->bytes;
+	return live->bytes > before->bytes ? live->bytes - before->bytes : 0;
+}
+
+/* before: what realloc made it of; stack 0: of nothing that was followed. */
 static __always_inline void account_alloc(const struct pgd_stack_event *event, __u64 block,
-					  __u64 bytes, __u32 lane)
+					  __u64 bytes, __u32 lane, const struct pgd_live *before)
 {
 	__u32 slot = event->key.slot;
 	__u64 key = PGD_BLOCK_KEY(slot, block);
@@ -167,6 +179,7 @@ static __always_inline void account_alloc(const struct pgd_stack_event *event, _
 	__sync_fetch_and_add(&total->live_bytes, live.bytes);
 	__sync_fetch_and_add(&total->live_blocks, 1);
 	__sync_fetch_and_add(&total->alloc_blocks, 1);
+	__sync_fetch_and_add(&total->taken_bytes, account_taken(&live, before));
 	hits = bpf_map_lookup_elem(&pgd_hits, &slot);
 	if (hits)
 		__sync_fetch_and_add(&hits->followed, 1);

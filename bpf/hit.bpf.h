@@ -53,17 +53,21 @@ __noinline int hit_walk(struct scratch *s, __u32 slot)
 }
 
 /* Is the block at an allocation site news? Behind PyMem_Realloc it is if libc moved it; a pool's
- * block there was seen at its own site. */
-static __always_inline bool hit_is_news(__u32 how)
+ * block there was seen at its own site. *ret_before: the block that realloc made it of. */
+static __always_inline bool hit_is_news(__u32 how, struct pgd_live *ret_before)
 {
-	bool was_resizing;
+	struct pgd_live *before;
 	__u32 tid;
 
 	if (how == PGD_HOW_POOL)
 		return true;
 	tid = (__u32)bpf_get_current_pid_tgid();
-	was_resizing = !bpf_map_delete_elem(&pgd_resizing, &tid);
-	return how == PGD_HOW_CHUNK || was_resizing;
+	before = bpf_map_lookup_elem(&pgd_resizing, &tid);
+	if (!before)
+		return how == PGD_HOW_CHUNK;
+	*ret_before = *before; /* read before the delete: the row may be reused at once */
+	bpf_map_delete_elem(&pgd_resizing, &tid);
+	return true;
 }
 
 static __always_inline int hit_alloc(struct pt_regs *regs, __u64 cookie)
@@ -73,6 +77,7 @@ static __always_inline int hit_alloc(struct pt_regs *regs, __u64 cookie)
 	__u64 block = sample_block(regs, cookie), bytes;
 	struct pgd_hits *hits = bpf_map_lookup_elem(&pgd_hits, &slot);
 	struct pgd_target *t = hit_target(slot);
+	struct pgd_live before = {};
 	struct scratch *s;
 
 	if (!hits || !t)
@@ -80,7 +85,7 @@ static __always_inline int hit_alloc(struct pt_regs *regs, __u64 cookie)
 	__sync_fetch_and_add(&hits->alloc, 1);
 	if (t->mode == PGD_MODE_WINDOWS)
 		window_rare(cookie);
-	if (!hit_is_news(how) || !block)
+	if (!hit_is_news(how, &before) || !block)
 		return 0;
 	if (t->mode == PGD_MODE_WINDOWS)
 		return window_alloc(t, cookie, block, lane);
@@ -99,18 +104,32 @@ static __always_inline int hit_alloc(struct pt_regs *regs, __u64 cookie)
 		return 0;
 	}
 	hit_walk(s, slot);
-	account_alloc(&s->event, block, bytes, lane);
+	account_alloc(&s->event, block, bytes, lane, &before);
 	scratch_release(s);
 	return 0;
 }
 
-/* This thread will get a block back from realloc. */
-static __always_inline void hit_resizing(void)
+/* This thread will get a block back from realloc, in place of this one. */
+static __always_inline void hit_resizing(const struct pgd_live *before)
 {
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
-	__u8 yes = 1;
 
-	bpf_map_update_elem(&pgd_resizing, &tid, &yes, BPF_ANY);
+	bpf_map_update_elem(&pgd_resizing, &tid, before, BPF_ANY);
+}
+
+/* *ret: what it was, if it was followed. */
+static __always_inline void hit_take_back(struct pgd_target *t, __u64 cookie, __u64 block,
+					  struct pgd_live *ret)
+{
+	__u32 slot = PGD_COOKIE_SLOT(cookie);
+
+	code_forget(slot, block);
+	if (t->mode == PGD_MODE_WINDOWS) {
+		window_free(cookie, block);
+		return;
+	}
+	window_trip(slot);
+	account_free(slot, block, ret);
 }
 
 static __always_inline int hit_free(struct pt_regs *regs, __u64 cookie)
@@ -119,21 +138,17 @@ static __always_inline int hit_free(struct pt_regs *regs, __u64 cookie)
 	__u64 block = sample_block(regs, cookie);
 	struct pgd_hits *hits = bpf_map_lookup_elem(&pgd_hits, &slot);
 	struct pgd_target *t = hit_target(slot);
+	struct pgd_live live = {};
 
 	if (!hits || !t)
 		return 0;
 	__sync_fetch_and_add(&hits->free, 1);
 	if (t->mode == PGD_MODE_WINDOWS)
 		window_rare(cookie);
+	if (block)
+		hit_take_back(t, cookie, block, &live);
 	if (PGD_COOKIE_HOW(cookie) == PGD_HOW_REALLOC)
-		hit_resizing();
-	if (!block)
-		return 0;
-	code_forget(slot, block);
-	if (t->mode == PGD_MODE_WINDOWS)
-		return window_free(cookie, block);
-	window_trip(slot);
-	account_free(slot, block);
+		hit_resizing(&live);
 	return 0;
 }
 

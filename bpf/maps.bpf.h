@@ -94,13 +94,14 @@ struct {
 	__type(value, __u64);
 } pgd_counters SEC(".maps");
 
-/* Thread → it has passed a realloc whose result it has not seen yet. Least recently used rows go
- * first: a thread that died in between must not stay for ever. */
+/* Thread → the block that it gave to a realloc whose result it has not seen yet; stack 0: none that
+ * was followed. Least recently used rows go first: a thread that died in between must not stay for
+ * ever. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
 	__type(key, __u32);
-	__type(value, __u8);
+	__type(value, struct pgd_live);
 } pgd_resizing SEC(".maps");
 
 /* slot * PGD_CODES_MAX + hash of the address → a code object's check. The walker writes, a free of

@@ -232,6 +232,8 @@ struct pgd_stack_total {
 	__s64 live_bytes;
 	__s64 live_blocks;
 	__u64 alloc_blocks; /* taken so far; of sampled targets: sampled and walked */
+	__u64 taken_bytes; /* by blocks that are followed. One that realloc made of another of
+			    * this stack: by what it is larger */
 	__u64 freed_bytes; /* in all */
 	__u64 gc_freed_bytes; /* of these, while this target's collector was running */
 	__u64 gc_freed_blocks;
@@ -338,7 +340,7 @@ _Static_assert(sizeof(struct pgd_py_offsets) == 72, "padding");
 _Static_assert(sizeof(struct pgd_target) == 152, "padding");
 _Static_assert(sizeof(struct pgd_live) == 16, "padding");
 _Static_assert(sizeof(struct pgd_stack_key) == 16, "padding");
-_Static_assert(sizeof(struct pgd_stack_total) == 88, "padding");
+_Static_assert(sizeof(struct pgd_stack_total) == 96, "padding");
 _Static_assert(sizeof(struct pgd_gc_generation) == 480, "padding");
 _Static_assert(sizeof(struct pgd_gc_trip) == 16, "padding");
 _Static_assert(sizeof(struct pgd_frame) == 16, "padding");

@@ -219,6 +219,52 @@ static void hit__resized_block_is_news_only_behind_a_realloc(void **state)
 	assert_int_equal(total(f).live_blocks, 0);
 }
 
+/* A block of so many bytes, at a place of its own in the pool. */
+static uint64_t chunk(const struct fixture *f, unsigned i)
+{
+	return (uintptr_t)f->pool + 1024 * i + 64;
+}
+
+/* One buffer that grows is not taken anew as a whole each time. */
+static void account__resized_block_has_taken_what_it_grew(void **state)
+{
+	static const unsigned bytes[] = { 1016, 2040, 4088, 1016, 2040 };
+	struct fixture *f = *state;
+
+	child_stop(&f->c);
+	for (unsigned i = 0; i < ARRAY_SIZE(bytes); i++)
+		*(uint64_t *)(chunk(f, i) - 8) = (bytes[i] + 8) | 1;
+	child_start(&f->c);
+	attach(f, SITE_MALLOC, SITE_REALLOC, 1);
+	child_pass(&f->c, true, 0, 1); /* realloc(NULL, …): made of nothing */
+	for (unsigned i = 0; i < ARRAY_SIZE(bytes); i++) {
+		child_pass(&f->c, false, chunk(f, i), 1);
+		assert_int_equal(total(f).live_bytes, bytes[i]);
+		child_pass(&f->c, true, chunk(f, i), 1);
+	}
+	assert_int_equal(total(f).taken_bytes, 4088 + (2040 - 1016));
+	assert_int_equal(total(f).alloc_blocks, ARRAY_SIZE(bytes));
+	assert_int_equal(total(f).live_bytes, 0);
+}
+
+/* What realloc gives back is made of the block that this thread gave it last, and of no other. */
+static void account__block_of_malloc_is_taken_as_a_whole(void **state)
+{
+	struct fixture *f = *state;
+
+	child_stop(&f->c);
+	for (unsigned i = 0; i < 3; i++)
+		*(uint64_t *)(chunk(f, i) - 8) = 1024 | 1;
+	child_start(&f->c);
+	attach(f, SITE_MALLOC, SITE_REALLOC, 1);
+	child_pass(&f->c, false, chunk(f, 0), 1);
+	child_pass(&f->c, true, chunk(f, 0), 1);
+	child_pass(&f->c, false, chunk(f, 1), 1); /* its successor, as large */
+	child_pass(&f->c, false, chunk(f, 2), 1);
+	assert_int_equal(total(f).live_bytes, 2 * 1016);
+	assert_int_equal(total(f).taken_bytes, 2 * 1016);
+}
+
 static void probes__slot_is_empty_after_it_was_given_back(void **state)
 {
 	struct fixture *f = *state;
@@ -250,6 +296,8 @@ int main(void)
 		T(sample__chunk_headers_are_believed_if_plausible),
 		T(sample__one_in_n_is_followed),
 		T(hit__resized_block_is_news_only_behind_a_realloc),
+		T(account__resized_block_has_taken_what_it_grew),
+		T(account__block_of_malloc_is_taken_as_a_whole),
 		T(probes__slot_is_empty_after_it_was_given_back),
 	};
 

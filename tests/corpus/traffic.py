@@ -19,6 +19,9 @@ import time
 
 REQUESTS_PER_SECOND = 60
 SIGNATURE_ROUNDS = 2200  # some 0.8 ms of CPU, 5 % of a core in all
+# Of when requests come; 1 is pure chance. In compressed time what passes for an hour has some dozens
+# of them, and is to be as even as a real hour, which has thousands.
+EVENNESS = 4
 IN_FLIGHT = 30  # requests that are alive at a time
 STALL_REQUESTS = 6  # what a process could not do for as long as so many take to come, it leaves
 
@@ -83,7 +86,8 @@ def arrivals():
     global clock, clock_before
     began = due = time.monotonic()
     while True:
-        due = max(due + choose.expovariate(RATE), time.monotonic() - STALL_SECONDS)
+        wait = choose.gammavariate(EVENNESS, 1 / (EVENNESS * RATE))
+        due = max(due + wait, time.monotonic() - STALL_SECONDS)
         yield max(0.0, due - time.monotonic())
         clock, clock_before = (time.monotonic() - began) / SCALE, clock
 

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "growth/detect_internal.h"
+#include "lib/cleanup.h"
 #include "test.h"
 
 static const struct detect_point plain = { .taken_bytes = NAN, .full_collections = -1 };
@@ -16,7 +17,7 @@ static void push(struct detect_past *past, double time_sec, double bytes, int64_
 	p.time_sec = time_sec;
 	p.live_bytes = bytes;
 	p.full_collections = collections;
-	detect_past_push(past, &limits, &p, NAN, &closed);
+	detect_past_push(past, &limits, &p, &closed);
 }
 
 static double low_bytes(const struct detect_past *past, unsigned level, unsigned i)
@@ -108,7 +109,8 @@ static void push_aged(struct detect_past *past, double time_sec, double young, d
 	p.bytes_by_age[0] = young;
 	p.bytes_by_age[detect_age(&limits, 3600)] = old;
 	p.birth_intervals = 7;
-	detect_past_push(past, &limits, &p, 5.0, &closed);
+	p.taken_bytes = 5 * time_sec;
+	detect_past_push(past, &limits, &p, &closed);
 }
 
 static void detect_past__a_bin_has_what_is_held_and_all(void **state)
@@ -150,6 +152,53 @@ static void detect_past__without_ages_a_bin_has_all_only(void **state)
 	assert_true(detect_bin_amount(&past, bin, DETECT_ALL, &amount));
 	assert_true(amount.bytes == 5300 && amount.error == 100);
 	assert_true(fabs(detect_rate_decode(bin->taken_code) - 5) < 0.01);
+}
+
+static void push_taken(struct detect_past *past, double time_sec, double taken_bytes)
+{
+	struct detect_limits limits = detect_limits_default();
+	struct detect_point p = plain;
+	unsigned closed;
+
+	p.time_sec = time_sec;
+	p.live_bytes = 1000;
+	p.taken_bytes = taken_bytes;
+	detect_past_push(past, &limits, &p, &closed);
+}
+
+/* In bytes a second of each minute, the newest first. */
+static void assert_taken(const struct detect_past *past, const double *want, size_t n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const struct detect_bin *bin = detect_bin_get(&past->levels[0], i);
+		double got = detect_rate_decode(bin->taken_code);
+
+		if (!(fabs(got - want[i]) < 0.01 * want[i]))
+			fail_msg("bin %u: %g bytes a second", i, got);
+	}
+}
+
+/* A calm program takes what it takes now and then: when in the bin is a matter of chance. */
+static void detect_past__a_bin_has_all_that_was_taken_in_it(void **state)
+{
+	static const struct {
+		double time_sec, taken_bytes;
+	} points[] = {
+		{ 5, 7000 }, /* before it is nobody's */
+		{ 55, 12500 },	{ 65, 18500 }, /* all of it at the beginning of its minute, */
+		{ 115, 18500 }, { 125, 18500 }, { 175, 21500 }, /* at the end of its minute, */
+		{ 235, 21800 }, /* or who knows when */
+		{ 245, 10 }, /* counted anew */
+		{ 295, 510 },	{ 305, 510 },
+	};
+	static const double want[] = { 10, 5, 50, 100, 110 };
+	struct detect_past past;
+
+	(void)state;
+	detect_past_init(&past);
+	for (size_t i = 0; i < ARRAY_SIZE(points); i++)
+		push_taken(&past, points[i].time_sec, points[i].taken_bytes);
+	assert_taken(&past, want, ARRAY_SIZE(want));
 }
 
 /* Windows, exact for 10 minutes, windows again; spans of 12 minutes to 28.8 hours. */
@@ -210,6 +259,7 @@ int main(void)
 		cmocka_unit_test(detect_past__bytes_between_ages),
 		cmocka_unit_test(detect_past__a_bin_has_what_is_held_and_all),
 		cmocka_unit_test(detect_past__without_ages_a_bin_has_all_only),
+		cmocka_unit_test(detect_past__a_bin_has_all_that_was_taken_in_it),
 		cmocka_unit_test(detect_past__a_span_sees_ages_if_it_is_long_or_late_enough),
 		cmocka_unit_test(detect_past__rates_fit_into_16_bits),
 	};

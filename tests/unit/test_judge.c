@@ -96,7 +96,7 @@ static void take(struct snapshot_stack *s, double blocks)
 {
 	s->live_blocks += (int64_t)blocks;
 	s->live_bytes += blocks * BLOCK;
-	s->taken_blocks += (uint64_t)blocks;
+	s->taken_bytes += (uint64_t)(blocks * BLOCK);
 }
 
 /* A leak, a full collection every 5 minutes; for that long, or until it is found. */
@@ -147,15 +147,15 @@ static void judge__an_exact_leak_grows(void **state)
 	assert_ptr_equal(cause.stack, s);
 }
 
-/* The same bytes, but as many blocks are taken and given back again: a cache that fills, or load.
- * Only blocks taken tell the two apart where there are no ages. */
+/* The same bytes, but four times as many are taken and given back again: a cache that fills, or
+ * load. Only bytes taken tell the two apart where there are no ages. */
 static void judge__what_is_taken_and_given_back_counts(void **state)
 {
 	struct fixture *f = *state;
 
 	for (int i = 0; i < (int)(3 * HOUR / STEP_SEC); i++) {
 		take(&f->stacks[0], PER_STEP);
-		f->stacks[0].taken_blocks += (uint64_t)PER_STEP * 4;
+		f->stacks[0].taken_bytes += (uint64_t)(PER_STEP * BLOCK) * 4;
 		f->processes[0].uss_bytes += (int64_t)(PER_STEP * BLOCK);
 		tick(f);
 		assert_int_not_equal(f->stacks[0].verdict.state, DETECT_GROWING);
@@ -558,7 +558,7 @@ static void judge__nonsense_is_survived(void **state)
 		f->stacks[0].live_bytes = bytes[i % 5];
 		f->stacks[0].live_bytes_error = bytes[i / 5 % 5];
 		f->stacks[0].live_blocks = blocks[i % 5];
-		f->stacks[0].taken_blocks = i % 7 ? i % 7 : UINT64_MAX;
+		f->stacks[0].taken_bytes = i % 7 ? i % 7 : UINT64_MAX;
 		f->stacks[0].blame = i % 2 ? 5 : -1;
 		f->processes[0].regime = regimes[i % 6];
 		f->processes[0].uss_bytes = i % 3 ? -1 : INT64_MAX;

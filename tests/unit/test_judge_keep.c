@@ -81,7 +81,7 @@ static void take(struct fixture *f, double bytes)
 {
 	f->stack.live_bytes += bytes;
 	f->stack.live_blocks += (int64_t)(bytes / 512);
-	f->stack.taken_blocks += (uint64_t)(bytes / 512);
+	f->stack.taken_bytes += (uint64_t)bytes;
 }
 
 /* Of two stacks at most. */
@@ -188,7 +188,7 @@ static void judge_keep__what_comes_and_does_not_grow_settles(void **state)
 	begin(f);
 	take(f, 1 << 20);
 	for (double sec = 0; sec < 3 * f->limits.settle_sec; sec += STEP_SEC) {
-		f->stack.taken_blocks += 2 * (uint64_t)(SLOPE * STEP_SEC / 512);
+		f->stack.taken_bytes += 2 * (uint64_t)(SLOPE * STEP_SEC);
 		tick(f);
 		if (causes(f, &cause) && cause.state == DETECT_SETTLED)
 			break;

@@ -361,6 +361,8 @@ static void stacktab__row_that_goes_takes_its_stack_along(void **state)
 	struct snapshot_frame f;
 
 	(void)state;
+	gone.taken_bytes = 48;
+	stays.taken_bytes = 64;
 	assert_ok(stacktab_new(&t));
 	f = frame(t, "leaf", 3);
 	assert_ok(stacktab_add(t, &a, &f, 1, false, 1.0));
@@ -371,6 +373,7 @@ static void stacktab__row_that_goes_takes_its_stack_along(void **state)
 	stacktab_end(t, 1);
 	tick(t, &b, &stays, 2);
 	assert_int_equal(only(t, 1)->cycles.gc_freed_bytes, 64); /* what the row had is kept */
+	assert_int_equal(only(t, 1)->taken_bytes, 112);
 	stacktab_begin(t);
 	assert_ok(stacktab_account(t, &b, &gone, true));
 	stacktab_end(t, 3);

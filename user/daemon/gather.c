@@ -73,7 +73,7 @@ static void gather_stack(const struct pipeline *p, const struct stack *from, dou
 		.pid = w ? w->pid : -1,
 		.live_bytes = (double)from->live_bytes + from->sampled_bytes,
 		.live_bytes_error = from->sampled_error,
-		.taken_blocks = from->n_births,
+		.taken_bytes = from->taken_bytes,
 		.peak_bytes = peak_of(series),
 		.live_blocks = from->live_blocks + llround(from->sampled_blocks),
 		.growth_bytes_per_second = rate.bytes_per_sec,

@@ -22,7 +22,6 @@ static void limits_put(struct judge_entry *e, const struct detect_limits *limits
 	if (is_new) /* nothing was judged by others */
 		return;
 	detect_restart(e->detect);
-	e->taken_bytes = NAN;
 }
 
 /* Asked for once: rules look at names. */
@@ -104,20 +103,6 @@ static void add_births(const struct judge_round *r, const struct judge_entry *e,
 	}
 }
 
-/* Blocks since the last point, of the mean size of what is alive: the kernel counts no bytes. */
-static void add_taken(struct judge_entry *e, const struct snapshot_stack *s)
-{
-	uint64_t before = e->taken_blocks;
-
-	e->taken_blocks = s->taken_blocks;
-	if (s->live_blocks > 0 && s->live_bytes > 0)
-		e->mean_bytes = s->live_bytes / (double)s->live_blocks;
-	if (isnan(e->taken_bytes) || s->taken_blocks < before) /* counted anew */
-		e->taken_bytes = isnan(e->mean_bytes) ? NAN : 0;
-	else
-		e->taken_bytes += (double)(s->taken_blocks - before) * e->mean_bytes;
-}
-
 static struct detect_point point_of(const struct snapshot_process *p, double now_sec)
 {
 	return (struct detect_point){
@@ -195,7 +180,7 @@ static void feed_stack(struct judge_round *r, const struct snapshot_stack *s)
 	point.live_bytes = fmax(held_bytes(e, s, point.full_collections), 0);
 	point.error_bytes = error_of(s);
 	point.has_ages = e->has_ages = has_ages(e, p);
-	add_taken(e, s);
+	e->taken_bytes = (double)s->taken_bytes;
 	if (point.has_ages)
 		add_births(r, e, &point);
 	else

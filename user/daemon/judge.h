@@ -6,8 +6,7 @@
  *         └─► births ───┴─► judge_tick: points ┴─► judge_causes  ─► report/alert.h
  *
  * Ages come from samples, so they are known of processes that are observed through windows. Where
- * every block is followed the kernel counts blocks taken, not bytes: these are taken to be of the
- * mean size of what is alive.
+ * every block is followed the kernel counts what a stack has taken.
  *
  * Thresholds are a stack's own: whoever made the judge says which (judge_limits_t), when a stack is
  * new, and again after judge_set_limits. A stack whose thresholds change then begins anew, and no

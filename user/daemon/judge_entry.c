@@ -128,7 +128,6 @@ static struct judge_entry *entry_new(struct judge *j, const struct judge_key *ke
 	}
 	e->key = *key;
 	e->verdict = (struct detect_verdict){ .state = DETECT_QUIET, .why = DETECT_TOO_NEW };
-	e->taken_bytes = e->mean_bytes = NAN;
 	e->fulls = -1;
 	if (entry_put(j, e) < 0) {
 		detect_free(e->detect);
@@ -217,9 +216,7 @@ static struct judge_entry *entry_inherit(struct judge *j, const struct judge_key
 	HASH_DEL(j->waiting, e);
 	e->key = *key;
 	e->is_revived = false;
-	e->taken_bytes = e->mean_bytes = NAN;
 	e->fulls = -1;
-	e->taken_blocks = 0;
 	e->limits_of = 0; /* another process can fall under another rule */
 	detect_restart(e->detect);
 	if (entry_put(j, e) == 0)

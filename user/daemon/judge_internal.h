@@ -37,9 +37,7 @@ struct judge_entry {
 	double live_bytes;
 	int64_t fulls; /* full collections at the last point; -1: not known */
 	bool has_ages;
-	/* What it has taken, in bytes: from blocks, by their mean size. */
-	uint64_t taken_blocks; /* at the last point */
-	double taken_bytes, mean_bytes; /* NAN: not known yet */
+	double taken_bytes; /* at the last point */
 	double ended_sec; /* waiting: when its process did */
 	bool is_revived; /* waiting: in place of a daemon before us, so its process may be there */
 	uint64_t fed; /* tick */

@@ -439,7 +439,7 @@ int detect_push(struct detect *d, const struct detect_limits *limits, const stru
 	if (p->time_sec < d->past.last_sec)
 		detect_restart(d);
 	taken_push(d, limits, &now);
-	if (detect_past_push(&d->past, limits, &now, d->taken_per_sec, &closed))
+	if (detect_past_push(&d->past, limits, &now, &closed))
 		judge(d, &q, closed);
 	*ret = d->verdict;
 	return 0;

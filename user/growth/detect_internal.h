@@ -33,7 +33,7 @@ struct detect_bin {
 	union {
 		uint16_t
 			births; /* has_ages: birth intervals alive at its end, at most UINT16_MAX */
-		uint16_t taken_code; /* without: detect_rate_encode at its end */
+		uint16_t taken_code; /* without: detect_rate_encode of what it took in this bin */
 	};
 	uint16_t young_code : 13; /* is_held: by how much more all bytes are, to 0.3 % */
 	uint16_t is_held : 1, has_ages : 1; /* has_ages: of some point in it */
@@ -45,6 +45,8 @@ struct detect_level {
 	uint8_t n, head; /* closed bins; where the next goes */
 	struct detect_bin open;
 	double open_all, open_all_error; /* low and error of all bytes; open.low: of held ones */
+	/* What the stack had taken by the last point before it, and when; NAN: not known. */
+	double open_taken, open_sec;
 	struct detect_bin bins[DETECT_BINS];
 };
 
@@ -57,6 +59,7 @@ struct detect_level {
 struct detect_past {
 	double base_bytes; /* what it held first: floats are differences */
 	double last_sec; /* NAN: no point yet */
+	double taken_bytes; /* at the last point; NAN: not known */
 	int64_t collections; /* at the last point; -1: not known */
 	bool has_ages; /* of the last point */
 	double turned_sec; /* when that began to be so; -INFINITY: with the first point or before */
@@ -85,7 +88,7 @@ void detect_past_init(struct detect_past *past);
 /* Times must rise. True: a bin of level 0 was closed. Those of the other levels that closed with
  * it: *ret_closed, one bit each. */
 bool detect_past_push(struct detect_past *past, const struct detect_limits *limits,
-		      const struct detect_point *p, double taken_per_sec, unsigned *ret_closed);
+		      const struct detect_point *p, unsigned *ret_closed);
 /* A rate in 16 bits, to 0.1 %; 0: not known, which decodes to NAN. Below 1e-6: as 1e-6. */
 uint16_t detect_rate_encode(double per_sec);
 double detect_rate_decode(uint16_t code);

@@ -82,7 +82,7 @@ double detect_bytes_between(const struct detect_limits *limits, const struct det
 void detect_past_init(struct detect_past *past)
 {
 	memset(past, 0, sizeof(*past));
-	past->last_sec = NAN;
+	past->last_sec = past->taken_bytes = NAN;
 	past->collections = -1;
 	past->turned_sec = -INFINITY;
 	for (unsigned i = 0; i < DETECT_LEVELS; i++)
@@ -219,6 +219,7 @@ static void past_begin(struct detect_past *past, const struct detect_limits *lim
 	for (unsigned i = 0; i < DETECT_LEVELS; i++) {
 		past->levels[i].index = (int64_t)floor(p->time_sec / detect_bin_sec(limits, i));
 		past->levels[i].open = empty;
+		past->levels[i].open_taken = past->levels[i].open_sec = NAN;
 	}
 }
 
@@ -256,18 +257,33 @@ enum detect_sight detect_past_sight(const struct detect_past *past,
 /* Who is taken to be born when ages began to be known counts as held a while after; that is less
  * than a bin of growth, or it has to be waited for. */
 static bool is_held_known(const struct detect_past *past, const struct detect_limits *limits,
-			  unsigned level)
+			  unsigned level, double now_sec)
 {
 	return past->has_ages &&
 	       (past->without_sec <= detect_bin_sec(limits, level) ||
-		past->last_sec - past->turned_sec >= AGE_RATIO * detect_held_sec(limits, level));
+		now_sec - past->turned_sec >= AGE_RATIO * detect_held_sec(limits, level));
+}
+
+/* How fast it has taken memory in the bin that is open: all of it, and not what was taken of late,
+ * which in a calm program is a matter of chance. Counters that go back began anew. */
+static double taken_per_sec(struct detect_level *level, const struct detect_past *past,
+			    const struct detect_point *p, bool is_new)
+{
+	if (is_new) {
+		level->open_taken = past->taken_bytes;
+		level->open_sec = past->last_sec;
+	}
+	if (!(p->taken_bytes >= level->open_taken)) {
+		level->open_taken = p->taken_bytes;
+		level->open_sec = p->time_sec;
+		return NAN;
+	}
+	return (p->taken_bytes - level->open_taken) / (p->time_sec - level->open_sec);
 }
 
 bool detect_past_push(struct detect_past *past, const struct detect_limits *limits,
-		      const struct detect_point *p, double taken_per_sec, unsigned *ret_closed)
+		      const struct detect_point *p, unsigned *ret_closed)
 {
-	uint16_t births =
-		p->has_ages ? saturated(p->birth_intervals) : detect_rate_encode(taken_per_sec);
 	int64_t collections = 0;
 	unsigned closed = 0;
 
@@ -277,7 +293,6 @@ bool detect_past_push(struct detect_past *past, const struct detect_limits *limi
 		collections = p->full_collections - past->collections;
 	past->collections = p->full_collections;
 	past_turn(past, limits, p);
-	past->last_sec = p->time_sec;
 	for (unsigned i = 0; i < DETECT_LEVELS; i++) {
 		double bytes =
 			detect_bytes_between(limits, p, detect_held_sec(limits, i), INFINITY);
@@ -287,12 +302,19 @@ bool detect_past_push(struct detect_past *past, const struct detect_limits *limi
 		const struct detect_amount held = { bytes - past->base_bytes,
 						    p->error_bytes * sqrt(share) };
 		struct detect_level *level = &past->levels[i];
+		bool is_new = level_advance(
+			level, (int64_t)floor(p->time_sec / detect_bin_sec(limits, i)));
+		double taken = taken_per_sec(level, past, p, is_new);
 
-		if (level_advance(level, (int64_t)floor(p->time_sec / detect_bin_sec(limits, i))))
+		if (is_new)
 			closed |= 1u << i;
-		level_add(level, &all, is_held_known(past, limits, i) ? &held : NULL, p->has_ages,
-			  births, collections > 0);
+		level_add(level, &all, is_held_known(past, limits, i, p->time_sec) ? &held : NULL,
+			  p->has_ages,
+			  p->has_ages ? saturated(p->birth_intervals) : detect_rate_encode(taken),
+			  collections > 0);
 	}
+	past->last_sec = p->time_sec;
+	past->taken_bytes = p->taken_bytes;
 	*ret_closed = closed;
 	return closed & 1;
 }

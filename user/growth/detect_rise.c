@@ -49,7 +49,7 @@
 
 struct quarter {
 	double low_bytes, error_bytes; /* medians */
-	double taken_per_sec; /* median, without ages; NAN: not known */
+	double taken_per_sec; /* average, without ages; NAN: not known */
 };
 
 struct span {
@@ -83,7 +83,7 @@ static bool quarter_load(const struct detect_past *past, const struct detect_lev
 			 struct quarter *ret)
 {
 	double low[DETECT_BINS / QUARTERS], error[DETECT_BINS / QUARTERS];
-	double taken[DETECT_BINS / QUARTERS];
+	double taken_per_sec = 0;
 	size_t n = 0, n_taken = 0;
 	bool is_taken_known = true;
 
@@ -94,8 +94,10 @@ static bool quarter_load(const struct detect_past *past, const struct detect_lev
 		if (!detect_bin_amount(past, bin, kind, &amount))
 			continue;
 		is_taken_known &= !bin->has_ages;
-		if (!bin->has_ages && bin->taken_code)
-			taken[n_taken++] = detect_rate_decode(bin->taken_code);
+		if (!bin->has_ages && bin->taken_code) {
+			taken_per_sec += detect_rate_decode(bin->taken_code);
+			n_taken++;
+		}
 		low[n] = amount.bytes;
 		error[n++] = amount.error;
 	}
@@ -104,7 +106,7 @@ static bool quarter_load(const struct detect_past *past, const struct detect_lev
 	*ret = (struct quarter){
 		.low_bytes = median_of(low, n),
 		.error_bytes = median_of(error, n),
-		.taken_per_sec = n_taken && is_taken_known ? median_of(taken, n_taken) : NAN,
+		.taken_per_sec = n_taken && is_taken_known ? taken_per_sec / (double)n_taken : NAN,
 	};
 	return true;
 }

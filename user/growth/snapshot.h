@@ -57,7 +57,7 @@ struct snapshot_stack {
 	uint64_t id; /* hash of (file, function, line) frames: the same on every host */
 	pid_t pid;
 	double live_bytes, live_bytes_error; /* error 0: exact; else half of a 95 % interval */
-	uint64_t taken_blocks; /* so far; in windows only those whose stack was walked */
+	uint64_t taken_bytes; /* so far, while every block is followed */
 	bool is_judged; /* verdict is known; its since_sec is Unix time here */
 	struct detect_verdict verdict;
 	double peak_bytes; /* the most that live_bytes was of late; 0: not known */

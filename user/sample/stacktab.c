@@ -221,6 +221,7 @@ void stacktab_begin(struct stacktab *t)
 		stack->cycles = stack->gone_cycles;
 		stack->last_births = stack->n_births;
 		stack->n_births = stack->gone_births;
+		stack->taken_bytes = stack->gone_taken_bytes;
 		stack->sampled_bytes = stack->sampled_error = stack->sampled_blocks = 0;
 		stack->n_samples = 0;
 		stack->typed_bytes = 0;
@@ -241,8 +242,10 @@ int stacktab_account(struct stacktab *t, const struct pgd_stack_key *key,
 	stack->live_blocks += total->live_blocks;
 	cycles_add(&stack->cycles, total, true);
 	stack->n_births += total->alloc_blocks;
+	stack->taken_bytes += total->taken_bytes;
 	if (gone) {
 		stack->gone_births += total->alloc_blocks;
+		stack->gone_taken_bytes += total->taken_bytes;
 		cycles_add(&stack->gone_cycles, total, false);
 		row_free(t, row);
 	}

@@ -47,6 +47,7 @@ struct stack {
 	/* Sums over its kernel rows, of this tick: blocks that are followed to their end … */
 	int64_t live_bytes, live_blocks;
 	uint64_t n_births; /* blocks taken so far */
+	uint64_t taken_bytes; /* by those that are followed: pgd_stack_total */
 	struct cycles cycles;
 	/* … and what its samples stand for */
 	double sampled_bytes, sampled_error, sampled_blocks;
@@ -57,7 +58,7 @@ struct stack {
 	struct stack_type types[STACKTAB_TYPES_MAX]; /* of the samples, weighted; name NULL: free */
 	double typed_bytes; /* of all types, those without a row too */
 
-	uint64_t gone_births; /* of rows that were let go */
+	uint64_t gone_births, gone_taken_bytes; /* of rows that were let go */
 	struct cycles gone_cycles;
 	uint64_t last_births; /* n_births at the tick before */
 	bool was_idle; /* at the end of a tick: it held nothing, and had taken nothing in it */

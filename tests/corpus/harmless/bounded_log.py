@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The last 4000 lines of the log, in a deque with maxlen.
+"""The last 2000 lines of the log, in a deque with maxlen.
 
 Modelled after: ring buffers for debugging.
 """
@@ -12,11 +12,11 @@ import traffic
 
 LEAK = None
 
-LINES = collections.deque(maxlen=4000)
+LINES = collections.deque(maxlen=2000)
 
 
 def handle(request):
-    for _ in range(traffic.times(250)):
+    for _ in range(traffic.times(125)):
         LINES.append("GET /orders/%d 200 %.6f" % (request["id"], traffic.now()))
 
 

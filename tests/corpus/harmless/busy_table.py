@@ -11,14 +11,14 @@ import traffic
 
 LEAK = None
 
-ROOM, LOW = 3000, 500
+ROOM, LOW = 1500, 250
 orders = {}
 next_key, is_filling = 0, True
 
 
 def handle(_request):
     global next_key, is_filling
-    for _ in range(traffic.times(600)):
+    for _ in range(traffic.times(300)):
         if is_filling:
             orders[next_key] = "order %d" % next_key
             next_key += 1

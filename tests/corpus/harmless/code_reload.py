@@ -18,7 +18,7 @@ RELOAD_SECONDS = 2
 
 def reload_rules(number):
     source = "".join("def rule%d(order):\n    return order.get('f%d', %d) > %d\n"
-                     % (i, i, number, i) for i in range(60))
+                     % (i, i, number, i) for i in range(40))
     module = types.ModuleType("rules")
     exec(compile(source, "rules%d.py" % number, "exec"), module.__dict__)
     sys.modules["rules"] = module

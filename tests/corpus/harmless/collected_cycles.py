@@ -20,7 +20,7 @@ class Node:
 
 
 def handle(request):
-    for _ in range(traffic.times(60)):
+    for _ in range(traffic.times(30)):
         root = Node("root %d" % request["id"], None)
         for i in range(5):
             Node("child %d" % i, root)

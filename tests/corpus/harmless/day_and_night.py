@@ -19,7 +19,7 @@ orders = collections.deque()
 
 def begin(number):
     orders.append((traffic.now(), {"id": number + 1, "steps": ["step %d" % (number + i)
-                                                               for i in range(6)]}))
+                                                               for i in range(3)]}))
 
 
 def finish():

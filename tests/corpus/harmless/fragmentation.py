@@ -11,7 +11,7 @@ import traffic
 
 LEAK = None
 
-ROOM = 3000
+ROOM = 1500
 blocks = []
 
 
@@ -20,7 +20,7 @@ def make_block():
 
 
 def handle(_request):
-    for _ in range(traffic.times(300)):
+    for _ in range(traffic.times(150)):
         if len(blocks) < ROOM:
             blocks.append(make_block())
         else:

@@ -13,13 +13,13 @@ import traffic
 LEAK = None
 
 
-@functools.lru_cache(maxsize=2500)
+@functools.lru_cache(maxsize=1250)
 def profile(number):
     return {"name": "user %d" % number, "mail": "u%d@example.org" % number, "tags": [number]}
 
 
 def handle(_request):
-    for _ in range(traffic.times(250)):
+    for _ in range(traffic.times(125)):
         profile(traffic.choose.randrange(traffic.choose.choice((100, 10 ** 6))))
 
 

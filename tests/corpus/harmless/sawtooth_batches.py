@@ -16,7 +16,7 @@ batch = []
 
 
 def handle(request):
-    for _ in range(traffic.times(250)):
+    for _ in range(traffic.times(120)):
         batch.append({"user": request["user"], "text": "event %d" % traffic.choose.getrandbits(30)})
     if traffic.every(BATCH_SECONDS):
         batch.clear()

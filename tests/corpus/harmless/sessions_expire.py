@@ -29,7 +29,7 @@ def expire():
 
 
 def handle(request):
-    for _ in range(traffic.times(100)):
+    for _ in range(traffic.times(50)):
         open_session(request["user"])
     expire()
 

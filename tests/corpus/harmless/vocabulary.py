@@ -12,7 +12,7 @@ import traffic
 LEAK = None
 
 WORDS = {}
-N_WORDS = 3000
+N_WORDS = 1500
 
 
 def word(number):
@@ -22,7 +22,7 @@ def word(number):
 
 
 def handle(_request):
-    for _ in range(traffic.times(600)):
+    for _ in range(traffic.times(300)):
         word(traffic.choose.randrange(N_WORDS))
 
 

@@ -17,7 +17,7 @@ REQUESTS = []
 
 async def fetch_member(number):
     await asyncio.sleep(0)
-    return {"name": "member %d" % number, "at": ["%d.%d" % (number, i) for i in range(60)]}
+    return {"name": "member %d" % number, "at": ["%d.%d" % (number, i) for i in range(20)]}
 
 
 def handle(request):

@@ -28,7 +28,7 @@ def compile_loader(fields):
 
 
 def handle(request):
-    for _ in range(traffic.times(5)):
+    for _ in range(traffic.times(3)):
         compile_loader(5 + request["id"] % 10)({})
 
 

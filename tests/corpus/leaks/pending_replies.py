@@ -30,7 +30,7 @@ def on_reply(number):
 
 
 def handle(_request):
-    for _ in range(traffic.times(100)):
+    for _ in range(traffic.times(50)):
         number = call("orders.get")
         if traffic.choose.random() < ANSWERED:
             on_reply(number)

@@ -21,7 +21,7 @@ def check_total(number, total):
 
 
 def handle(request):
-    for _ in range(traffic.times(40)):
+    for _ in range(traffic.times(20)):
         check_total(request["id"], request["total"] + 1)
 
 
