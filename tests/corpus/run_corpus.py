@@ -33,8 +33,8 @@ ROW = "%-4s %-13s %-31s %4s %7s %7s %7s  %s"
 # daemons.
 Mode = collections.namedtuple("Mode", "seeds speedup scale hours rate interval j daemons words")
 MODES = {
-    # At SCALE 120 the slow leaks are half a KiB a minute, and a cache is full after 40 minutes.
-    "exact": Mode(1, 250, 120, 12, 2, "500ms", 9, 3, ()),
+    # At SCALE 60 the slow leaks are 1 KiB a minute, and a cache is full after 20 minutes.
+    "exact": Mode(1, 250, 60, 12, 3, "500ms", 9, 2, ()),
     # Windows see one allocation in a hundred, whatever time does: leaks have to be faster to be seen
     # in a day. What lives for less than 2 s does not count, so time must not be too fast. The budget
     # is a share of what a process uses, and next to nothing in a minute.
