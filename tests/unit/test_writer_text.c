@@ -12,6 +12,7 @@
 #include "lib/cleanup.h"
 #include "lib/utf8.h"
 #include "report/document.h"
+#include "report/jsonput.h"
 #include "sample.h"
 #include "test.h"
 
@@ -393,7 +394,7 @@ static void writer_text__hostile_survival_and_types_do_no_harm(void **state)
 {
 	static const char *const names[] = { NULL, "", "\x1b]0;owned\x07", "a\nb", "\xff", "%s%n" };
 	static const double values[] = { NAN, INFINITY, -INFINITY, -1, 1.5, 1e300, 0, 1 };
-	char longest[DOCUMENT_TEXT_BYTES * 2];
+	char longest[JSONPUT_TEXT_BYTES * 2];
 	struct fixture *f = *state;
 	struct snapshot_stack *s = &f->sample.stacks[0];
 

@@ -8,7 +8,7 @@
 #include "cli/figure.h"
 #include "cli/place.h"
 #include "cli/text_gc.h"
-#include "cli/text_process.h"
+#include "cli/text_title.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/strbuf.h"
@@ -209,7 +209,7 @@ static void stacks_lines(struct page *p, json_object *doc)
 
 void text_gc(struct page *p, json_object *doc)
 {
-	text_process_title(p, doc);
+	text_title(p, doc);
 	for (size_t i = 0; i < field_list_cnt(doc, "processes"); i++) {
 		json_object *process = field_list_get(doc, "processes", i);
 

@@ -9,6 +9,7 @@
 #include "cli/text_alert.h"
 #include "cli/text_gc.h"
 #include "cli/text_process.h"
+#include "cli/text_title.h"
 #include "lib/cleanup.h"
 #include "lib/strbuf.h"
 #include "lib/units.h"
@@ -305,16 +306,6 @@ void text_process_head(struct page *p, json_object *doc)
 
 /* ── status ──────────────────────────────────────────────────────────────────────────────── */
 
-void text_process_title(struct page *p, json_object *doc)
-{
-	size_t n = field_list_cnt(doc, "processes");
-	char text[UNITS_TEXT_MAX];
-
-	page_line(p, "pygrowd %s · up %s · %zu process%s · %s", field_text_or(doc, "version", "?"),
-		  units_duration_format(text, field_number(doc, "uptime_seconds")), n,
-		  n == 1 ? "" : "es", field_text_or(doc, "at", "?"));
-}
-
 static void status_row(struct page *p, json_object *process)
 {
 	char duty[UNITS_TEXT_MAX], coverage[UNITS_TEXT_MAX], frees[UNITS_TEXT_MAX];
@@ -390,7 +381,7 @@ void text_process_status(struct page *p, json_object *doc)
 {
 	size_t n = field_list_cnt(doc, "processes");
 
-	text_process_title(p, doc);
+	text_title(p, doc);
 	text_alert_note(p, doc);
 	lost_notes(p, doc, doc);
 	if (!n) {

@@ -12,8 +12,6 @@ void text_process_head(struct page *p, json_object *doc);
 bool text_process_has_estimates(json_object *doc);
 /* What must be said besides the figures: warnings, losses, the collector. Indented by two. */
 void text_process_notes(struct page *p, json_object *doc, json_object *process);
-/* The first line of a view. */
-void text_process_title(struct page *p, json_object *doc);
 /* The view `status`. */
 void text_process_status(struct page *p, json_object *doc);
 

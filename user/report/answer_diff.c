@@ -21,7 +21,7 @@ bool answer_diff_is_asked(json_object *request)
 
 static void put_text(json_object *o, const char *key, const char *text)
 {
-	jsonput_text(o, key, text, DOCUMENT_TEXT_BYTES);
+	jsonput_text(o, key, text, JSONPUT_TEXT_BYTES);
 }
 
 static json_object *moment_new(const struct history_snapshot *s)

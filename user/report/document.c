@@ -12,6 +12,7 @@
 #include "growth/trend.h"
 #include "lib/cleanup.h"
 #include "report/document.h"
+#include "report/document_frame.h"
 #include "report/document_gc.h"
 #include "report/jsonput.h"
 
@@ -41,7 +42,7 @@ static void selection_done(struct selection *s)
 
 static void put_text(json_object *o, const char *key, const char *text)
 {
-	jsonput_text(o, key, text, DOCUMENT_TEXT_BYTES);
+	jsonput_text(o, key, text, JSONPUT_TEXT_BYTES);
 }
 
 static bool has_id(const struct snapshot_stack *s, const char *prefix)
@@ -186,17 +187,6 @@ static int processes_new(const struct snapshot *s, pid_t pid, json_object **ret)
 }
 
 /* ── stacks ───────────────────────────────────────────────────────────────────────────────── */
-json_object *document_frame_new(const struct snapshot_frame *f)
-{
-	json_object *o = json_object_new_object();
-
-	put_text(o, "function", f->function);
-	put_text(o, "file", f->file);
-	jsonput_count(o, "line", f->line > 0 ? f->line : -1);
-	jsonput_bool(o, "in_application", f->in_application);
-	return o;
-}
-
 static json_object *frames_new(const struct snapshot_stack *s)
 {
 	json_object *list = json_object_new_array();

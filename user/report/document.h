@@ -14,10 +14,9 @@
 
 #include "growth/snapshot.h"
 
-#define DOCUMENT_LIMIT	    10 /* rows of each list, if nobody says otherwise */
-#define DOCUMENT_LIMIT_MAX  5000 /* rows of each list, whoever asks: a second of work */
-#define DOCUMENT_TEXT_BYTES 2048 /* of one string */
-#define DOCUMENT_STACK_MAX  16 /* hex digits of a stack's id */
+#define DOCUMENT_LIMIT	   10 /* rows of each list, if nobody says otherwise */
+#define DOCUMENT_LIMIT_MAX 5000 /* rows of each list, whoever asks: a second of work */
+#define DOCUMENT_STACK_MAX 16 /* hex digits of a stack's id */
 
 struct document_options {
 	size_t limit; /* rows of each list; cut to DOCUMENT_LIMIT_MAX */
@@ -34,7 +33,5 @@ struct document_options {
 /* 0 or -ENOMEM; *ret is the caller's. */
 int document_new(const struct snapshot *snapshot, const struct document_options *o,
 		 json_object **ret);
-/* A frame, as every document has it. */
-json_object *document_frame_new(const struct snapshot_frame *f);
 
 #endif

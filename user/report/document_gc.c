@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "lib/cleanup.h"
-#include "report/document.h"
+#include "report/document_frame.h"
 #include "report/document_gc.h"
 #include "report/jsonput.h"
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/report/historyput.c — see historyput.h. */
 #include "growth/blame.h"
-#include "report/document.h"
+#include "report/document_frame.h"
 #include "report/historyput.h"
 #include "report/jsonput.h"
 
 static void put_text(json_object *o, const char *key, const char *text)
 {
-	jsonput_text(o, key, text, DOCUMENT_TEXT_BYTES);
+	jsonput_text(o, key, text, JSONPUT_TEXT_BYTES);
 }
 
 json_object *historyput_process_new(struct history *h, uint64_t process)

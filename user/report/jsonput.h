@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define JSONPUT_TEXT_BYTES 2048 /* at most, of one string in a document */
+
 void jsonput_object(json_object *o, const char *key, json_object *value); /* takes value over */
 void jsonput_text(json_object *o, const char *key, const char *text, size_t max_bytes);
 void jsonput_bool(json_object *o, const char *key, bool value);
