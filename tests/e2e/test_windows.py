@@ -183,11 +183,12 @@ def size_problem(t, pygrowd, load, before):
 
 def words_problem(pygrowd, load, truth):
     """Survival, types, regime, duty and budget: in JSON and in words."""
-    stack = pygrowd.json("report", "-n", "1")["stacks"][0]
+    stack = next(row for row in pygrowd.json("report", "-n", "1000")["stacks"]
+                 if row["blame"] and row["blame"]["function"] == truth["function"])
     shown = pygrowd.json("show", stack["id"])["stacks"][0]
     curve = shown["survival"]
     if not curve or set(curve[0]) != SURVIVAL_KEYS or not all(0 <= p["share"] <= 1 for p in curve):
-        return "survival: %s" % curve
+        return "survival: %s of %s" % (curve, stack)
     if curve[-1]["age_seconds"] < 2 or curve[-1]["share"] < 0.9:
         return "a leak has a floor, not %s" % curve
     types = {row["name"]: row["share"] for row in shown["types"]}

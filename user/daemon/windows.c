@@ -275,6 +275,7 @@ void windows_status(const struct windows *w, const struct watch *watch, struct w
 {
 	const struct lens *l = lens_of(w, watch);
 	double age_sec = clock_monotonic_sec() - watch->opened_sec;
+	bool is_exact;
 
 	*ret = (struct windows_status){ .regime = "gone", .budget = w->share, .duty = 0 };
 	if (!l)
@@ -285,10 +286,9 @@ void windows_status(const struct windows *w, const struct watch *watch, struct w
 	ret->overhead = isnan(l->overhead) ? budget_overhead(w->budget, watch->slot) : l->overhead;
 	if (windows_is_gone(l))
 		return;
-	ret->regime = l->state == LENS_ALWAYS	 ? "exact"
-		      : l->state == LENS_WINDOWS ? "windows"
-						 : "waiting";
-	ret->duty = l->state == LENS_ALWAYS ? 1 : age_sec > 0 ? l->gate_sec / age_sec : 0;
+	is_exact = l->state == LENS_ALWAYS && !l->is_going_on;
+	ret->regime = is_exact ? "exact" : l->state == LENS_WINDOWS ? "windows" : "waiting";
+	ret->duty = is_exact ? 1 : age_sec > 0 ? l->gate_sec / age_sec : 0;
 }
 
 int windows_samples(const struct windows *w, uint32_t slot, const struct sample ***ret,
