@@ -24,6 +24,7 @@
 #include <utlist.h>
 
 #include "growth/survival.h"
+#include "lib/splitmix.h"
 #include "pgd_abi.h"
 #include "sample/samples.h"
 
@@ -271,16 +272,6 @@ void samples_forget(struct samples *s, uint32_t number)
 
 /* ── room ─────────────────────────────────────────────────────────────────────────────────── */
 
-/* 0 <= it < 1. splitmix64: every seed, 0 too, is a good one. */
-static double uniform(struct samples *s)
-{
-	uint64_t z = s->seed += 0x9e3779b97f4a7c15u;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
-}
-
 static int by_stack(const struct sample *a, const struct sample *b)
 {
 	if (a->stack != b->stack)
@@ -335,7 +326,7 @@ static int thin(struct samples *s)
 		if (goes) {
 			double both = stays->sample.weight + goes->sample.weight;
 
-			if (uniform(s) * both < goes->sample.weight) {
+			if (splitmix_uniform(&s->seed) * both < goes->sample.weight) {
 				goes = stays;
 				stays = slot->heap[i + 1];
 			}

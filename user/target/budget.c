@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "lib/cleanup.h"
+#include "lib/splitmix.h"
 #include "target/budget.h"
 
 #define MEMORY_NS    10e9 /* time constant of all averages */
@@ -69,16 +70,6 @@ static const double pace_share[] = {
 _Static_assert(ARRAY_SIZE(pace_share) == BUDGET_PACE_MAX, "a share for each pace");
 
 /* ── small arithmetic ─────────────────────────────────────────────────────────────────────── */
-
-/* splitmix64: its own, so that a test can repeat it, and nobody else's draws change ours. */
-static double draw(uint64_t *random)
-{
-	uint64_t z = *random += 0x9e3779b97f4a7c15u;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
-}
 
 static double since(uint64_t now_ns, uint64_t then_ns)
 {
@@ -281,7 +272,7 @@ void budget_add(struct budget *b, uint32_t slot, uint64_t now_ns, uint64_t cpu_n
 		.plan_ns = now_ns,
 		.short_ns = INFINITY,
 		.period_ns = INFINITY,
-		.delay = draw(&b->random),
+		.delay = splitmix_uniform(&b->random),
 	};
 }
 
@@ -337,7 +328,7 @@ void budget_earn(struct budget *b, uint32_t slot, uint64_t now_ns, uint64_t cpu_
 	t->credit_ns = fmin(t->credit_ns + earned, CAP_WINDOWS * window_cost(t));
 	/* It has slept: not all its windows shall be in the moment when it wakes up. */
 	if (cpu > 0 && since(now_ns, t->ran_ns) > MEMORY_NS)
-		t->delay = draw(&b->random);
+		t->delay = splitmix_uniform(&b->random);
 	if (cpu > 0 || now_ns < t->ran_ns)
 		t->ran_ns = now_ns;
 	t->seen_ns = now_ns;
@@ -430,7 +421,7 @@ void budget_window_done(struct budget *b, uint32_t slot, uint64_t now_ns, uint64
 	struct target *t = target_get(b, slot);
 
 	host_pay(b, now_ns, (double)loss_ns + (double)extra_ns);
-	b->host.delay = draw(&b->random);
+	b->host.delay = splitmix_uniform(&b->random);
 	b->is_open = false;
 	/* It may have gone meanwhile, and another process come into its slot. */
 	if (!t || !t->is_open)
@@ -438,7 +429,7 @@ void budget_window_done(struct budget *b, uint32_t slot, uint64_t now_ns, uint64
 	t->is_open = false;
 	pay(b, t, (double)loss_ns + (double)extra_ns);
 	learn(t, (double)loss_ns, (double)extra_ns);
-	t->delay = draw(&b->random);
+	t->delay = splitmix_uniform(&b->random);
 	t->due_ns = UINT64_MAX;
 	t->plan_ns = now_ns;
 	plan(b, t, now_ns);

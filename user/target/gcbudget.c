@@ -2,22 +2,13 @@
 /* user/target/gcbudget.c — see gcbudget.h. */
 #include <math.h>
 
+#include "lib/splitmix.h"
 #include "target/gcbudget.h"
 
 #define NS_PER_SEC   1e9
 #define SWITCH_NS    1e6 /* a guess, until it was measured */
 #define SWITCH_TIMES 2 /* of the usual, that one measurement counts for at most */
 #define LEVEL_MIN    0.5 /* of a stretch; 1.5 at most, so 1 on average */
-
-/* splitmix64, as in budget.c: a test can repeat it. */
-static double draw(uint64_t *random)
-{
-	uint64_t z = *random += 0x9e3779b97f4a7c15u;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
-}
 
 static double stretch_ns(const struct gcbudget *b)
 {
@@ -79,7 +70,7 @@ void gcbudget_went_on(struct gcbudget *b, double cost_ns)
 void gcbudget_came_off(struct gcbudget *b)
 {
 	b->is_on = false;
-	b->level_ns = b->switch_ns + stretch_ns(b) * (LEVEL_MIN + draw(&b->random));
+	b->level_ns = b->switch_ns + stretch_ns(b) * (LEVEL_MIN + splitmix_uniform(&b->random));
 }
 
 int64_t gcbudget_hits(const struct gcbudget *b, double hit_ns)
