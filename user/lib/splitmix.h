@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* user/lib/splitmix.h — chance that a test can repeat: splitmix64, whose state is its owner's, so that
- * nobody else's draws change it. Every seed, 0 too, is a good one.
+/* user/lib/splitmix.h — chance that a test can repeat: splitmix64, whose state is its owner's, so
+ * that nobody else's draws change it. Every seed, 0 too, is a good one.
  */
 #ifndef USER_LIB_SPLITMIX_H
 #define USER_LIB_SPLITMIX_H
