@@ -59,7 +59,7 @@ static __always_inline void account_forget(__u32 slot, const struct pgd_live *li
 
 	if (hits)
 		__sync_fetch_and_add(&hits->forgotten, 1);
-	if (live->lane & PGD_LANE_SAMPLED)
+	if (live->is_sampled)
 		return; /* the daemon counts this one: the missing row tells it */
 	if (!total) {
 		counter_add(slot, PGD_COUNTER_STACK_GONE);
@@ -129,15 +129,25 @@ static __always_inline bool account_replace(__u32 slot, __u64 key, const struct 
 	if (!found)
 		return false; /* freed meanwhile */
 	old = *found;
-	if (old.stack == live->stack && old.bytes == live->bytes)
+	if (old.stack == live->stack && old.bytes == live->bytes) {
+		found->born = live->born;
 		return false; /* two sites on one path, or no difference to any sum */
+	}
 	counter_add(slot, PGD_COUNTER_MISSED_FREE);
 	if (!bpf_map_delete_elem(&pgd_live, &key))
 		account_forget(slot, &old);
 	return !bpf_map_update_elem(&pgd_live, &key, live, BPF_NOEXIST);
 }
 
-/* A buffer that grows is resized time and again. It was not taken anew as a whole each time. */
+/* A buffer that grows is resized time and again. It is one block, which was born once … */
+static __always_inline __u32 account_born(__u64 stack, const struct pgd_live *before)
+{
+	if (before->stack == stack)
+		return before->born;
+	return PGD_BORN(bpf_ktime_get_ns(), pgd_born_shift);
+}
+
+/* … and was not taken anew as a whole each time. */
 static __always_inline __u64 account_taken(const struct pgd_live *live,
 					   const struct pgd_live *before)
 {
@@ -156,6 +166,7 @@ static __always_inline void account_alloc(const struct pgd_stack_event *event, _
 		.stack = event->key.hash,
 		.bytes = bytes > 0xffffffffULL ? 0xffffffffU : (__u32)bytes,
 		.lane = lane,
+		.born = account_born(event->key.hash, before),
 	};
 	struct pgd_stack_total *total = account_stack(&event->key);
 	struct pgd_gc *gc = bpf_map_lookup_elem(&pgd_gc, &slot);

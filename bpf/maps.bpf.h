@@ -64,6 +64,9 @@ struct {
 	__uint(max_entries, 256 << 10);
 } pgd_procs SEC(".maps");
 
+/* pgd_live.born is in units of 2^it ns; the daemon's, before it loads us. */
+const volatile __u32 pgd_born_shift = PGD_BORN_SHIFT_MAX;
+
 __u64 pgd_procs_lost; /* the kernel's; only grows */
 
 /* The one open window (pgd_abi.h), and what is known while it is open. Mapped by the daemon.

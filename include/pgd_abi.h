@@ -94,9 +94,6 @@ enum pgd_lane {
 	PGD_LANE_CHUNK, /* glibc malloc: usable size from the chunk header before the block */
 	PGD_LANE_MAX
 };
-/* Flag on pgd_live.lane: a sample of the daemon's, which no sum knows of. The kernel takes the row
- * away when it sees the block change hands; the daemon sees by that that it died. */
-#define PGD_LANE_SAMPLED 0x100u
 
 /* ── targets ──────────────────────────────────────────────────────────────────────────────── */
 struct pgd_target {
@@ -145,10 +142,20 @@ struct pgd_hits {
 #define PGD_BLOCK_SLOT(key)	  ((__u32)((key) >> 53))
 #define PGD_BLOCK_ADDR(key)	  (((key) & ((1ULL << 53) - 1)) << 4)
 
+#define PGD_BORN_BITS	   27
+#define PGD_BORN_SHIFT_MAX 33 /* 8.6 s; it takes 36 years to come round again */
+#define PGD_BORN(ns, shift) ((__u32)((ns) >> (shift)) & ((1u << PGD_BORN_BITS) - 1))
+
 struct pgd_live {
 	__u64 stack; /* struct pgd_stack_key.hash */
 	__u32 bytes; /* block size as the allocator sees it; blocks over 4 GiB are cut */
-	__u32 lane; /* enum pgd_lane */
+	__u32 lane : 4; /* enum pgd_lane */
+	/* A sample of the daemon's, which no sum knows of. The kernel takes the row away when it
+	 * sees the block change hands; the daemon sees by that that it died. */
+	__u32 is_sampled : 1;
+	/* When it was taken: CLOCK_MONOTONIC in units of 2^born_shift ns, the last PGD_BORN_BITS of
+	 * it. What realloc made of a block of the same stack: when that one was. */
+	__u32 born : PGD_BORN_BITS;
 };
 
 /* ── windows ──────────────────────────────────────────────────────────────────────────────────

@@ -52,6 +52,8 @@ int main(int argc, char **argv)
 		return log_err(0, "%s", why.buf), EXIT_FAILURE;
 	po.state_dir = o->state;
 	po.exact = o->exact;
+	po.births = setup_births(&setup);
+	po.probes.born_unit_sec = po.births.unit_sec;
 	po.budget = setup_budget(&setup);
 	if (pipeline_open(&po, &p, &why) < 0)
 		return log_err(0, "%s", why.buf), EXIT_FAILURE;

@@ -49,7 +49,7 @@ static void say_alarm(const char *name, const struct scenario *s, const struct o
 	fprintf(stderr,
 		"alarm: %s%s at %.0f s over %.0f s; life %.0f s, %.0f samples of %.0f bytes, "
 		"gap %.0f + %.0f s, restarts each %.0f s, from %.0f to %.0f s\n",
-		name, s->has_ages ? "" : ", no ages,", o->first_sec, o->first_span_sec,
+		name, s->is_exact ? ", exact," : "", o->first_sec, o->first_span_sec,
 		src->life_sec, s->peak_samples, s->peak_bytes / s->peak_samples, s->gap_at_sec,
 		s->gap_sec, s->restart_sec, src->begin_sec, src->end_sec);
 }
@@ -93,7 +93,7 @@ static unsigned run_harmless(unsigned n_series, uint64_t *seed)
 
 struct recall {
 	unsigned again;
-	unsigned found[2]; /* without ages, with ages */
+	unsigned found[2]; /* sampled, exact */
 	double sec[2][LEAKS_PER_FAMILY];
 	unsigned furthest[DETECT_WHY_MAX]; /* of those that were missed */
 };
@@ -110,7 +110,7 @@ static void recall_leak(const struct family *family, struct recall *r, uint64_t 
 		r->furthest[o.furthest]++;
 		return;
 	}
-	r->sec[s.has_ages][r->found[s.has_ages]++] = o.first_sec - s.sources[0].begin_sec;
+	r->sec[s.is_exact][r->found[s.is_exact]++] = o.first_sec - s.sources[0].begin_sec;
 	r->again += o.alarms - 1;
 }
 
@@ -128,7 +128,7 @@ static bool run_leaks(uint64_t *seed)
 		for (unsigned i = 0; i < LEAKS_PER_FAMILY; i++)
 			recall_leak(f, &r, seed);
 		printf("| %s | %s | %u |", f->name, f->ranges, r.found[0] + r.found[1]);
-		for (int k = 1; k >= 0; k--)
+		for (int k = 0; k <= 1; k++)
 			say_times(r.sec[k], r.found[k]);
 		printf(" %u |\n", r.again);
 		fflush(stdout);
@@ -146,7 +146,7 @@ static bool run_leaks(uint64_t *seed)
 }
 
 /* A leak of `share` of the churn's scatter each hour: found within a day, and when? */
-static void curve_row(bool has_ages, double bytes_per_hour_of_noise, double samples, uint64_t *seed)
+static void curve_row(bool is_exact, double bytes_per_hour_of_noise, double samples, uint64_t *seed)
 {
 	const double noise_bytes = 1e6;
 	double sec[CURVE_RUNS] = { 0 };
@@ -158,7 +158,7 @@ static void curve_row(bool has_ages, double bytes_per_hour_of_noise, double samp
 		struct outcome o;
 
 		scenario_init(&s);
-		s.has_ages = has_ages;
+		s.is_exact = is_exact;
 		/* Requests of 2 s: mean 4 noise, scatter noise. */
 		s.load.jitter = 0.25;
 		s.load.jitter_sec = 120;
@@ -254,17 +254,16 @@ static void run_curves(uint64_t *seed)
 {
 	static const double slopes[] = { 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10 };
 	static const struct {
-		bool has_ages;
+		bool is_exact;
 		double samples;
-	} columns[] = { { true, 400 }, { true, 100 }, { true, 25 }, { false, 400 } };
+	} columns[] = { { false, 400 }, { false, 100 }, { false, 25 }, { true, 400 } };
 
-	printf("| growth an hour / scatter | sampled, 100 per scatter | | 25 | | 6 | | exact, no "
-	       "ages | "
+	printf("| growth an hour / scatter | sampled, 100 per scatter | | 25 | | 6 | | exact | "
 	       "|\n|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n");
 	for (size_t i = 0; i < sizeof(slopes) / sizeof(*slopes); i++) {
 		printf("| %.2f |", slopes[i]);
 		for (size_t j = 0; j < sizeof(columns) / sizeof(*columns); j++)
-			curve_row(columns[j].has_ages, slopes[i], columns[j].samples, seed);
+			curve_row(columns[j].is_exact, slopes[i], columns[j].samples, seed);
 		printf("\n");
 		fflush(stdout);
 	}

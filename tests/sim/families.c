@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* tests/sim/families.c — see families.h. Every second draw is exact: a sum without ages. */
+/* tests/sim/families.c — see families.h. Every second draw is exact. */
 #include <math.h>
 #include <string.h>
 
@@ -38,10 +38,10 @@ static bool coin(uint64_t *seed)
 static void draw_common(struct scenario *s, uint64_t *seed, double peak_bytes)
 {
 	scenario_init(s);
-	s->has_ages = coin(seed);
+	s->is_exact = !coin(seed);
 	s->peak_bytes = peak_bytes;
 	s->peak_samples = random_log(seed, 8, 200);
-	s->cluster = s->has_ages ? 1 + (unsigned)(3 * random_uniform(seed)) : 1;
+	s->cluster = s->is_exact ? 1 : 1 + (unsigned)(3 * random_uniform(seed));
 	s->load.jitter = random_log(seed, 0.02, 0.5);
 	s->load.jitter_sec = random_log(seed, 10, HOUR);
 	s->load.day_phase_sec = DAY_SEC * random_uniform(seed);
@@ -265,14 +265,14 @@ static void draw_slow(struct scenario *s, uint64_t *seed)
 static void draw_slow_churn(struct scenario *s, uint64_t *seed)
 {
 	draw_leak(s, seed, KIB / MIN);
-	s->has_ages = true;
+	s->is_exact = false;
 	scenario_source(s, 10 * MIB, LIFE_RANDOM, random_log(seed, 0.001, 0.01));
 }
 
 static void draw_exact_churn(struct scenario *s, uint64_t *seed)
 {
 	draw_leak(s, seed, random_log(seed, KIB, 10 * KIB));
-	s->has_ages = false;
+	s->is_exact = true;
 	scenario_source(s, s->sources[0].bytes_per_sec * random_log(seed, 10, 1000), LIFE_RANDOM,
 			1);
 }
@@ -314,7 +314,7 @@ static void draw_begins_late(struct scenario *s, uint64_t *seed)
 {
 	draw_leak(s, seed, random_log(seed, KIB, 100 * KIB));
 	s->sources[0].begin_sec = 8 * HOUR;
-	s->has_ages = true;
+	s->is_exact = false;
 	scenario_source(s, s->sources[0].bytes_per_sec * 5, LIFE_RANDOM, 5 * MIN);
 }
 
@@ -326,7 +326,7 @@ const struct family leak_families[] = {
 	{ "slow", "1 KiB/min", draw_slow },
 	{ "slow, beside churn", "1 KiB/min; 10 MiB/s of churn in the same stack, sampled",
 	  draw_slow_churn },
-	{ "exact, beside churn", "1-10 KiB/s; 10-1000 times as much churn, no ages",
+	{ "exact, beside churn", "1-10 KiB/s; 10-1000 times as much churn",
 	  draw_exact_churn },
 	{ "bursts", "1-100 KiB/s on average, each 10 min-2 h", draw_bursts },
 	{ "day and night", "1-100 KiB/s by request, none at night, 4 days", draw_day_night },

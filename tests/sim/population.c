@@ -7,7 +7,7 @@
 #include "population.h"
 
 struct block {
-	double born_sec, dies_sec; /* born: as pygrowd believes */
+	double born_sec, dies_sec;
 	double weight; /* times unit_bytes */
 	unsigned source;
 	bool is_followed; /* was taken in exact mode: stands for itself, without error */
@@ -18,7 +18,7 @@ struct population {
 	uint64_t *seed;
 	double now_sec, begun_sec; /* of this life of the target */
 	bool is_exact;
-	double flip_sec, flipped_sec; /* next time; last time */
+	double flip_sec; /* next time */
 	double unit_bytes, thin; /* thin: weight of a newcomer */
 	double taken_bytes, jitter, load_max;
 	int64_t collections;
@@ -230,15 +230,6 @@ static void population_begin(struct population *p)
 		p->held[i] = 0;
 }
 
-static void flip(struct population *p)
-{
-	p->is_exact = !p->is_exact;
-	for (size_t i = 0; i < p->n && !p->is_exact; i++)
-		if (p->blocks[i].is_followed && p->blocks[i].born_sec >= p->flipped_sec)
-			p->blocks[i].born_sec = p->now_sec;
-	p->flipped_sec = p->now_sec;
-}
-
 static double next_flip(struct population *p)
 {
 	double mean_sec = p->is_exact ? p->s->exact_sec : p->s->windows_sec;
@@ -252,9 +243,9 @@ static void flip_if_due(struct population *p, double load)
 	double below = p->s->exact_below_load * (p->is_exact ? 1 : 0.5);
 
 	if (p->s->exact_below_load > 0 && p->is_exact != (load < below)) {
-		flip(p);
+		p->is_exact = !p->is_exact;
 	} else if (p->s->windows_sec > 0 && p->now_sec >= p->flip_sec) {
-		flip(p);
+		p->is_exact = !p->is_exact;
 		p->flip_sec = next_flip(p);
 	}
 }
@@ -283,7 +274,7 @@ static void look(const struct population *p, const struct detect_limits *limits,
 
 	*ret = (struct detect_point){
 		.time_sec = p->now_sec,
-		.has_ages = !p->is_exact,
+		.has_ages = true,
 		.taken_bytes = p->is_exact ? p->taken_bytes : NAN,
 		.full_collections = p->s->collect_sec > 0 ? p->collections : -1,
 	};
@@ -355,8 +346,7 @@ struct outcome scenario_run(const struct scenario *s, const struct detect_limits
 		exit(1);
 	}
 	p.unit_bytes = s->peak_bytes / s->peak_samples;
-	p.is_exact = !s->has_ages;
-	p.flipped_sec = -INFINITY;
+	p.is_exact = s->is_exact;
 	if (s->windows_sec > 0)
 		p.flip_sec = next_flip(&p);
 	population_begin(&p);

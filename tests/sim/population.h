@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* tests/sim/population.h — the blocks of one stack, born and dying over days, as pygrowd would see
- * them: sampled with ages, or exactly but as a sum only.
+ * them: sampled, with errors, or exactly, and then with what was taken, too.
  *
  * Blocks are simulated one by one (each sample stands for unit_bytes), so that ages, errors and
  * births are those of one and the same past. Steps of STEP_SEC, which is pygrowd's interval.
@@ -60,9 +60,9 @@ struct scenario {
 	struct source sources[SOURCES_MAX];
 	size_t n_sources;
 	struct load load;
-	bool has_ages; /* else exact; with flips: at the beginning */
+	bool is_exact; /* else sampled; with flips: at the beginning */
 	/* The regime changes: each so often, on average, in windows and exact; or it is exact while
-	 * load is low. What is followed exactly has no age, and is born anew when windows begin. */
+	 * load is low. */
 	double windows_sec, exact_sec; /* 0: not by time */
 	double exact_below_load; /* 0: not by load */
 	double peak_bytes; /* about what it holds at most in good times: sets unit_bytes */

@@ -23,6 +23,8 @@ struct fixture {
 	struct snapshot snapshot;
 	struct snapshot_process process;
 	struct snapshot_stack stack;
+	struct gather_birth births[2048];
+	size_t n_births;
 	double now_sec;
 };
 
@@ -73,12 +75,15 @@ static void tick(struct fixture *f)
 	f->now_sec += STEP_SEC;
 	f->snapshot.at = TO_UNIX + f->now_sec;
 	f->stack.is_judged = false;
-	judge_tick(f->judge, &f->snapshot, NULL, 0, f->now_sec);
+	judge_tick(f->judge, &f->snapshot, f->births, f->n_births, f->now_sec);
 	judge_put(f->judge, &f->snapshot);
 }
 
 static void take(struct fixture *f, double bytes)
 {
+	assert_true(f->n_births < ARRAY_SIZE(f->births));
+	f->births[f->n_births++] =
+		(struct gather_birth){ 4711, LEAK_ID, f->now_sec + STEP_SEC / 2, bytes };
 	f->stack.live_bytes += bytes;
 	f->stack.live_blocks += (int64_t)(bytes / 512);
 	f->stack.taken_bytes += (uint64_t)bytes;

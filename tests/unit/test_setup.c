@@ -119,7 +119,7 @@ static void setup__thresholds_are_as_the_config_says_or_as_usual(void **state)
 	write_config(f, "alert-after = 36m\nalert-min-growth = 1MiB\ninterval = 40s\n");
 	assert_ok(setup_load(&f->setup, &f->why));
 	l = setup_detect(&f->setup, NULL);
-	assert_true(l.wait_sec == 36 * 60 && l.careful_sec == usual.careful_sec / 2);
+	assert_true(l.wait_sec == 36 * 60);
 	assert_true(l.settle_sec == usual.settle_sec && l.min_growth_bytes == 1 << 20);
 	assert_true(l.bin_sec == 80); /* two points at least */
 
@@ -142,7 +142,7 @@ static void setup__thresholds_of_a_section_stand_before_the_general_ones(void **
 	write_config(f, "alert-after = 36m\nalert-min-rate = 100\n");
 	assert_ok(setup_load(&f->setup, &f->why));
 	l = setup_detect(&f->setup, &slow);
-	assert_true(l.wait_sec == 2 * usual.wait_sec && l.careful_sec == 2 * usual.careful_sec);
+	assert_true(l.wait_sec == 2 * usual.wait_sec);
 	assert_true(l.min_bytes_per_sec == 100 && l.min_growth_bytes == usual.min_growth_bytes);
 	l = setup_detect(&f->setup, &small);
 	assert_true(l.wait_sec == usual.wait_sec / 2 && l.min_growth_bytes == 1024);

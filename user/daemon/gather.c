@@ -258,8 +258,8 @@ void gather_done(struct snapshot *s)
 
 /* ── ages ─────────────────────────────────────────────────────────────────────────────────── */
 
-/* Those that live_bytes counts. The list has room for them. */
-static size_t births_of(const struct pipeline *p, const struct watch *w,
+/* Samples that live_bytes counts. The list has room for them. */
+static size_t sampled_births(const struct pipeline *p, const struct watch *w,
 			const struct sample *const *samples, size_t n, double now_sec,
 			struct gather_birth *ret)
 {
@@ -277,25 +277,51 @@ static size_t births_of(const struct pipeline *p, const struct watch *w,
 	return n_births;
 }
 
+/* Blocks that are followed. The list has room for them. */
+static size_t followed_births(const struct pipeline *p, struct gather_birth *ret)
+{
+	size_t n = births_count(p->births), n_births = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct births_row row = births_get(p->births, i);
+		struct pgd_stack_key key = { .hash = row.stack, .slot = row.slot };
+		const struct stack *stack = stacktab_find(p->stacks, &key);
+		const struct watch *w = pipeline_watch(p, row.slot);
+
+		if (stack && w)
+			ret[n_births++] = (struct gather_birth){ w->pid, stack->id, row.born_sec,
+								 row.bytes };
+	}
+	return n_births;
+}
+
 int gather_births(const struct pipeline *p, double now_sec, struct gather_birth **ret,
 		  size_t *ret_n)
 {
 	_cleanup_free_ struct gather_birth *list = NULL;
 	size_t n = 0;
+	int r = births_read(p->births);
+
+	if (r < 0)
+		return r;
+	list = calloc(births_count(p->births) + 1, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	n = followed_births(p, list);
 
 	for (size_t i = 0; p->windows && i < p->n_watches; i++) {
 		_cleanup_free_ const struct sample **samples = NULL;
 		struct gather_birth *grown;
 		size_t n_more = 0;
-		int r = windows_samples(p->windows, p->watches[i]->slot, &samples, &n_more);
 
+		r = windows_samples(p->windows, p->watches[i]->slot, &samples, &n_more);
 		if (r < 0)
 			return r;
 		grown = reallocarray(list, n + n_more + 1, sizeof(*list));
 		if (!grown)
 			return -ENOMEM;
 		list = grown;
-		n += births_of(p, p->watches[i], samples, n_more, now_sec, list + n);
+		n += sampled_births(p, p->watches[i], samples, n_more, now_sec, list + n);
 	}
 	*ret = TAKE_PTR(list);
 	*ret_n = n;

@@ -8,8 +8,6 @@
 #include "daemon/judge_internal.h"
 #include "growth/estimate.h"
 
-#define POINTS_PER_BIN 6 /* more say nothing new */
-
 /* ── limits ───────────────────────────────────────────────────────────────────────────────── */
 
 static void limits_put(struct judge_entry *e, const struct detect_limits *limits)
@@ -85,6 +83,24 @@ static size_t births_find(const struct judge_round *r, const struct judge_entry 
 	return from;
 }
 
+/* Ages can be of a moment ago, or of what waits for the collector, too. What was taken since is young;
+ * so, most likely, is what was given back. */
+static void ages_fit(struct detect_point *p)
+{
+	double excess = -p->live_bytes;
+
+	for (unsigned i = 0; i < DETECT_AGES; i++)
+		excess += p->bytes_by_age[i];
+	p->bytes_by_age[0] += fmax(0, -excess);
+	for (unsigned i = 0; i < DETECT_AGES && excess > 0; i++) {
+		double young = fmin(p->bytes_by_age[i], excess);
+
+		p->bytes_by_age[i] -= young;
+		excess -= young;
+	}
+	p->has_ages = true;
+}
+
 static void add_births(const struct judge_round *r, const struct judge_entry *e,
 		       struct detect_point *p)
 {
@@ -93,7 +109,7 @@ static void add_births(const struct judge_round *r, const struct judge_entry *e,
 
 	for (size_t i = births_find(r, e); i < r->n_births; i++) {
 		const struct gather_birth *b = &r->births[i];
-		double interval = floor(b->born_sec / (l->bin_sec / POINTS_PER_BIN));
+		double interval = floor(b->born_sec / (l->bin_sec / DETECT_POINTS_PER_BIN));
 
 		if (b->pid != (pid_t)e->key.pid || b->stack != e->key.stack)
 			break;
@@ -101,6 +117,7 @@ static void add_births(const struct judge_round *r, const struct judge_entry *e,
 		p->birth_intervals += interval != last;
 		last = interval;
 	}
+	ages_fit(p);
 }
 
 static struct detect_point point_of(const struct snapshot_process *p, double now_sec)
@@ -141,12 +158,6 @@ static void feed_process(const struct judge_round *r, const struct snapshot_proc
 	push(r, e, &point, NULL);
 }
 
-/* While sites are being sorted ("waiting") what it was before still holds. */
-static bool has_ages(const struct judge_entry *e, const struct snapshot_process *p)
-{
-	return strcmp(p->regime, "waiting") == 0 ? e->has_ages : strcmp(p->regime, "exact") != 0;
-}
-
 /* What is left just after a full collection is the trend, without the garbage that waits for the
  * next. Where that is known to the byte it is the point, else what is held now, soon after. */
 static double held_bytes(const struct judge_entry *e, const struct snapshot_stack *s, int64_t fulls)
@@ -179,12 +190,9 @@ static void feed_stack(struct judge_round *r, const struct snapshot_stack *s)
 	point = point_of(p, r->now_sec);
 	point.live_bytes = fmax(held_bytes(e, s, point.full_collections), 0);
 	point.error_bytes = error_of(s);
-	point.has_ages = e->has_ages = has_ages(e, p);
-	e->taken_bytes = (double)s->taken_bytes;
-	if (point.has_ages)
-		add_births(r, e, &point);
-	else
-		point.taken_bytes = e->taken_bytes;
+	add_births(r, e, &point);
+	if (strcmp(p->regime, "exact") == 0)
+		point.taken_bytes = (double)s->taken_bytes;
 	push(r, e, &point, judge_entry_find(r->judge, p, JUDGE_PROCESS));
 }
 
@@ -195,9 +203,7 @@ static void feed_nothing(const struct judge_round *r, struct judge_entry *e,
 	struct detect_point point = point_of(p, r->now_sec);
 
 	limits_renew_absent(r->judge, e);
-	point.has_ages = e->has_ages;
-	if (!point.has_ages)
-		point.taken_bytes = e->taken_bytes;
+	point.has_ages = true;
 	push(r, e, &point, judge_entry_find(r->judge, p, JUDGE_PROCESS));
 }
 
@@ -257,7 +263,7 @@ void judge_tick(struct judge *j, const struct snapshot *s, struct gather_birth *
 bool judge_is_due(const struct judge *j, double now_sec)
 {
 	/* A tick that comes early by a little is not to be left out. */
-	return !(now_sec - j->last_sec < 0.9 * j->limits.bin_sec / POINTS_PER_BIN);
+	return !(now_sec - j->last_sec < 0.9 * j->limits.bin_sec / DETECT_POINTS_PER_BIN);
 }
 
 /* ── what came out ────────────────────────────────────────────────────────────────────────── */

@@ -36,8 +36,6 @@ struct judge_entry {
 	uint64_t alert; /* alert_cause.key */
 	double live_bytes;
 	int64_t fulls; /* full collections at the last point; -1: not known */
-	bool has_ages;
-	double taken_bytes; /* at the last point */
 	double ended_sec; /* waiting: when its process did */
 	bool is_revived; /* waiting: in place of a daemon before us, so its process may be there */
 	uint64_t fed; /* tick */

@@ -298,6 +298,10 @@ int pipeline_open(const struct pipeline_options *o, struct pipeline **ret, struc
 	r = stacktab_new(&p->stacks);
 	if (r < 0)
 		return r;
+	r = births_new(probes_live_fd(p->probes), probes_born_shift(p->probes), &o->births,
+		       &p->births);
+	if (r < 0)
+		return r;
 	if (o->exact)
 		probes_measure_runs(p->probes, true);
 	else
@@ -322,6 +326,7 @@ void pipeline_close(struct pipeline *p)
 		watch_close(p->probes, p->watches[i]);
 	free(p->watches);
 	drain_close(p->drain);
+	births_free(p->births);
 	stacktab_free(p->stacks);
 	probes_close(p->probes);
 	free(p->state_dir);

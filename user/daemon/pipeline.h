@@ -9,6 +9,7 @@
 #include "daemon/watch.h"
 #include "daemon/windows.h"
 #include "lib/cleanup.h"
+#include "sample/births.h"
 #include "sample/drain.h"
 #include "sample/stacktab.h"
 #include "target/probes.h"
@@ -28,6 +29,7 @@ struct pipeline {
 	struct probes *probes;
 	struct drain *drain;
 	struct stacktab *stacks;
+	struct births *births; /* of what is followed */
 	struct windows *windows; /* NULL: --exact, sites are always on */
 	struct watch **watches;
 	size_t n_watches;
@@ -47,6 +49,7 @@ struct pipeline {
 struct pipeline_options {
 	struct probes_options probes;
 	const char *state_dir; /* of the site cache; NULL: no cache */
+	struct births_options births;
 	bool exact; /* no budget: every block is followed, whatever it costs */
 	struct budget_options budget;
 };

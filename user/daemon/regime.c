@@ -8,6 +8,7 @@
 #include "daemon/windows_internal.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "sample/births.h"
 
 #define IMPORT_MAX     8192 /* blocks followed exactly that are kept as samples, the rest by weight */
 #define COMING_OFF_SEC 0.4 /* until the last site of many is off, on a busy machine */
@@ -77,7 +78,7 @@ struct import {
 	struct windows *w;
 	struct lens *l;
 	double weight;
-	double born_sec; /* their age is not known; what was held a moment ago is held now */
+	uint64_t now_ns;
 };
 
 static int import_block(void *userdata, uint64_t block, const struct pgd_live *live)
@@ -87,20 +88,22 @@ static int import_block(void *userdata, uint64_t block, const struct pgd_live *l
 				     .stack = live->stack,
 				     .bytes = live->bytes,
 				     .lane = (uint8_t)live->lane };
+	double born_sec;
 
-	if (live->lane & PGD_LANE_SAMPLED)
+	if (live->is_sampled)
 		return 0;
 	if (i->weight > 1 && drand48() * i->weight >= 1)
 		return 1;
-	sampler_add(i->w->sampler, i->l, &sample, i->weight, i->born_sec);
+	born_sec = births_sec(live->born, probes_born_shift(i->w->probes), i->now_ns);
+	/* What was held a moment ago is held now. */
+	sampler_add(i->w->sampler, i->l, &sample, i->weight,
+		    fmin(born_sec, (double)i->now_ns / WINDOWS_NS_PER_SEC - SAMPLER_SETTLED_SEC));
 	return 0;
 }
 
 static void import_blocks(struct windows *w, struct lens *l)
 {
-	struct import i = { .w = w,
-			    .l = l,
-			    .born_sec = clock_monotonic_sec() - SAMPLER_SETTLED_SEC };
+	struct import i = { .w = w, .l = l, .now_ns = clock_monotonic_ns() };
 	size_t n = probes_live_count(w->probes, l->watch->slot);
 
 	i.weight = n > IMPORT_MAX ? (double)n / IMPORT_MAX : 1;

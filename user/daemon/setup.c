@@ -7,6 +7,7 @@
 #include "lib/clock.h"
 
 #define POINTS_PER_BIN_MIN 2
+#define BIRTHS_SHARE_MAX   0.1
 
 int setup_load(struct setup *s, struct strbuf *why)
 {
@@ -63,10 +64,8 @@ struct detect_limits setup_detect(const struct setup *s, const struct policy_thr
 	const struct policy_thresholds t = thresholds_of(s, own);
 	struct detect_limits l = detect_limits_default();
 
-	if (t.after_sec > 0) {
-		l.careful_sec *= t.after_sec / l.wait_sec;
+	if (t.after_sec > 0)
 		l.wait_sec = t.after_sec;
-	}
 	if (t.min_growth_bytes)
 		l.min_growth_bytes = (double)t.min_growth_bytes;
 	if (t.min_rate_bytes)
@@ -76,6 +75,17 @@ struct detect_limits setup_detect(const struct setup *s, const struct policy_thr
 	/* A bin without a point is a gap. */
 	l.bin_sec = fmax(l.bin_sec, POINTS_PER_BIN_MIN * s->options.interval_sec);
 	return l;
+}
+
+/* What stands for more time may take as much more of it. */
+struct births_options setup_births(const struct setup *s)
+{
+	double scale = s->config.alert.scale > 0 ? s->config.alert.scale : 1;
+
+	return (struct births_options){
+		.unit_sec = setup_detect(s, NULL).bin_sec / DETECT_POINTS_PER_BIN,
+		.share = fmin(BIRTHS_SHARE / scale, BIRTHS_SHARE_MAX),
+	};
 }
 
 bool setup_ended_next(const struct setup *s, double now_sec, struct strbuf *ret)

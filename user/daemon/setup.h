@@ -14,6 +14,7 @@
 #include "growth/detect.h"
 #include "lib/strbuf.h"
 #include "report/history.h"
+#include "sample/births.h"
 #include "target/budget.h"
 
 struct setup {
@@ -30,6 +31,7 @@ void setup_done(struct setup *s);
 
 const struct rules *setup_rules(const struct setup *s);
 struct budget_options setup_budget(const struct setup *s);
+struct births_options setup_births(const struct setup *s);
 /* Of stacks that have thresholds of their own, or NULL. They pass detect_limits_check(). */
 struct detect_limits setup_detect(const struct setup *s, const struct policy_thresholds *own);
 /* Adds a sentence about the next suppression that had ended when the config was read; false: there

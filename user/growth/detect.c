@@ -23,23 +23,17 @@
 #define BIN_SEC_MIN    1e-3
 #define TIME_SEC_MAX   1e12
 
-/* Of both kinds: which of two moments can be compared depends on what was known at both. */
-struct holding {
-	struct detect_amount all, held; /* held.bytes NAN: not known */
-};
-
 struct detect {
 	struct detect_past past;
 	struct detect_rise rises[DETECT_LEVELS];
 	uint8_t passes[DETECT_LEVELS];
-	uint8_t later; /* levels to be judged when ages are known again, one bit each */
 	struct detect_verdict verdict;
 	double taken_bytes, taken_sec; /* at the last point that knew; NAN: none did */
 	double taken_per_sec; /* NAN: not known */
 	double suspected_sec; /* last time it was cause for suspicion */
 	/* Since it grows: */
-	struct holding begin, peak; /* what it held before, and at most */
-	struct holding mark; /* all.bytes NAN: not yet */
+	double begin_bytes, peak_bytes; /* what it held before, and at most */
+	struct detect_amount mark; /* bytes NAN: not yet */
 	double mark_work_sec; /* work since then */
 	double mark_taken_per_sec; /* when it passed */
 	unsigned released_bins;
@@ -66,7 +60,6 @@ struct detect_limits detect_limits_default(void)
 	return (struct detect_limits){
 		.bin_sec = 60,
 		.wait_sec = 72 * 60, /* a cache of an hour's entries is full by then */
-		.careful_sec = 6 * 3600,
 		.settle_sec = 2 * 3600,
 		.min_growth_bytes = 128 * 1024, /* 1 KiB a minute: two hours */
 		.min_bytes_per_sec = 8, /* a quarter of a gigabyte a year */
@@ -83,7 +76,6 @@ struct detect_limits detect_limits_scale(const struct detect_limits *limits, dou
 
 	l.bin_sec *= factor;
 	l.wait_sec *= factor;
-	l.careful_sec *= factor;
 	l.settle_sec *= factor;
 	l.min_bytes_per_sec /= factor;
 	return l;
@@ -91,7 +83,7 @@ struct detect_limits detect_limits_scale(const struct detect_limits *limits, dou
 
 int detect_limits_check(const struct detect_limits *l)
 {
-	const double positive[] = { l->bin_sec, l->wait_sec, l->careful_sec, l->settle_sec };
+	const double positive[] = { l->bin_sec, l->wait_sec, l->settle_sec };
 	const double rest[] = {
 		l->min_growth_bytes, l->min_bytes_per_sec, l->headroom_share, l->tau_min, l->p_max,
 		l->still_rising
@@ -135,7 +127,6 @@ static void history_forget(struct detect *d)
 		d->rises[i] = (struct detect_rise){ .why = DETECT_TOO_NEW };
 		d->passes[i] = 0;
 	}
-	d->later = 0;
 	d->taken_bytes = d->taken_sec = d->taken_per_sec = NAN;
 	d->judged_sec = NAN;
 	d->suspected_sec = -INFINITY;
@@ -158,14 +149,12 @@ void detect_free(struct detect *d)
 	free(d);
 }
 
-static const struct holding nothing = { { -INFINITY, 0 }, { -INFINITY, 0 } };
-
 void detect_restart(struct detect *d)
 {
 	history_forget(d);
 	if (d->verdict.state == DETECT_GROWING) {
-		d->begin = d->peak = nothing;
-		d->mark.all.bytes = NAN;
+		d->begin_bytes = d->peak_bytes = -INFINITY;
+		d->mark.bytes = NAN;
 		d->released_bins = 0;
 		return;
 	}
@@ -207,47 +196,19 @@ static const struct detect_rise *passed_rise(const struct detect *d, unsigned cl
 	return rise;
 }
 
-/* How much more the one is than the other, of what is known of both. */
-static double excess(const struct holding *a, const struct holding *b)
-{
-	double held = a->held.bytes - b->held.bytes;
-
-	return isnan(held) ? a->all.bytes - b->all.bytes : held;
-}
-
 /* Samples that were alive then and are still have the same error now and then: only what came since
  * adds to it. */
-static double error_of_excess(const struct holding *a, const struct holding *b)
+static double error_of_excess(const struct detect_amount *now, const struct detect_amount *then)
 {
-	bool is_held = !isnan(a->held.bytes - b->held.bytes);
-	double now = is_held ? a->held.error : a->all.error;
-	double then = is_held ? b->held.error : b->all.error;
-
-	return sqrt(fmax(0, now * now - then * then));
-}
-
-/* By so much, below or above. What is not known stays so. */
-static struct holding shifted(const struct holding *h, double bytes)
-{
-	struct holding ret = *h;
-
-	ret.all.bytes += bytes;
-	ret.held.bytes += bytes;
-	return ret;
-}
-
-/* Of a NAN the other. */
-static void raise_to(struct holding *peak, const struct holding *now)
-{
-	peak->all.bytes = fmax(peak->all.bytes, now->all.bytes);
-	peak->held.bytes = fmax(peak->held.bytes, now->held.bytes);
+	return sqrt(fmax(0, now->error * now->error - then->error * then->error));
 }
 
 /* What settled must exceed what it once held. */
 static bool is_news(const struct detect *d, const struct detect_limits *l,
-		    const struct holding *now)
+		    const struct detect_amount *now)
 {
-	return d->verdict.state != DETECT_SETTLED || excess(now, &d->peak) >= l->min_growth_bytes;
+	return d->verdict.state != DETECT_SETTLED ||
+	       now->bytes - d->peak_bytes >= l->min_growth_bytes;
 }
 
 /* The level that tells most, of equals the longest. */
@@ -261,20 +222,20 @@ static const struct detect_rise *best_rise(const struct detect *d)
 	return best;
 }
 
-static void mark(struct detect *d, const struct holding *now)
+static void mark(struct detect *d, const struct detect_amount *now)
 {
 	d->mark = *now;
 	d->mark_work_sec = 0;
 }
 
-static void grow(struct detect *d, const struct detect_rise *rise, const struct holding *now)
+static void grow(struct detect *d, const struct detect_rise *rise, const struct detect_amount *now)
 {
 	double since_sec = d->verdict.since_sec;
 	bool is_new = d->verdict.state != DETECT_GROWING;
 
-	if (is_new || isinf(d->begin.all.bytes)) {
-		d->begin = shifted(now, -rise->growth_bytes);
-		d->peak = *now;
+	if (is_new || isinf(d->begin_bytes)) {
+		d->begin_bytes = now->bytes - rise->growth_bytes;
+		d->peak_bytes = now->bytes;
 		d->released_bins = 0;
 	}
 	verdict_set(d, DETECT_GROWING, rise->why);
@@ -304,15 +265,16 @@ static double work_sec(const struct detect *d, const struct detect_limits *l, do
 }
 
 /* Does what grew grow on? As long as it cannot be told, work goes on. */
-static void watch_growth(struct detect *d, const struct detect_limits *l, const struct holding *now,
+static void watch_growth(struct detect *d, const struct detect_limits *l, const struct detect_amount *now,
 			 double now_sec)
 {
 	double grown_bytes, error_bytes, enough_bytes;
 
-	if (isnan(d->mark.all.bytes))
+	if (isnan(d->mark.bytes))
 		mark(d, now);
-	raise_to(&d->peak, now);
-	d->released_bins = excess(now, &d->begin) < RELEASED_SHARE * excess(&d->peak, &d->begin)
+	d->peak_bytes = fmax(d->peak_bytes, now->bytes);
+	d->released_bins = now->bytes - d->begin_bytes <
+					   RELEASED_SHARE * (d->peak_bytes - d->begin_bytes)
 				   ? d->released_bins + 1
 				   : 0;
 	if (d->released_bins >= RELEASED_BINS) {
@@ -322,7 +284,7 @@ static void watch_growth(struct detect *d, const struct detect_limits *l, const 
 	d->mark_work_sec += work_sec(d, l, now_sec);
 	if (d->mark_work_sec < l->settle_sec)
 		return;
-	grown_bytes = excess(now, &d->mark);
+	grown_bytes = now->bytes - d->mark.bytes;
 	error_bytes = error_of_excess(now, &d->mark);
 	enough_bytes = STOPPED_SHARE * d->verdict.slope_bytes_per_sec * d->mark_work_sec;
 	if (grown_bytes + error_bytes < enough_bytes)
@@ -348,53 +310,38 @@ static void watch_rest(struct detect *d, const struct detect_limits *l,
 
 /* What it holds, by the newest bin: an interval longer than a bin leaves bins empty. False: all
  * are. */
-static bool holding_now(const struct detect_past *past, struct holding *ret)
+static bool holding_now(const struct detect_past *past, struct detect_amount *ret)
 {
 	const struct detect_level *level = &past->levels[0];
 	const struct detect_bin *bin = NULL;
 
 	for (unsigned i = 0; i < level->n && !bin; i++)
 		bin = detect_bin_get(level, i);
-	if (!detect_bin_amount(past, bin, DETECT_ALL, &ret->all))
-		return false;
-	if (!detect_bin_amount(past, bin, DETECT_HELD, &ret->held))
-		ret->held = (struct detect_amount){ NAN, NAN };
-	return true;
+	if (bin)
+		*ret = detect_bin_amount(past, bin);
+	return bin;
 }
 
-/* The levels whose bins were closed, and those that had to wait. Returns those of them of which
- * something can be said now. */
-static unsigned judge_levels(struct detect *d, const struct detect_query *q, unsigned closed)
+/* The levels whose bins were closed. */
+static void judge_levels(struct detect *d, const struct detect_query *q, unsigned closed)
 {
-	closed |= d->later;
-	d->later = 0;
 	for (unsigned i = 0; i < DETECT_LEVELS; i++) {
-		struct detect_rise rise;
-		bool is_later;
-
 		if (!(closed & 1u << i))
 			continue;
-		rise = detect_rise_best(q, i, &is_later);
-		if (is_later && rise.why < DETECT_RISES) {
-			closed &= ~(1u << i);
-			d->later |= (uint8_t)(1u << i);
-			continue;
-		}
-		d->rises[i] = rise;
-		if (rise.why < DETECT_RISES)
+		d->rises[i] = detect_rise_best(q, i);
+		if (d->rises[i].why < DETECT_RISES)
 			d->passes[i] = 0;
 		else if (d->passes[i] < PASSES_MIN)
 			d->passes[i]++;
 	}
-	return closed;
 }
 
 static void judge(struct detect *d, const struct detect_query *q, unsigned closed)
 {
 	const struct detect_rise *passed;
-	struct holding now;
+	struct detect_amount now;
 
-	closed = judge_levels(d, q, closed);
+	judge_levels(d, q, closed);
 	if (!holding_now(&d->past, &now)) /* a gap ends here that is longer than all that is kept */
 		return;
 	passed = passed_rise(d, closed);
@@ -412,34 +359,32 @@ static bool is_amount(double bytes)
 	return bytes >= 0 && bytes <= DETECT_BYTES_MAX;
 }
 
-static bool has_good_ages(const struct detect_point *p)
+static bool are_amounts(const struct detect_point *p)
 {
 	for (unsigned i = 0; i < DETECT_AGES; i++)
 		if (!is_amount(p->bytes_by_age[i]))
 			return false;
-	return p->has_ages;
+	return is_amount(p->live_bytes) && is_amount(p->error_bytes);
 }
 
 int detect_push(struct detect *d, const struct detect_limits *limits, const struct detect_point *p,
 		const struct detect *process, struct detect_verdict *ret)
 {
-	struct detect_point now = *p;
 	struct detect_query q = {
 		.limits = limits,
 		.past = &d->past,
 		.process = process ? &process->past : NULL,
-		.now = &now,
+		.now = p,
 	};
 	unsigned closed;
 
 	if (!(fabs(p->time_sec) <= TIME_SEC_MAX) || p->time_sec == d->past.last_sec ||
-	    !is_amount(p->live_bytes) || !is_amount(p->error_bytes))
+	    !are_amounts(p))
 		return -EINVAL;
-	now.has_ages = has_good_ages(p);
 	if (p->time_sec < d->past.last_sec)
 		detect_restart(d);
-	taken_push(d, limits, &now);
-	if (detect_past_push(&d->past, limits, &now, &closed))
+	taken_push(d, limits, p);
+	if (detect_past_push(&d->past, limits, p, &closed))
 		judge(d, &q, closed);
 	*ret = d->verdict;
 	return 0;

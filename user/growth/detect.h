@@ -12,13 +12,13 @@
  *                                   └─────────┘ ◄──────────────────────┘
  *
  * What rises is no leak yet: load, caches and batches rise, too. So beside the statistics of
- * trend.h a rise must pass, in this order, what enum detect_why lists. Two of these tests use what
- * only samples know, the ages of what is alive:
+ * trend.h a rise must pass, in this order, what enum detect_why lists. Two of these tests use the
+ * ages of what is alive:
  *   - judged is what is older than a while (DETECT_LEVELS), not the requests in flight;
  *   - survivors of a leak are of all ages back to its beginning, in equal measure. Those of a load
  *     that rises, of a cache that turns over, of a batch are young.
- * Where ages are not known (exact mode) the bytes taken meanwhile must say that most of them
- * stayed, or the rise must last for careful_sec while load does not rise.
+ * A buffer that grows is a single block, born once. So where it is known what was taken meanwhile
+ * (every block is followed) it will do, too, that most of it has stayed.
  *
  * What no test here can tell: a cache that fills in a straight line for longer than wait_sec is a
  * leak until it is full. docs/DETECTOR.md has the figures.
@@ -69,10 +69,8 @@ extern const char *const detect_why_name[DETECT_WHY_MAX]; /* "too-new", … */
 struct detect_limits {
 	double bin_sec; /* the unit of time that all history is kept in; several points should fall
 			 * into it */
-	double wait_sec; /* a rise must have lasted so long; twice as long without ages, twice as
-			  * long where no full collection happened meanwhile */
-	double careful_sec; /* … where most of what is taken comes and goes, and no ages are known;
-			     * four times that if it takes more and more, or nobody knows */
+	double wait_sec; /* a rise must have lasted so long; twice as long where ages do not show
+			  * it, twice as long where no full collection happened meanwhile */
 	double settle_sec; /* of work without growth: settled */
 	double min_growth_bytes; /* over the span looked at */
 	double min_bytes_per_sec;
@@ -82,8 +80,8 @@ struct detect_limits {
 	double still_rising; /* slope of the last quarter, over that of all */
 };
 
-/* The defaults: bins of a minute, 72 minutes, 6 hours, 2 hours, 128 KiB, 8 bytes a second, a
- * third, … (detect.c says why). */
+/* The defaults: bins of a minute, 72 minutes, 2 hours, 128 KiB, 8 bytes a second, a third, …
+ * (detect.c says why). */
 struct detect_limits detect_limits_default(void);
 /* All times by `factor`, the rate by its inverse: for tests that run a day in minutes, and for who
  * would rather be alerted early. factor > 0. */
@@ -97,6 +95,9 @@ int detect_limits_check(const struct detect_limits *limits);
 /* The class of a block; below 0 or NAN: 0. */
 unsigned detect_age(const struct detect_limits *limits, double age_sec);
 
+/* More points in a bin than so many say nothing new; births are told apart by as much. */
+#define DETECT_POINTS_PER_BIN 6
+
 #define DETECT_BYTES_MAX 1e18 /* more is refused as a mistake */
 
 /* What the daemon knows of a stack at the end of an interval. */
@@ -104,9 +105,8 @@ struct detect_point {
 	double time_sec; /* monotonic */
 	double live_bytes;
 	double error_bytes; /* half of a 95 % interval; 0: exact */
-	bool has_ages; /* bytes_by_age and birth_intervals are known. May change: what was there
-			* when they began to be known may be given as born then (detect_internal.h)
-			*/
+	bool has_ages; /* bytes_by_age and birth_intervals are known. Of a whole process they are
+			* not: it is there to compare with */
 	double bytes_by_age[DETECT_AGES]; /* sum of weight × bytes of the samples by age; should add
 					   * up to about live_bytes */
 	uint32_t birth_intervals; /* different intervals of bin_sec / 6 in which what is alive now
@@ -143,7 +143,7 @@ DEFINE_CLEANUP(struct detect *, detect_free)
  * A time before the last one is taken for a restart of the target (see there); a gap is one.
  * 0, or -EINVAL: a time that is the last one again or not finite, bytes or an error that are
  * negative, not finite or above DETECT_BYTES_MAX: the point is refused, *ret untouched, and nothing
- * has changed. Ages that make no sense are not known. */
+ * has changed. */
 int detect_push(struct detect *d, const struct detect_limits *limits, const struct detect_point *p,
 		const struct detect *process, struct detect_verdict *ret);
 

@@ -19,24 +19,12 @@
 #define DETECT_BINS   48
 #define DETECT_SPANS  3
 
-/* Two figures of what a stack holds. A process goes to and fro between ages known and not known
- * (windows and exact), so a bin may have both, and what is compared must be of one kind. */
-enum detect_kind {
-	DETECT_ALL, /* always known */
-	DETECT_HELD, /* only what is older than detect_held_sec: where ages are known */
-};
-
 struct detect_bin {
-	float low; /* least bytes in it, those after a collection only if there was one; less
-		    * base_bytes; held ones if is_held */
+	float low; /* least bytes in it that were older than detect_held_sec, of a process all; only
+		    * those after a collection, if there was one; less base_bytes */
 	float error; /* of low, half of a 95 % interval; negative: an empty bin */
-	union {
-		uint16_t
-			births; /* has_ages: birth intervals alive at its end, at most UINT16_MAX */
-		uint16_t taken_code; /* without: detect_rate_encode of what it took in this bin */
-	};
-	uint16_t young_code : 13; /* is_held: by how much more all bytes are, to 0.3 % */
-	uint16_t is_held : 1, has_ages : 1; /* has_ages: of some point in it */
+	uint16_t taken_code; /* detect_rate_encode of what it took in this bin */
+	uint16_t births : 15; /* birth intervals alive at its end, at most 32767 */
 	uint16_t is_collected : 1; /* a full collection in it */
 };
 
@@ -44,33 +32,20 @@ struct detect_level {
 	int64_t index; /* of the bin that is being filled: time / width */
 	uint8_t n, head; /* closed bins; where the next goes */
 	struct detect_bin open;
-	double open_all, open_all_error; /* low and error of all bytes; open.low: of held ones */
 	/* What the stack had taken by the last point before it, and when; NAN: not known. */
 	double open_taken, open_sec;
 	struct detect_bin bins[DETECT_BINS];
 };
-
-/* Ages begin to be known at a moment: who is alive then, and was not a sample, is taken to be born
- * at it (daemon/regime.c imports it so), and truly is as old as the time without ages was long. A
- * span can do with that if it is DETECT_BLUR times as long: then births are in the wrong place by a
- * quarter of a quarter. Else it must have begun after that moment. */
-#define DETECT_BLUR 16
 
 struct detect_past {
 	double base_bytes; /* what it held first: floats are differences */
 	double last_sec; /* NAN: no point yet */
 	double taken_bytes; /* at the last point; NAN: not known */
 	int64_t collections; /* at the last point; -1: not known */
-	bool has_ages; /* of the last point */
-	double turned_sec; /* when that began to be so; -INFINITY: with the first point or before */
-	double without_sec; /* how long it had no ages, the last time that it had none */
-	/* Of each span: when ages began to be known after too long a time without; -INFINITY: never
-	 */
-	double blurred_sec[DETECT_LEVELS][DETECT_SPANS];
 	struct detect_level levels[DETECT_LEVELS];
 };
 
-/* What a bin holds of one kind. */
+/* What a bin holds. */
 struct detect_amount {
 	double bytes, error;
 };
@@ -104,19 +79,8 @@ double detect_held_sec(const struct detect_limits *limits, unsigned level);
 unsigned detect_span_bins(unsigned span);
 /* The i-th newest closed bin, NULL: none, or empty. */
 const struct detect_bin *detect_bin_get(const struct detect_level *level, unsigned i);
-/* False: it is NULL, or has none of that kind. */
-bool detect_bin_amount(const struct detect_past *past, const struct detect_bin *bin,
-		       enum detect_kind kind, struct detect_amount *ret);
-
-enum detect_sight {
-	DETECT_SIGHT_NONE, /* ages are not known, or not for as long as the span */
-	DETECT_SIGHT_LATER, /* … for a moment only: judge when they are again */
-	DETECT_SIGHT_AGES,
-};
-
-enum detect_sight detect_past_sight(const struct detect_past *past,
-				    const struct detect_limits *limits, unsigned level,
-				    unsigned span);
+/* bin: not NULL. */
+struct detect_amount detect_bin_amount(const struct detect_past *past, const struct detect_bin *bin);
 
 /* detect_rise.c */
 struct detect_query {
@@ -125,9 +89,7 @@ struct detect_query {
 	const struct detect_point *now;
 };
 
-/* The span of that level that comes furthest; of those that come as far the longest. *ret_is_later:
- * a span was left out, since ages will be known again in a while. */
-struct detect_rise detect_rise_best(const struct detect_query *q, unsigned level,
-				    bool *ret_is_later);
+/* The span of that level that comes furthest; of those that come as far the longest. */
+struct detect_rise detect_rise_best(const struct detect_query *q, unsigned level);
 
 #endif

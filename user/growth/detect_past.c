@@ -13,7 +13,7 @@
 #define AGE_RATIO   1.5
 #define RATE_MIN    1e-6
 #define RATE_STEPS  720.0 /* a factor of 2 */
-#define YOUNG_STEPS 135.0 /* likewise: DETECT_BYTES_MAX has 13 bits */
+#define BIRTHS_MAX  0x7fff
 
 static const double level_bins[DETECT_LEVELS] = { 1, 6, 36 };
 static const double held_bins[DETECT_LEVELS] = { 1, 6, 6 };
@@ -32,11 +32,6 @@ double detect_held_sec(const struct detect_limits *limits, unsigned level)
 unsigned detect_span_bins(unsigned span)
 {
 	return DETECT_BINS >> (DETECT_SPANS - 1 - span);
-}
-
-static double span_sec(const struct detect_limits *limits, unsigned level, unsigned span)
-{
-	return detect_bin_sec(limits, level) * detect_span_bins(span);
 }
 
 unsigned detect_age(const struct detect_limits *limits, double age_sec)
@@ -84,10 +79,6 @@ void detect_past_init(struct detect_past *past)
 	memset(past, 0, sizeof(*past));
 	past->last_sec = past->taken_bytes = NAN;
 	past->collections = -1;
-	past->turned_sec = -INFINITY;
-	for (unsigned i = 0; i < DETECT_LEVELS; i++)
-		for (unsigned k = 0; k < DETECT_SPANS; k++)
-			past->blurred_sec[i][k] = -INFINITY;
 }
 
 const struct detect_bin *detect_bin_get(const struct detect_level *level, unsigned i)
@@ -100,49 +91,14 @@ const struct detect_bin *detect_bin_get(const struct detect_level *level, unsign
 	return bin->error < 0 ? NULL : bin;
 }
 
-/* What is more than held, on a logarithmic scale; less than a byte: nothing. */
-static uint16_t young_encode(double bytes)
+struct detect_amount detect_bin_amount(const struct detect_past *past, const struct detect_bin *bin)
 {
-	double code = bytes >= 1 ? 1 + round(YOUNG_STEPS * log2(bytes)) : 0;
-
-	return (uint16_t)fmin(code, (1 << 13) - 1);
-}
-
-static double young_decode(uint16_t code)
-{
-	return code ? exp2((code - 1) / YOUNG_STEPS) : 0;
-}
-
-bool detect_bin_amount(const struct detect_past *past, const struct detect_bin *bin,
-		       enum detect_kind kind, struct detect_amount *ret)
-{
-	double bytes, more;
-
-	if (!bin || (kind == DETECT_HELD && !bin->is_held))
-		return false;
-	bytes = past->base_bytes + (double)bin->low;
-	*ret = (struct detect_amount){ bytes, (double)bin->error };
-	if (kind == DETECT_HELD || !bin->is_held)
-		return true;
-	more = young_decode(bin->young_code);
-	/* As the error of a part was made of that of the whole: see detect_past_push. */
-	if (bytes > 0)
-		ret->error *= sqrt(1 + more / bytes);
-	ret->bytes += more;
-	return true;
+	return (struct detect_amount){ past->base_bytes + (double)bin->low, (double)bin->error };
 }
 
 static void level_close(struct detect_level *level)
 {
-	struct detect_bin *bin = &level->open;
-
-	if (bin->error >= 0 && bin->is_held) {
-		bin->young_code = young_encode(level->open_all - (double)bin->low) & 0x1fff;
-	} else if (bin->error >= 0) {
-		bin->low = (float)level->open_all;
-		bin->error = (float)level->open_all_error;
-	}
-	level->bins[level->head] = *bin;
+	level->bins[level->head] = level->open;
 	level->head = (uint8_t)((level->head + 1) % DETECT_BINS);
 	if (level->n < DETECT_BINS)
 		level->n++;
@@ -183,30 +139,19 @@ double detect_rate_decode(uint16_t code)
 	return code ? RATE_MIN * exp2((code - 1) / RATE_STEPS) : NAN;
 }
 
-/* One point, less base_bytes. held NULL: ages are not known, or not for long enough. */
-static void level_add(struct detect_level *level, const struct detect_amount *all,
-		      const struct detect_amount *held, bool has_ages, uint16_t births,
-		      bool is_collected)
+/* held: less base_bytes. */
+static void level_add(struct detect_level *level, const struct detect_point *p,
+		      const struct detect_amount *held, double taken_per_sec, bool is_collected)
 {
 	struct detect_bin *bin = &level->open;
 	bool is_first = bin->error < 0 || (is_collected && !bin->is_collected);
 
-	if (is_first) {
-		bin->error = 0;
-		bin->is_held = false;
-	}
-	if (is_first || all->bytes < level->open_all) {
-		level->open_all = all->bytes;
-		level->open_all_error = all->error;
-	}
-	if (held && (!bin->is_held || held->bytes < (double)bin->low)) {
+	if (is_first || held->bytes < (double)bin->low) {
 		bin->low = (float)held->bytes;
 		bin->error = (float)held->error;
-		bin->is_held = true;
 	}
-	if (has_ages || !bin->has_ages)
-		bin->births = births;
-	bin->has_ages |= has_ages;
+	bin->births = p->birth_intervals < BIRTHS_MAX ? p->birth_intervals & BIRTHS_MAX : BIRTHS_MAX;
+	bin->taken_code = detect_rate_encode(taken_per_sec);
 	bin->is_collected |= is_collected;
 }
 
@@ -215,53 +160,11 @@ static void past_begin(struct detect_past *past, const struct detect_limits *lim
 {
 	detect_past_init(past);
 	past->base_bytes = p->live_bytes;
-	past->has_ages = p->has_ages;
 	for (unsigned i = 0; i < DETECT_LEVELS; i++) {
 		past->levels[i].index = (int64_t)floor(p->time_sec / detect_bin_sec(limits, i));
 		past->levels[i].open = empty;
 		past->levels[i].open_taken = past->levels[i].open_sec = NAN;
 	}
-}
-
-/* How long it was without ages decides who can do with what they say from here on. */
-static void past_turn(struct detect_past *past, const struct detect_limits *limits,
-		      const struct detect_point *p)
-{
-	if (p->has_ages == past->has_ages)
-		return;
-	if (p->has_ages)
-		past->without_sec = p->time_sec - past->turned_sec;
-	for (unsigned i = 0; p->has_ages && i < DETECT_LEVELS; i++)
-		for (unsigned k = 0; k < DETECT_SPANS; k++)
-			if (past->without_sec * DETECT_BLUR > span_sec(limits, i, k))
-				past->blurred_sec[i][k] = p->time_sec;
-	past->has_ages = p->has_ages;
-	past->turned_sec = p->time_sec;
-}
-
-enum detect_sight detect_past_sight(const struct detect_past *past,
-				    const struct detect_limits *limits, unsigned level,
-				    unsigned span)
-{
-	double sec = span_sec(limits, level, span);
-
-	/* What is taken to be born at that moment is somewhere in a class of ages. */
-	if (past->last_sec - past->blurred_sec[level][span] < AGE_RATIO * sec)
-		return DETECT_SIGHT_NONE;
-	if (past->has_ages)
-		return DETECT_SIGHT_AGES;
-	return (past->last_sec - past->turned_sec) * DETECT_BLUR > sec ? DETECT_SIGHT_NONE
-								       : DETECT_SIGHT_LATER;
-}
-
-/* Who is taken to be born when ages began to be known counts as held a while after; that is less
- * than a bin of growth, or it has to be waited for. */
-static bool is_held_known(const struct detect_past *past, const struct detect_limits *limits,
-			  unsigned level, double now_sec)
-{
-	return past->has_ages &&
-	       (past->without_sec <= detect_bin_sec(limits, level) ||
-		now_sec - past->turned_sec >= AGE_RATIO * detect_held_sec(limits, level));
 }
 
 /* How fast it has taken memory in the bin that is open: all of it, and not what was taken of late,
@@ -292,26 +195,19 @@ bool detect_past_push(struct detect_past *past, const struct detect_limits *limi
 	if (p->full_collections > past->collections && past->collections >= 0)
 		collections = p->full_collections - past->collections;
 	past->collections = p->full_collections;
-	past_turn(past, limits, p);
 	for (unsigned i = 0; i < DETECT_LEVELS; i++) {
 		double bytes =
 			detect_bytes_between(limits, p, detect_held_sec(limits, i), INFINITY);
 		double share = p->live_bytes > 0 ? fmin(bytes / p->live_bytes, 1) : 1;
-		const struct detect_amount all = { p->live_bytes - past->base_bytes,
-						   p->error_bytes };
 		const struct detect_amount held = { bytes - past->base_bytes,
 						    p->error_bytes * sqrt(share) };
 		struct detect_level *level = &past->levels[i];
 		bool is_new = level_advance(
 			level, (int64_t)floor(p->time_sec / detect_bin_sec(limits, i)));
-		double taken = taken_per_sec(level, past, p, is_new);
 
 		if (is_new)
 			closed |= 1u << i;
-		level_add(level, &all, is_held_known(past, limits, i, p->time_sec) ? &held : NULL,
-			  p->has_ages,
-			  p->has_ages ? saturated(p->birth_intervals) : detect_rate_encode(taken),
-			  collections > 0);
+		level_add(level, p, &held, taken_per_sec(level, past, p, is_new), collections > 0);
 	}
 	past->last_sec = p->time_sec;
 	past->taken_bytes = p->taken_bytes;

@@ -26,11 +26,8 @@
 #define EVEN_MAX	    2.0
 /* The slope over births alive a second in the oldest quarter, and inversely. */
 #define EXPLAINS_MIN	    0.4
-/* Without ages: of the bytes taken in the span so many must have stayed … */
+/* Where it is known what was taken in the span: of it so many bytes must have stayed. */
 #define STAYED_MIN	    0.7
-/* … or it grows, and no more is taken than before: last quarter over first. */
-#define LOAD_GROWTH_MIN	    1.5
-#define LOAD_RISE_MAX	    1.2
 /* Birth intervals more than at the span's beginning, and bins that exceed all before. */
 #define BIRTHS_MIN	    6
 #define STEPS_MIN	    6
@@ -49,12 +46,11 @@
 
 struct quarter {
 	double low_bytes, error_bytes; /* medians */
-	double taken_per_sec; /* average, without ages; NAN: not known */
+	double taken_per_sec; /* average; NAN: not known */
 };
 
 struct span {
 	unsigned level, n_bins;
-	enum detect_kind kind; /* of its figures; HELD: ages are known well enough */
 	double bin_sec, sec;
 	size_t n; /* bins that are not empty */
 	struct series_point points[DETECT_BINS]; /* oldest first */
@@ -76,28 +72,23 @@ static double median_of(double *v, size_t n)
 	return n % 2 ? v[n / 2] : (v[n / 2] + v[n / 2 - 1]) / 2;
 }
 
-/* False: more than half of its bins are empty. What was taken while ages were known nobody knows,
- * and that is when load was high: then the rest of the quarter says nothing. */
+/* False: more than half of its bins are empty. What was taken while nobody counted, which is when
+ * load is high, the rest of the quarter does not say. */
 static bool quarter_load(const struct detect_past *past, const struct detect_level *level,
-			 enum detect_kind kind, unsigned newest, unsigned n_bins,
-			 struct quarter *ret)
+			 unsigned newest, unsigned n_bins, struct quarter *ret)
 {
 	double low[DETECT_BINS / QUARTERS], error[DETECT_BINS / QUARTERS];
 	double taken_per_sec = 0;
-	size_t n = 0, n_taken = 0;
-	bool is_taken_known = true;
+	size_t n = 0;
 
 	for (unsigned i = newest; i < newest + n_bins; i++) {
 		const struct detect_bin *bin = detect_bin_get(level, i);
 		struct detect_amount amount;
 
-		if (!detect_bin_amount(past, bin, kind, &amount))
+		if (!bin)
 			continue;
-		is_taken_known &= !bin->has_ages;
-		if (!bin->has_ages && bin->taken_code) {
-			taken_per_sec += detect_rate_decode(bin->taken_code);
-			n_taken++;
-		}
+		amount = detect_bin_amount(past, bin);
+		taken_per_sec += detect_rate_decode(bin->taken_code);
 		low[n] = amount.bytes;
 		error[n++] = amount.error;
 	}
@@ -106,21 +97,20 @@ static bool quarter_load(const struct detect_past *past, const struct detect_lev
 	*ret = (struct quarter){
 		.low_bytes = median_of(low, n),
 		.error_bytes = median_of(error, n),
-		.taken_per_sec = n_taken && is_taken_known ? taken_per_sec / (double)n_taken : NAN,
+		.taken_per_sec = taken_per_sec / (double)n,
 	};
 	return true;
 }
 
-static bool quarters_load(const struct detect_past *past, enum detect_kind kind, unsigned level,
-			  unsigned n_bins, struct quarter *ret)
+static bool quarters_load(const struct detect_past *past, unsigned level, unsigned n_bins,
+			  struct quarter *ret)
 {
 	unsigned n = n_bins / QUARTERS;
 
 	if (past->levels[level].n < n_bins)
 		return false;
 	for (unsigned k = 0; k < QUARTERS; k++)
-		if (!quarter_load(past, &past->levels[level], kind, (QUARTERS - 1 - k) * n, n,
-				  &ret[k]))
+		if (!quarter_load(past, &past->levels[level], (QUARTERS - 1 - k) * n, n, &ret[k]))
 			return false;
 	return true;
 }
@@ -134,8 +124,9 @@ static void points_load(const struct detect_past *past, struct span *s)
 		const struct detect_bin *bin = detect_bin_get(level, i);
 		struct detect_amount amount;
 
-		if (!detect_bin_amount(past, bin, s->kind, &amount))
+		if (!bin)
 			continue;
+		amount = detect_bin_amount(past, bin);
 		s->births[s->n] = bin->births;
 		s->is_collected[s->n] = bin->is_collected;
 		s->points[s->n++] = (struct series_point){
@@ -210,34 +201,14 @@ static bool most_stayed(const struct span *s, double slope)
 	return slope >= STAYED_MIN * taken_per_sec;
 }
 
-/* While load rose, a sum without ages says nothing: latency and queues grow faster than load does.
- * It has to grow while load does not, or for longer than the load of a day; and by more than a
- * small change of load could explain. */
-static bool outgrows_load(const struct detect_limits *l, const struct span *s)
-{
-	const struct quarter *first = &s->q[0], *last = &s->q[QUARTERS - 1];
-	bool is_load_steady = last->taken_per_sec <= LOAD_RISE_MAX * first->taken_per_sec;
-
-	if (last->low_bytes < LOAD_GROWTH_MIN * first->low_bytes)
-		return false;
-	return is_as_long(s, l->careful_sec * (is_load_steady ? 1 : 4));
-}
-
-static bool is_known_to_stay(const struct detect_query *q, const struct span *s, double slope)
-{
-	if (s->kind == DETECT_HELD)
-		return survivors_are_of_all_ages(q, s, slope);
-	return most_stayed(s, slope) || outgrows_load(q->limits, s);
-}
-
 /* Bursts must be watched for hours (level 2); what is judged earlier has to rise steadily. At level
  * 0 that is decided by what is urgent. */
-static bool has_few_births(const struct span *s)
+static bool has_few_births(const struct span *s, bool is_of_all_ages)
 {
 	double reached = s->points[0].live_bytes, step = STEP_SHARE * growth_of(s->q);
 	unsigned steps = 0;
 
-	if (s->kind == DETECT_HELD && s->births[s->n - 1] < s->births[0] + BIRTHS_MIN)
+	if (is_of_all_ages && s->births[s->n - 1] < s->births[0] + BIRTHS_MIN)
 		return true;
 	for (size_t i = 1; i < s->n; i++) {
 		if (s->points[i].live_bytes < reached + step)
@@ -258,13 +229,8 @@ static bool was_seen_before(const struct detect_query *q, const struct span *s)
 
 	for (unsigned i = first; i < day->n; i++) {
 		const struct detect_bin *bin = detect_bin_get(day, i);
-		struct detect_amount then;
 
-		/* All that it held, if no more is known: rather too much than too little. */
-		if ((detect_bin_amount(q->past, bin, s->kind, &then) ||
-		     detect_bin_amount(q->past, bin, DETECT_ALL, &then)) &&
-		    then.bytes >= last->low_bytes)
-			as_large++;
+		as_large += bin && detect_bin_amount(q->past, bin).bytes >= last->low_bytes;
 	}
 	return as_large > SEEN_BINS_MAX;
 }
@@ -305,7 +271,7 @@ static bool process_is_steady(const struct detect_query *q, const struct span *s
 	struct quarter p[QUARTERS];
 	double slack;
 
-	if (!q->process || !quarters_load(q->process, DETECT_ALL, s->level, s->n_bins, p))
+	if (!q->process || !quarters_load(q->process, s->level, s->n_bins, p))
 		return false;
 	slack = fmax(PROCESS_SLACK_BYTES, PROCESS_SLACK_SHARE * p[0].low_bytes);
 	return growth_of(s->q) > slack && growth_of(p) < PROCESS_MIN * growth_of(s->q);
@@ -322,13 +288,13 @@ static bool is_urgent(const struct detect_query *q, const struct span *s)
 
 /* What is less sure must last longer. */
 static enum detect_why judge_length(const struct detect_query *q, const struct span *s,
-				    enum collector collector)
+				    bool is_of_all_ages, enum collector collector)
 {
 	double wait_sec = q->limits->wait_sec;
 
 	if (collector == COLLECTOR_IDLE)
 		wait_sec *= 2;
-	if (s->kind != DETECT_HELD)
+	if (!is_of_all_ages)
 		wait_sec *= 2;
 	if (!is_as_long(s, wait_sec) && !is_urgent(q, s))
 		return DETECT_TOO_SHORT;
@@ -339,14 +305,15 @@ static enum detect_why judge_length(const struct detect_query *q, const struct s
 static enum detect_why judge_kind(const struct detect_query *q, const struct span *s,
 				  struct detect_rise *rise)
 {
-	enum collector collector;
 	double slope = rise->slope;
+	bool is_of_all_ages = q->now->has_ages && survivors_are_of_all_ages(q, s, slope);
+	enum collector collector;
 
 	if (!is_still_rising(q->limits, s))
 		return DETECT_LEVELS_OFF;
-	if (!is_known_to_stay(q, s, slope))
+	if (!is_of_all_ages && !most_stayed(s, slope))
 		return DETECT_TURNS_OVER;
-	if (has_few_births(s))
+	if (has_few_births(s, is_of_all_ages))
 		return DETECT_FEW_BIRTHS;
 	if (was_seen_before(q, s))
 		return DETECT_SEEN_BEFORE;
@@ -357,7 +324,7 @@ static enum detect_why judge_kind(const struct detect_query *q, const struct spa
 		return DETECT_WAITS_FOR_COLLECTOR;
 	if (process_is_steady(q, s))
 		return DETECT_PROCESS_STEADY;
-	return judge_length(q, s, collector);
+	return judge_length(q, s, is_of_all_ages, collector);
 }
 
 static enum detect_why judge(const struct detect_query *q, struct span *s, struct detect_rise *ret)
@@ -365,7 +332,7 @@ static enum detect_why judge(const struct detect_query *q, struct span *s, struc
 	const struct detect_limits *l = q->limits;
 	struct trend t;
 
-	if (!quarters_load(q->past, s->kind, s->level, s->n_bins, s->q))
+	if (!quarters_load(q->past, s->level, s->n_bins, s->q))
 		return DETECT_TOO_NEW;
 	if (!rises(s->q))
 		return DETECT_NOT_RISING;
@@ -390,21 +357,14 @@ static enum detect_why judge(const struct detect_query *q, struct span *s, struc
 	return judge_kind(q, s, ret);
 }
 
-struct detect_rise detect_rise_best(const struct detect_query *q, unsigned level,
-				    bool *ret_is_later)
+struct detect_rise detect_rise_best(const struct detect_query *q, unsigned level)
 {
 	struct detect_rise best = { .why = DETECT_TOO_NEW };
 
-	*ret_is_later = false;
 	for (unsigned i = 0; i < DETECT_SPANS; i++) {
-		enum detect_sight sight = detect_past_sight(q->past, q->limits, level, i);
 		struct span s = { .level = level, .n_bins = detect_span_bins(i) };
 		struct detect_rise rise = { 0 };
 
-		*ret_is_later |= sight == DETECT_SIGHT_LATER;
-		if (sight == DETECT_SIGHT_LATER)
-			continue;
-		s.kind = sight == DETECT_SIGHT_AGES ? DETECT_HELD : DETECT_ALL;
 		s.bin_sec = detect_bin_sec(q->limits, level);
 		s.sec = s.bin_sec * s.n_bins;
 		rise.why = judge(q, &s, &rise);

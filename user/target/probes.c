@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <link.h>
 #include <linux/capability.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,6 +119,16 @@ int probes_check_kernel(const char *release, const char *btf_path, struct strbuf
 
 /* ── load ─────────────────────────────────────────────────────────────────────────────────── */
 
+/* The largest unit that is not above it. */
+static uint32_t born_shift(double unit_sec)
+{
+	uint32_t shift = 0;
+
+	while (shift < PGD_BORN_SHIFT_MAX && ldexp(1e-9, (int)shift + 1) <= unit_sec)
+		shift++;
+	return shift;
+}
+
 static int load(struct probes *p, const struct probes_options *o, struct strbuf *why)
 {
 	struct bpf_program *site_progs[WINDOW_PROG_MAX];
@@ -138,6 +149,9 @@ static int load(struct probes *p, const struct probes_options *o, struct strbuf 
 		live_max = LIVE_MAX_PREALLOCATED;
 	if (live_max)
 		bpf_map__set_max_entries(skel->maps.pgd_live, live_max);
+
+	if (o->born_unit_sec > 0)
+		skel->rodata->pgd_born_shift = born_shift(o->born_unit_sec);
 
 	site_progs[WINDOW_ON_ALLOC] = skel->progs.on_alloc;
 	site_progs[WINDOW_ON_FREE] = skel->progs.on_free;
@@ -348,6 +362,16 @@ int probes_events_fd(const struct probes *p)
 	return bpf_map__fd(p->skel->maps.pgd_events);
 }
 
+int probes_live_fd(const struct probes *p)
+{
+	return bpf_map__fd(p->skel->maps.pgd_live);
+}
+
+uint32_t probes_born_shift(const struct probes *p)
+{
+	return p->skel->rodata->pgd_born_shift;
+}
+
 int probes_births_fd(const struct probes *p)
 {
 	return bpf_map__fd(p->skel->maps.pgd_births);
@@ -487,7 +511,7 @@ void probes_slot_del(struct probes *p, uint32_t slot)
 	bpf_map_update_elem(bpf_map__fd(p->skel->maps.pgd_gc), &slot, &no_gc, BPF_ANY);
 	/* Nobody will answer one any more: the guards would take us for deaf. */
 	forget_trips(p, slot);
-	each_row(bpf_map__fd(p->skel->maps.pgd_live), sizeof(uint64_t), sizeof(struct pgd_live),
+	each_row(probes_live_fd(p), sizeof(uint64_t), sizeof(struct pgd_live),
 		 slot, block_slot, let_go, NULL);
 	each_row(probes_stacks_fd(p), sizeof(struct pgd_stack_key), sizeof(struct pgd_stack_total),
 		 slot, stack_slot, let_go, NULL);
@@ -514,10 +538,10 @@ int probes_set_mode(struct probes *p, uint32_t slot, enum pgd_mode mode)
 
 int probes_follow(struct probes *p, uint32_t slot, uint64_t block)
 {
-	const struct pgd_live row = { .lane = PGD_LANE_SAMPLED };
+	const struct pgd_live row = { .is_sampled = 1 };
 	uint64_t key = PGD_BLOCK_KEY(slot, block);
 
-	return bpf_map_update_elem(bpf_map__fd(p->skel->maps.pgd_live), &key, &row, BPF_ANY);
+	return bpf_map_update_elem(probes_live_fd(p), &key, &row, BPF_ANY);
 }
 
 bool probes_is_followed(const struct probes *p, uint32_t slot, uint64_t block)
@@ -525,14 +549,14 @@ bool probes_is_followed(const struct probes *p, uint32_t slot, uint64_t block)
 	uint64_t key = PGD_BLOCK_KEY(slot, block);
 	struct pgd_live row;
 
-	return bpf_map_lookup_elem(bpf_map__fd(p->skel->maps.pgd_live), &key, &row) == 0;
+	return bpf_map_lookup_elem(probes_live_fd(p), &key, &row) == 0;
 }
 
 void probes_unfollow(struct probes *p, uint32_t slot, uint64_t block)
 {
 	uint64_t key = PGD_BLOCK_KEY(slot, block);
 
-	bpf_map_delete_elem(bpf_map__fd(p->skel->maps.pgd_live), &key);
+	bpf_map_delete_elem(probes_live_fd(p), &key);
 }
 
 size_t probes_live_count(const struct probes *p, uint32_t slot)
@@ -561,7 +585,7 @@ void probes_live_each(struct probes *p, uint32_t slot,
 {
 	struct live_visit v = { each, userdata };
 
-	each_row(bpf_map__fd(p->skel->maps.pgd_live), sizeof(uint64_t), sizeof(struct pgd_live),
+	each_row(probes_live_fd(p), sizeof(uint64_t), sizeof(struct pgd_live),
 		 slot, block_slot, visit_live, &v);
 }
 

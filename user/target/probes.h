@@ -16,6 +16,7 @@ struct probes;
 
 struct probes_options {
 	uint32_t live_max; /* rows of the live map; 0: PGD_LIVE_MAX */
+	double born_unit_sec; /* births are told at least as finely; 0: to 8.6 s */
 	bool force_perf; /* tests: as on a kernel without uprobe_multi */
 };
 
@@ -46,6 +47,8 @@ enum window_method probes_method(const struct probes *p);
 /* File descriptors, owned by `p`. */
 int probes_stacks_fd(const struct probes *p);
 int probes_events_fd(const struct probes *p);
+int probes_live_fd(const struct probes *p);
+uint32_t probes_born_shift(const struct probes *p); /* of its rows: pgd_live.born */
 int probes_births_fd(const struct probes *p);
 int probes_over_fd(const struct probes *p);
 int probes_procs_fd(const struct probes *p);
