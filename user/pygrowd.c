@@ -54,7 +54,7 @@ int main(int argc, char **argv)
 	po.exact = o->exact;
 	po.births = setup_births(&setup);
 	po.probes.born_unit_sec = po.births.unit_sec;
-	po.budget = setup_budget(&setup);
+	po.windows = setup_windows(&setup);
 	if (pipeline_open(&po, &p, &why) < 0)
 		return log_err(0, "%s", why.buf), EXIT_FAILURE;
 	if (loop_signals() < 0)

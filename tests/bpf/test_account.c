@@ -8,12 +8,17 @@
 #include <sys/mman.h>
 
 #include "bpfchild.h"
+#include "lib/clock.h"
 #include "lib/strbuf.h"
+#include "sample/births.h"
 
 #define POOL_BYTES   16384
 #define SZIDX_OFFSET 36
 #define BLOCK_BYTES  64
 #define LIVE_MAX     16
+
+#define BORN_UNIT_SEC 1e-3
+#define PAUSE_MS      50
 
 struct fixture {
 	struct probes *p;
@@ -33,7 +38,7 @@ static uint64_t block(const struct fixture *f, unsigned i)
 
 static int setup(void **state)
 {
-	struct probes_options o = { .live_max = LIVE_MAX };
+	struct probes_options o = { .live_max = LIVE_MAX, .born_unit_sec = BORN_UNIT_SEC };
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct strbuf why = STRBUF_INIT;
 	uint8_t *map = mmap(NULL, 2 * POOL_BYTES, PROT_READ | PROT_WRITE,
@@ -265,6 +270,69 @@ static void account__block_of_malloc_is_taken_as_a_whole(void **state)
 	assert_int_equal(total(f).taken_bytes, 2 * 1016);
 }
 
+/* The age of the block behind each row, in seconds; the youngest first. How many. */
+static size_t ages(const struct fixture *f, double *ret)
+{
+	const struct births_options o = { .share = 1 };
+	_cleanup_(births_freep) struct births *b = NULL;
+	size_t n;
+
+	assert_ok(births_new(probes_live_fd(f->p), probes_born_shift(f->p), &o, &b));
+	assert_ok(births_read(b));
+	n = births_count(b);
+	assert_true(n <= LIVE_MAX);
+	for (size_t i = 0; i < n; i++) {
+		struct births_row row = births_get(b, i);
+		double age = clock_monotonic_sec() - row.born_sec;
+		size_t at = i;
+
+		assert_int_equal(row.slot, f->slot);
+		assert_int_equal(row.stack, PGD_STACK_NONE);
+		for (; at && ret[at - 1] > age; at--)
+			ret[at] = ret[at - 1];
+		ret[at] = age;
+	}
+	return n;
+}
+
+static void account__blocks_know_when_they_were_born(void **state)
+{
+	struct fixture *f = *state;
+	double age[LIVE_MAX];
+
+	attach(f, SITE_POP, SITE_PUSH, 1);
+	child_pass(&f->c, false, block(f, 0), 1);
+	usleep(PAUSE_MS * 1000);
+	child_pass(&f->c, false, block(f, 1), 1);
+	assert_int_equal(ages(f, age), 2);
+	assert_true(age[0] >= 0 && age[1] - age[0] > (PAUSE_MS - 2) * 1e-3);
+	child_pass(&f->c, true, block(f, 0), 1);
+	assert_int_equal(ages(f, age), 1);
+	/* The free was missed: another block is there now, and of today. */
+	usleep(PAUSE_MS * 1000);
+	child_pass(&f->c, false, block(f, 1), 1);
+	assert_int_equal(ages(f, age), 1);
+	assert_true(age[0] < PAUSE_MS * 1e-3);
+}
+
+static void account__a_buffer_that_grows_was_born_once(void **state)
+{
+	struct fixture *f = *state;
+	double age[LIVE_MAX];
+
+	child_stop(&f->c);
+	for (unsigned i = 0; i < 2; i++)
+		*(uint64_t *)(chunk(f, i) - 8) = 1024 | 1;
+	child_start(&f->c);
+	attach(f, SITE_MALLOC, SITE_REALLOC, 1);
+	child_pass(&f->c, false, chunk(f, 0), 1);
+	usleep(PAUSE_MS * 1000);
+	child_pass(&f->c, true, chunk(f, 0), 1);
+	child_pass(&f->c, false, chunk(f, 1), 1); /* its successor */
+	assert_int_equal(ages(f, age), 1);
+	assert_true(age[0] > (PAUSE_MS - 2) * 1e-3);
+}
+
 static void probes__slot_is_empty_after_it_was_given_back(void **state)
 {
 	struct fixture *f = *state;
@@ -298,6 +366,8 @@ int main(void)
 		T(hit__resized_block_is_news_only_behind_a_realloc),
 		T(account__resized_block_has_taken_what_it_grew),
 		T(account__block_of_malloc_is_taken_as_a_whole),
+		T(account__blocks_know_when_they_were_born),
+		T(account__a_buffer_that_grows_was_born_once),
 		T(probes__slot_is_empty_after_it_was_given_back),
 	};
 

@@ -76,7 +76,7 @@ static void setup__flag_wins_over_config_and_that_over_default(void **state)
 	f->setup.flags.overhead = 0.02;
 	f->setup.flags.socket = "/flag";
 	assert_ok(setup_load(&f->setup, &f->why));
-	budget = setup_budget(&f->setup);
+	budget = setup_windows(&f->setup).budget;
 	assert_true(budget.share == 0.02 && budget.host_share == 0.2);
 	assert_true(o->interval_sec == 5);
 	assert_string_equal(o->socket, "/flag");
@@ -128,6 +128,8 @@ static void setup__thresholds_are_as_the_config_says_or_as_usual(void **state)
 	l = setup_detect(&f->setup, NULL);
 	assert_true(fabs(l.wait_sec - usual.wait_sec / 100) < 1e-9);
 	assert_true(fabs(l.bin_sec - 0.6) < 1e-9);
+	assert_true(fabs(setup_births(&f->setup).unit_sec - 0.1) < 1e-9);
+	assert_true(fabs(setup_windows(&f->setup).new_sec - 100 * WINDOWS_NEW_SEC) < 1e-6);
 	assert_ok(detect_limits_check(&l));
 }
 

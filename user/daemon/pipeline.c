@@ -281,7 +281,6 @@ int pipeline_open(const struct pipeline_options *o, struct pipeline **ret, struc
 {
 	_cleanup_(pipeline_closep) struct pipeline *p = calloc(1, sizeof(*p));
 	struct drain_sink sink = { .stack = on_stack, .total = on_total, .userdata = p };
-	struct windows_options windows = { .budget = o->budget };
 	int r;
 
 	if (!p)
@@ -305,7 +304,7 @@ int pipeline_open(const struct pipeline_options *o, struct pipeline **ret, struc
 	if (o->exact)
 		probes_measure_runs(p->probes, true);
 	else
-		r = windows_new(p->probes, p->stacks, &windows, &p->windows, why);
+		r = windows_new(p->probes, p->stacks, &o->windows, &p->windows, why);
 	if (r < 0)
 		return r;
 	r = drain_open(probes_stacks_fd(p->probes), probes_events_fd(p->probes), &sink, &p->drain);

@@ -51,7 +51,7 @@ struct pipeline_options {
 	const char *state_dir; /* of the site cache; NULL: no cache */
 	struct births_options births;
 	bool exact; /* no budget: every block is followed, whatever it costs */
-	struct budget_options budget;
+	struct windows_options windows;
 };
 
 /* 0, or -errno with one clear sentence in `why`. */

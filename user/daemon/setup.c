@@ -38,10 +38,18 @@ const struct rules *setup_rules(const struct setup *s)
 	return s->match ? s->match : s->config.rules;
 }
 
-struct budget_options setup_budget(const struct setup *s)
+/* How much time a moment stands for: 1 in life, more in tests. */
+static double compression(const struct setup *s)
 {
-	return (struct budget_options){ s->options.overhead, s->options.host_overhead,
-					clock_monotonic_ns() };
+	return s->config.alert.scale > 0 ? 1 / s->config.alert.scale : 1;
+}
+
+struct windows_options setup_windows(const struct setup *s)
+{
+	return (struct windows_options){
+		.budget = { s->options.overhead, s->options.host_overhead, clock_monotonic_ns() },
+		.new_sec = WINDOWS_NEW_SEC * compression(s), /* as many windows in what it stands for */
+	};
 }
 
 /* Their own, and for what these leave open the general ones. */
@@ -77,14 +85,11 @@ struct detect_limits setup_detect(const struct setup *s, const struct policy_thr
 	return l;
 }
 
-/* What stands for more time may take as much more of it. */
 struct births_options setup_births(const struct setup *s)
 {
-	double scale = s->config.alert.scale > 0 ? s->config.alert.scale : 1;
-
 	return (struct births_options){
 		.unit_sec = setup_detect(s, NULL).bin_sec / DETECT_POINTS_PER_BIN,
-		.share = fmin(BIRTHS_SHARE / scale, BIRTHS_SHARE_MAX),
+		.share = fmin(BIRTHS_SHARE * compression(s), BIRTHS_SHARE_MAX),
 	};
 }
 

@@ -11,11 +11,11 @@
 
 #include "daemon/config.h"
 #include "daemon/options.h"
+#include "daemon/windows.h"
 #include "growth/detect.h"
 #include "lib/strbuf.h"
 #include "report/history.h"
 #include "sample/births.h"
-#include "target/budget.h"
 
 struct setup {
 	struct options flags; /* what was given */
@@ -30,7 +30,7 @@ int setup_load(struct setup *s, struct strbuf *why);
 void setup_done(struct setup *s);
 
 const struct rules *setup_rules(const struct setup *s);
-struct budget_options setup_budget(const struct setup *s);
+struct windows_options setup_windows(const struct setup *s);
 struct births_options setup_births(const struct setup *s);
 /* Of stacks that have thresholds of their own, or NULL. They pass detect_limits_check(). */
 struct detect_limits setup_detect(const struct setup *s, const struct policy_thresholds *own);

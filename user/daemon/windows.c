@@ -13,7 +13,6 @@
 #define BEAT_NS	     100000000ULL
 #define ALLOC_RUN_NS 600.0 /* of our programs, until it was measured */
 #define FREE_RUN_NS  120.0
-#define QUIET_SEC    120.0 /* in windows; then who does not grow gets a part of the budget */
 
 static struct lens *lens_of(const struct windows *w, const struct watch *watch)
 {
@@ -235,7 +234,7 @@ void windows_set_growing(struct windows *w, const struct watch *watch, bool is_g
 	if (!l || l->state != LENS_WINDOWS || windows_is_gone(l))
 		return;
 	budget_set_pace(w->budget, watch->slot,
-			is_growing || clock_monotonic_sec() - l->began_sec < QUIET_SEC
+			is_growing || clock_monotonic_sec() - l->began_sec < w->new_sec
 				? BUDGET_PACE_FULL
 				: BUDGET_PACE_QUIET);
 }
@@ -326,6 +325,7 @@ int windows_new(struct probes *p, struct stacktab *t, const struct windows_optio
 		return -ENOMEM;
 	w->probes = p;
 	w->share = o->budget.share;
+	w->new_sec = o->new_sec > 0 ? o->new_sec : WINDOWS_NEW_SEC;
 	w->cost = (struct pace_cost){ trap_ns + ALLOC_RUN_NS, trap_ns + FREE_RUN_NS, trap_ns };
 	probes_shared(p, &w->shared);
 	r = shutter_new(p, &w->shutter);

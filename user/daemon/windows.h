@@ -23,7 +23,10 @@ struct windows;
 
 struct windows_options {
 	struct budget_options budget;
+	double new_sec; /* so long a target has the whole budget, if nothing of it grows or not; 0:
+			 * WINDOWS_NEW_SEC */
 };
+#define WINDOWS_NEW_SEC 120.0
 
 /* What `status` says of a target. */
 struct windows_status {

@@ -54,7 +54,7 @@ struct windows {
 	bool is_measuring;
 	struct probes_runs runs[WINDOW_PROG_MAX]; /* when it was opened */
 	uint64_t n_windows;
-	double share;
+	double share, new_sec;
 };
 
 static inline bool windows_is_gone(const struct lens *l)

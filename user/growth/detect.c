@@ -35,7 +35,7 @@ struct detect {
 	double begin_bytes, peak_bytes; /* what it held before, and at most */
 	struct detect_amount mark; /* bytes NAN: not yet */
 	double mark_work_sec; /* work since then */
-	double mark_taken_per_sec; /* when it passed */
+	double mark_taken_per_sec; /* in the span that passed, as its slope; NAN: not known */
 	unsigned released_bins;
 	double settled_sec;
 	double judged_sec; /* NAN: not yet */
@@ -243,7 +243,7 @@ static void grow(struct detect *d, const struct detect_rise *rise, const struct 
 	if (!is_new)
 		d->verdict.since_sec = fmin(since_sec, rise->since_sec);
 	d->mark_taken_per_sec =
-		is_new ? d->taken_per_sec : fmax(d->mark_taken_per_sec, d->taken_per_sec);
+		is_new ? rise->taken_per_sec : fmax(d->mark_taken_per_sec, rise->taken_per_sec);
 	mark(d, now);
 }
 

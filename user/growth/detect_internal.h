@@ -56,6 +56,7 @@ struct detect_rise {
 	bool is_after_collections;
 	double since_sec, span_sec, growth_bytes;
 	double slope, slope_low, slope_high, tau, p_value;
+	double taken_per_sec; /* NAN: not known */
 };
 
 /* detect_past.c */

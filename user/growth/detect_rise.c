@@ -30,6 +30,9 @@
 #define STAYED_MIN	    0.7
 /* Birth intervals more than at the span's beginning, and bins that exceed all before. */
 #define BIRTHS_MIN	    6
+/* Of blocks that are all known: fewer are even, or straight, by chance. Of samples their error says
+ * so. */
+#define BIRTHS_SURE	    40
 #define STEPS_MIN	    6
 #define STEP_SHARE	    0.02 /* of the growth: less is no step */
 /* The slope just after full collections, over the slope. */
@@ -191,24 +194,40 @@ static bool survivors_are_of_all_ages(const struct detect_query *q, const struct
 	       slope >= EXPLAINS_MIN * old;
 }
 
+/* NAN: not known. */
+static double taken_per_sec(const struct span *s)
+{
+	double sum = 0;
+
+	for (unsigned k = 0; k < QUARTERS; k++)
+		sum += s->q[k].taken_per_sec;
+	return sum / QUARTERS;
+}
+
 /* Of what was taken in the span, most is still there. Else it is in part a coming and going. */
 static bool most_stayed(const struct span *s, double slope)
 {
-	double taken_per_sec = 0;
+	return slope >= STAYED_MIN * taken_per_sec(s);
+}
 
-	for (unsigned k = 0; k < QUARTERS; k++)
-		taken_per_sec += s->q[k].taken_per_sec / QUARTERS;
-	return slope >= STAYED_MIN * taken_per_sec;
+static int births_gained(const struct span *s)
+{
+	return s->births[s->n - 1] - s->births[0];
 }
 
 /* Bursts must be watched for hours (level 2); what is judged earlier has to rise steadily. At level
  * 0 that is decided by what is urgent. */
+static bool could_be_chance(const struct span *s)
+{
+	return error_of_growth(s->q) <= 0 && births_gained(s) < BIRTHS_SURE;
+}
+
 static bool has_few_births(const struct span *s, bool is_of_all_ages)
 {
 	double reached = s->points[0].live_bytes, step = STEP_SHARE * growth_of(s->q);
 	unsigned steps = 0;
 
-	if (is_of_all_ages && s->births[s->n - 1] < s->births[0] + BIRTHS_MIN)
+	if (is_of_all_ages && births_gained(s) < BIRTHS_MIN)
 		return true;
 	for (size_t i = 1; i < s->n; i++) {
 		if (s->points[i].live_bytes < reached + step)
@@ -292,7 +311,7 @@ static enum detect_why judge_length(const struct detect_query *q, const struct s
 {
 	double wait_sec = q->limits->wait_sec;
 
-	if (collector == COLLECTOR_IDLE)
+	if (collector == COLLECTOR_IDLE || (is_of_all_ages && could_be_chance(s)))
 		wait_sec *= 2;
 	if (!is_of_all_ages)
 		wait_sec *= 2;
@@ -349,7 +368,10 @@ static enum detect_why judge(const struct detect_query *q, struct span *s, struc
 		.slope_high = t.slope_high,
 		.tau = t.tau,
 		.p_value = t.p_value,
+		.taken_per_sec = taken_per_sec(s),
 	};
+	if (ret->taken_per_sec < ret->slope / 2) /* it cannot have: nobody counted */
+		ret->taken_per_sec = NAN;
 	if (!(ret->growth_bytes > error_of_growth(s->q)))
 		return DETECT_WITHIN_ERROR;
 	if (ret->growth_bytes < l->min_growth_bytes || ret->slope < l->min_bytes_per_sec)
