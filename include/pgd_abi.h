@@ -142,8 +142,8 @@ struct pgd_hits {
 #define PGD_BLOCK_SLOT(key)	  ((__u32)((key) >> 53))
 #define PGD_BLOCK_ADDR(key)	  (((key) & ((1ULL << 53) - 1)) << 4)
 
-#define PGD_BORN_BITS	   27
-#define PGD_BORN_SHIFT_MAX 33 /* 8.6 s; it takes 36 years to come round again */
+#define PGD_BORN_BITS	    27
+#define PGD_BORN_SHIFT_MAX  33 /* 8.6 s; it takes 36 years to come round again */
 #define PGD_BORN(ns, shift) ((__u32)((ns) >> (shift)) & ((1u << PGD_BORN_BITS) - 1))
 
 struct pgd_live {

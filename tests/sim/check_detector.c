@@ -49,9 +49,9 @@ static void say_alarm(const char *name, const struct scenario *s, const struct o
 	fprintf(stderr,
 		"alarm: %s%s at %.0f s over %.0f s; life %.0f s, %.0f samples of %.0f bytes, "
 		"gap %.0f + %.0f s, restarts each %.0f s, from %.0f to %.0f s\n",
-		name, s->is_exact ? ", exact," : "", o->first_sec, o->first_span_sec,
-		src->life_sec, s->peak_samples, s->peak_bytes / s->peak_samples, s->gap_at_sec,
-		s->gap_sec, s->restart_sec, src->begin_sec, src->end_sec);
+		name, s->is_exact ? ", exact," : "", o->first_sec, o->first_span_sec, src->life_sec,
+		s->peak_samples, s->peak_bytes / s->peak_samples, s->gap_at_sec, s->gap_sec,
+		s->restart_sec, src->begin_sec, src->end_sec);
 }
 
 static void say_times(double *sec, unsigned n)

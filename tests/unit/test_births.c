@@ -64,7 +64,10 @@ static void births__come_round_again_and_are_never_in_the_future(void **state)
 	static const struct {
 		uint32_t born;
 		double age_units;
-	} rows[] = { { NOW, 0 }, { NOW + 1, 0 }, { NOW - 1, 1 }, { 0, NOW },
+	} rows[] = { { NOW, 0 },
+		     { NOW + 1, 0 },
+		     { NOW - 1, 1 },
+		     { 0, NOW },
 		     { (1u << PGD_BORN_BITS) - 1, NOW + 1 } };
 	uint64_t now_ns = (uint64_t)NOW << SHIFT;
 

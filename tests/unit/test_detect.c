@@ -455,7 +455,10 @@ static void detect__regimes_that_come_and_go_do_not_hide_a_leak(void **state)
 	static const struct {
 		double windows_sec, exact_sec;
 	} rows[] = {
-		{ 20 * MIN, MIN }, { MIN, MIN }, { 3 * MIN, 17 * MIN }, { 2 * HOUR, 3 * HOUR },
+		{ 20 * MIN, MIN },
+		{ MIN, MIN },
+		{ 3 * MIN, 17 * MIN },
+		{ 2 * HOUR, 3 * HOUR },
 	};
 
 	(void)state;
@@ -506,10 +509,9 @@ static void detect__bad_points_are_refused_and_change_nothing(void **state)
 	static const struct {
 		double time_sec, live_bytes, error_bytes, young_bytes;
 	} rows[] = {
-		{ 110, 1, 0, NAN },	 { 110, 1, 0, -1 },    { 100, 1, 0, 0 },
-		{ NAN, 1, 0, 0 },	 { INFINITY, 1, 0, 0 }, { 1e300, 1, 0, 0 },
-		{ 110, -1, 0, 0 },	 { 110, NAN, 0, 0 },   { 110, INFINITY, 0, 0 },
-		{ 110, 1e19, 0, 0 },	 { 110, 1, -1, 0 },    { 110, 1, NAN, 0 },
+		{ 110, 1, 0, NAN },	 { 110, 1, 0, -1 },   { 100, 1, 0, 0 },	 { NAN, 1, 0, 0 },
+		{ INFINITY, 1, 0, 0 },	 { 1e300, 1, 0, 0 },  { 110, -1, 0, 0 }, { 110, NAN, 0, 0 },
+		{ 110, INFINITY, 0, 0 }, { 110, 1e19, 0, 0 }, { 110, 1, -1, 0 }, { 110, 1, NAN, 0 },
 		{ 110, 1, INFINITY, 0 },
 	};
 	struct detect_limits limits = detect_limits_default();

@@ -8,15 +8,15 @@
 #include "growth/estimate.h"
 #include "test.h"
 
-#define STEP_SEC   10.0
-#define MIN	   60.0
-#define HOUR	   3600.0
-#define START_SEC  1e6
-#define UNIX_SEC   1767225600.0 /* of monotonic 0 */
-#define LEAK_ID	   0xaaUL
-#define BLOCK	   512.0
-#define PER_STEP   20 /* blocks that leak in a step */
-#define ROWS_MAX 4096
+#define STEP_SEC  10.0
+#define MIN	  60.0
+#define HOUR	  3600.0
+#define START_SEC 1e6
+#define UNIX_SEC  1767225600.0 /* of monotonic 0 */
+#define LEAK_ID	  0xaaUL
+#define BLOCK	  512.0
+#define PER_STEP  20 /* blocks that leak in a step */
+#define ROWS_MAX  4096
 
 static const struct snapshot_frame frames[] = { { "keep", "/srv/app.py", 17, true } };
 

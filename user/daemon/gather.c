@@ -260,8 +260,8 @@ void gather_done(struct snapshot *s)
 
 /* Samples that live_bytes counts. The list has room for them. */
 static size_t sampled_births(const struct pipeline *p, const struct watch *w,
-			const struct sample *const *samples, size_t n, double now_sec,
-			struct gather_birth *ret)
+			     const struct sample *const *samples, size_t n, double now_sec,
+			     struct gather_birth *ret)
 {
 	size_t n_births = 0;
 
@@ -289,8 +289,8 @@ static size_t followed_births(const struct pipeline *p, struct gather_birth *ret
 		const struct watch *w = pipeline_watch(p, row.slot);
 
 		if (stack && w)
-			ret[n_births++] = (struct gather_birth){ w->pid, stack->id, row.born_sec,
-								 row.bytes };
+			ret[n_births++] =
+				(struct gather_birth){ w->pid, stack->id, row.born_sec, row.bytes };
 	}
 	return n_births;
 }

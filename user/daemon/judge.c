@@ -83,8 +83,8 @@ static size_t births_find(const struct judge_round *r, const struct judge_entry 
 	return from;
 }
 
-/* Ages can be of a moment ago, or of what waits for the collector, too. What was taken since is young;
- * so, most likely, is what was given back. */
+/* Ages can be of a moment ago, or of what waits for the collector, too. What was taken since is
+ * young; so, most likely, is what was given back. */
 static void ages_fit(struct detect_point *p)
 {
 	double excess = -p->live_bytes;

@@ -5,8 +5,8 @@
  *   gather ─► snapshot ─┐                      ┌─► judge_put     verdicts into a snapshot
  *         └─► births ───┴─► judge_tick: points ┴─► judge_causes  ─► report/alert.h
  *
- * Ages come from samples and from the kernel's rows of followed blocks. Where every block is followed
- * the kernel counts what a stack has taken, too.
+ * Ages come from samples and from the kernel's rows of followed blocks. Where every block is
+ * followed the kernel counts what a stack has taken, too.
  *
  * Thresholds are a stack's own: whoever made the judge says which (judge_limits_t), when a stack is
  * new, and again after judge_set_limits. A stack whose thresholds change then begins anew, and no
@@ -34,8 +34,8 @@
 
 struct judge;
 
-/* The limits of a stack: those of the judge, but for wait_sec, min_growth_bytes and min_bytes_per_sec.
- * They must pass detect_limits_check. */
+/* The limits of a stack: those of the judge, but for wait_sec, min_growth_bytes and
+ * min_bytes_per_sec. They must pass detect_limits_check. */
 typedef struct detect_limits (*judge_limits_t)(void *userdata, const struct snapshot_process *p,
 					       const struct snapshot_stack *s);
 

@@ -265,18 +265,18 @@ static double work_sec(const struct detect *d, const struct detect_limits *l, do
 }
 
 /* Does what grew grow on? As long as it cannot be told, work goes on. */
-static void watch_growth(struct detect *d, const struct detect_limits *l, const struct detect_amount *now,
-			 double now_sec)
+static void watch_growth(struct detect *d, const struct detect_limits *l,
+			 const struct detect_amount *now, double now_sec)
 {
 	double grown_bytes, error_bytes, enough_bytes;
 
 	if (isnan(d->mark.bytes))
 		mark(d, now);
 	d->peak_bytes = fmax(d->peak_bytes, now->bytes);
-	d->released_bins = now->bytes - d->begin_bytes <
-					   RELEASED_SHARE * (d->peak_bytes - d->begin_bytes)
-				   ? d->released_bins + 1
-				   : 0;
+	d->released_bins =
+		now->bytes - d->begin_bytes < RELEASED_SHARE * (d->peak_bytes - d->begin_bytes)
+			? d->released_bins + 1
+			: 0;
 	if (d->released_bins >= RELEASED_BINS) {
 		settle(d, DETECT_RELEASED, now_sec);
 		return;

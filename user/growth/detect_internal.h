@@ -81,7 +81,8 @@ unsigned detect_span_bins(unsigned span);
 /* The i-th newest closed bin, NULL: none, or empty. */
 const struct detect_bin *detect_bin_get(const struct detect_level *level, unsigned i);
 /* bin: not NULL. */
-struct detect_amount detect_bin_amount(const struct detect_past *past, const struct detect_bin *bin);
+struct detect_amount detect_bin_amount(const struct detect_past *past,
+				       const struct detect_bin *bin);
 
 /* detect_rise.c */
 struct detect_query {

@@ -10,10 +10,10 @@
 
 #include "growth/detect_internal.h"
 
-#define AGE_RATIO   1.5
-#define RATE_MIN    1e-6
-#define RATE_STEPS  720.0 /* a factor of 2 */
-#define BIRTHS_MAX  0x7fff
+#define AGE_RATIO  1.5
+#define RATE_MIN   1e-6
+#define RATE_STEPS 720.0 /* a factor of 2 */
+#define BIRTHS_MAX 0x7fff
 
 static const double level_bins[DETECT_LEVELS] = { 1, 6, 36 };
 static const double held_bins[DETECT_LEVELS] = { 1, 6, 6 };
@@ -150,7 +150,8 @@ static void level_add(struct detect_level *level, const struct detect_point *p,
 		bin->low = (float)held->bytes;
 		bin->error = (float)held->error;
 	}
-	bin->births = p->birth_intervals < BIRTHS_MAX ? p->birth_intervals & BIRTHS_MAX : BIRTHS_MAX;
+	bin->births =
+		p->birth_intervals < BIRTHS_MAX ? p->birth_intervals & BIRTHS_MAX : BIRTHS_MAX;
 	bin->taken_code = detect_rate_encode(taken_per_sec);
 	bin->is_collected |= is_collected;
 }

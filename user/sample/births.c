@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* user/sample/births.c — see births.h. Rows are dense; a table of places finds the row of a stack and
- * a time of birth (open addressing, at most half full).
+/* user/sample/births.c — see births.h. Rows are dense; a table of places finds the row of a stack
+ * and a time of birth (open addressing, at most half full).
  */
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -93,8 +93,8 @@ void births_begin(struct births *b, uint64_t now_ns)
 
 static uint32_t *place_of(const struct births *b, const struct row *row)
 {
-	uint64_t hash = (row->stack ^ ((uint64_t)row->slot << 32 | row->age)) *
-			0x9e3779b97f4a7c15ULL;
+	uint64_t hash =
+		(row->stack ^ ((uint64_t)row->slot << 32 | row->age)) * 0x9e3779b97f4a7c15ULL;
 
 	for (size_t i = hash >> 32;; i++) {
 		uint32_t *place = &b->places[i & (b->n_places - 1)];
@@ -220,8 +220,8 @@ int births_read(struct births *b)
 		return 0;
 	births_begin(b, now_ns);
 	r = read_all(b);
-	b->due_ns = now_ns + (uint64_t)((double)(clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_ns) /
-					b->share);
+	b->due_ns = now_ns +
+		    (uint64_t)((double)(clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_ns) / b->share);
 	if (r < 0)
 		forget(b);
 	return r;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* user/sample/births.h — how old is what the kernel follows: its map of live blocks, read as a whole
- * and added up by stack and time of birth.
+/* user/sample/births.h — how old is what the kernel follows: its map of live blocks, read as a
+ * whole and added up by stack and time of birth.
  *
- * 0.26 µs a block (its row is in no cache), and 5 ms for the map. So what was read is used again until
- * that is BIRTHS_SHARE of a core: with 60,000 blocks for 10 s, with a million for two minutes. Who is
- * older than a while is what is asked for, so that is soon enough.
+ * 0.26 µs a block (its row is in no cache), and 5 ms for the map. So what was read is used again
+ * until that is BIRTHS_SHARE of a core: with 60,000 blocks for 10 s, with a million for two
+ * minutes. Who is older than a while is what is asked for, so that is soon enough.
  */
 #ifndef USER_SAMPLE_BIRTHS_H
 #define USER_SAMPLE_BIRTHS_H
@@ -17,7 +17,7 @@
 
 #define BIRTHS_SHARE 0.002
 /* Rows at most. More: times of birth are told half as finely, as often as it takes. */
-#define BIRTHS_MAX 131072
+#define BIRTHS_MAX   131072
 
 /* Blocks of one stack, born at about the same time. */
 struct births_row {

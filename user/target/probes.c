@@ -511,8 +511,8 @@ void probes_slot_del(struct probes *p, uint32_t slot)
 	bpf_map_update_elem(bpf_map__fd(p->skel->maps.pgd_gc), &slot, &no_gc, BPF_ANY);
 	/* Nobody will answer one any more: the guards would take us for deaf. */
 	forget_trips(p, slot);
-	each_row(probes_live_fd(p), sizeof(uint64_t), sizeof(struct pgd_live),
-		 slot, block_slot, let_go, NULL);
+	each_row(probes_live_fd(p), sizeof(uint64_t), sizeof(struct pgd_live), slot, block_slot,
+		 let_go, NULL);
 	each_row(probes_stacks_fd(p), sizeof(struct pgd_stack_key), sizeof(struct pgd_stack_total),
 		 slot, stack_slot, let_go, NULL);
 	zero_percpu(p, bpf_map__fd(p->skel->maps.pgd_hits), slot, sizeof(struct pgd_hits));
@@ -585,8 +585,8 @@ void probes_live_each(struct probes *p, uint32_t slot,
 {
 	struct live_visit v = { each, userdata };
 
-	each_row(probes_live_fd(p), sizeof(uint64_t), sizeof(struct pgd_live),
-		 slot, block_slot, visit_live, &v);
+	each_row(probes_live_fd(p), sizeof(uint64_t), sizeof(struct pgd_live), slot, block_slot,
+		 visit_live, &v);
 }
 
 static int reset_stack(void *userdata, const void *key, void *value)
