@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/target/probes.c — see probes.h.
  *
- * The surprising part is the self-test: some kernels (6.6 to 6.9) match the PID of a uprobe_multi
- * link against one thread instead of the process, and no version number tells which are mended. So
- * a site in ourselves is attached and passed by a second thread; unseen means perf events. The same
- * site, passed some thousand times, gives the price of a trap on this machine.
+ * How sites are attached is chosen by trying it (probes_selftest.c): no version number tells which
+ * kernels can.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <link.h>
 #include <linux/capability.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,31 +16,12 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "lib/clock.h"
 #include "lib/log.h"
-#include "pgd_abi.h" /* before the skeleton, which names its types */
-#include "pygrowd.skel.h"
-#include "target/probes.h"
-#include "target/procfs.h"
+#include "target/probes_internal.h"
 
 #define KERNEL_MIN		515 /* major * 100 + minor: bpf_get_attach_cookie, 5.15 */
 #define KERNEL_UPROBE_ALLOCATES 601 /* rows of a hash map can be allocated in a uprobe: 6.1 */
 #define LIVE_MAX_PREALLOCATED	(1u << 20) /* 80 MiB; four times that is no guest's share */
-#define SELFTEST_SLOT		(PGD_TARGETS_MAX - 1)
-#define CALIBRATE_HITS		200 /* in a batch, about 0.1 ms */
-#define CALIBRATE_BATCHES	20
-#define PURGE_BATCH		4096
-
-struct probes {
-	struct pygrowd_bpf *skel;
-	enum window_method method;
-	bool slot_used[PGD_TARGETS_MAX];
-	int kernel; /* major * 100 + minor */
-	int n_cpus;
-	uint32_t epoch; /* the last one given out */
-	int stats_fd;
-	double trap_ns;
-};
 
 static int libbpf_says(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
@@ -159,121 +136,20 @@ static int load(struct probes *p, const struct probes_options *o, struct strbuf 
 	return 0;
 }
 
-/* ── self-test and price of a trap ────────────────────────────────────────────────────────── */
-
-extern const char probes_selftest_nop[];
-
-/* A site in ourselves: a nop, with a "block" in rdi, as at a call of free(). */
-static __attribute__((noinline, noclone)) void selftest_site(void *block)
-{
-	asm volatile(".globl probes_selftest_nop\n"
-		     "probes_selftest_nop: nop"
-		     :
-		     : "D"(block)
-		     : "memory");
-}
-
-static void *selftest_thread(void *arg)
-{
-	selftest_site(arg);
-	return NULL;
-}
-
-/* File offset of probes_selftest_nop in /proc/self/exe. */
-static int selftest_offset(struct dl_phdr_info *info, size_t size, void *ret)
-{
-	uintptr_t addr = (uintptr_t)probes_selftest_nop;
-
-	(void)size;
-	for (int i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
-		uintptr_t start = info->dlpi_addr + ph->p_vaddr;
-
-		if (ph->p_type == PT_LOAD && addr >= start && addr < start + ph->p_filesz) {
-			*(uint64_t *)ret = addr - start + ph->p_offset;
-			return 1;
-		}
-	}
-	return 0;
-}
-
-/* Of several short batches the cheapest, in CPU time: whoever else wants this CPU, or takes it from
- * the virtual machine, makes a trap dearer by the clock on the wall (150 times were seen).
- */
-static double calibrate(void *block)
-{
-	uint64_t best_ns = UINT64_MAX;
-
-	for (int i = 0; i < CALIBRATE_BATCHES; i++) {
-		uint64_t start_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID), ns;
-
-		for (int hit = 0; hit < CALIBRATE_HITS; hit++)
-			selftest_site(block);
-		ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - start_ns;
-		if (ns && ns < best_ns)
-			best_ns = ns;
-	}
-	return (double)best_ns / CALIBRATE_HITS;
-}
-
-/* 0: a second thread's hit was seen, and p->trap_ns is set. -ENOTSUP: it was not. */
-static int selftest(struct probes *p, enum window_method method)
-{
-	struct site site = { .kind = SITE_FREE, .reg = PGD_REG_DI };
-	struct sites sites = { .v = &site, .n = 1 };
-	const struct window_pick count = { .progs = 1u << WINDOW_ON_COUNT };
-	struct window_target wt = { .path = "/proc/self/exe",
-				    .pid = getpid(),
-				    .slot = SELFTEST_SLOT };
-	struct pgd_target t = { .state = PGD_TARGET_WATCHED };
-	const struct procfs fs = { .root = "/proc" };
-	struct procfs_stat stat;
-	struct window w = WINDOW_INIT;
-	struct pgd_hits hits = { 0 };
-	uint32_t slot = SELFTEST_SLOT;
-	pthread_t thread;
-	int r;
-
-	if (!dl_iterate_phdr(selftest_offset, &site.offset))
-		return -ENOTSUP;
-	r = procfs_stat(&fs, getpid(), &stat);
-	if (r < 0)
-		return r;
-	t.start_ticks = stat.start_ticks;
-	r = bpf_map_update_elem(bpf_map__fd(p->skel->maps.pgd_targets), &slot, &t, BPF_ANY);
-	if (r < 0)
-		return r;
-	probes_prog_fds(p, wt.prog_fds);
-	r = window_open(&w, method, &wt, &sites, &count);
-	if (r < 0)
-		return r;
-	if (pthread_create(&thread, NULL, selftest_thread, &site) == 0)
-		pthread_join(thread, NULL);
-	r = probes_hits(p, slot, &hits);
-	p->trap_ns = calibrate(&site);
-	window_close(&w);
-
-	t.state = PGD_TARGET_FREE;
-	bpf_map_update_elem(bpf_map__fd(p->skel->maps.pgd_targets), &slot, &t, BPF_ANY);
-	if (r < 0)
-		return r;
-	return hits.counted == 1 ? 0 : -ENOTSUP;
-}
-
 static int choose_method(struct probes *p, const struct probes_options *o, struct strbuf *why)
 {
 	int r = -ENOTSUP;
 
 	if (!o->force_perf && window_has_multi(bpf_program__fd(p->skel->progs.on_free)) == 0) {
 		p->method = WINDOW_MULTI;
-		r = selftest(p, p->method);
+		r = probes_selftest(p, p->method);
 		if (r < 0)
 			log_info("uprobe_multi does not work here (%s), using perf events",
 				 strerror(-r));
 	}
 	if (r < 0) {
 		p->method = WINDOW_PERF;
-		r = selftest(p, p->method);
+		r = probes_selftest(p, p->method);
 	}
 	if (r < 0)
 		strbuf_printf(
@@ -305,7 +181,7 @@ int probes_open(const struct probes_options *o, struct probes **ret, struct strb
 		return -ENOMEM;
 	p->stats_fd = -1;
 	p->kernel = kernel_version(kernel.release);
-	p->slot_used[SELFTEST_SLOT] = true;
+	p->slot_used[PROBES_SELFTEST_SLOT] = true;
 	p->n_cpus = libbpf_num_possible_cpus();
 	if (p->n_cpus < 1)
 		return -EINVAL;
@@ -414,54 +290,6 @@ int probes_slot_add(struct probes *p, const struct pgd_target *t, uint32_t *ret_
 	return 0;
 }
 
-/* All rows of a hash map whose key belongs to `slot`; non-zero from `each` deletes the row. Best
- * effort: a row that is missed is found by nobody, since a slot's blocks are looked up by address
- * and its stacks by hash. */
-static void each_row(int map_fd, size_t key_bytes, size_t value_bytes, uint32_t slot,
-		     uint32_t (*key_slot)(const void *key),
-		     int (*each)(void *userdata, const void *key, void *value), void *userdata)
-{
-	_cleanup_free_ uint8_t *keys = malloc(PURGE_BATCH * key_bytes);
-	_cleanup_free_ uint8_t *values = malloc(PURGE_BATCH * value_bytes);
-	uint32_t in = 0, out = 0;
-	void *from = NULL;
-	int r = 0;
-
-	while (keys && values && r == 0) {
-		uint32_t n = PURGE_BATCH;
-
-		r = bpf_map_lookup_batch(map_fd, from, &out, keys, values, &n, NULL);
-		if (r < 0 && r != -ENOENT)
-			return;
-		for (uint32_t i = 0; i < n; i++) {
-			const uint8_t *key = keys + i * key_bytes;
-
-			if (key_slot(key) == slot && each(userdata, key, values + i * value_bytes))
-				bpf_map_delete_elem(map_fd, key);
-		}
-		in = out;
-		from = &in;
-	}
-}
-
-static uint32_t block_slot(const void *key)
-{
-	return PGD_BLOCK_SLOT(*(const uint64_t *)key);
-}
-
-static uint32_t stack_slot(const void *key)
-{
-	return ((const struct pgd_stack_key *)key)->slot;
-}
-
-static int let_go(void *userdata, const void *key, void *value)
-{
-	(void)userdata;
-	(void)key;
-	(void)value;
-	return 1;
-}
-
 static void zero_percpu(const struct probes *p, int map_fd, uint32_t key, size_t value_bytes)
 {
 	_cleanup_free_ void *zero = calloc((size_t)p->n_cpus, value_bytes);
@@ -487,10 +315,7 @@ void probes_slot_del(struct probes *p, uint32_t slot)
 	bpf_map_update_elem(bpf_map__fd(p->skel->maps.pgd_gc), &slot, &no_gc, BPF_ANY);
 	/* Nobody will answer one any more: the guards would take us for deaf. */
 	forget_trips(p, slot);
-	each_row(bpf_map__fd(p->skel->maps.pgd_live), sizeof(uint64_t), sizeof(struct pgd_live),
-		 slot, block_slot, let_go, NULL);
-	each_row(probes_stacks_fd(p), sizeof(struct pgd_stack_key), sizeof(struct pgd_stack_total),
-		 slot, stack_slot, let_go, NULL);
+	probes_rows_forget(p, slot);
 	zero_percpu(p, bpf_map__fd(p->skel->maps.pgd_hits), slot, sizeof(struct pgd_hits));
 	for (uint32_t c = 0; c < PGD_COUNTER_MAX; c++)
 		zero_percpu(p, bpf_map__fd(p->skel->maps.pgd_counters), slot * PGD_COUNTER_MAX + c,
@@ -510,77 +335,6 @@ int probes_set_mode(struct probes *p, uint32_t slot, enum pgd_mode mode)
 		return r;
 	t.mode = mode;
 	return bpf_map_update_elem(fd, &slot, &t, BPF_ANY);
-}
-
-int probes_follow(struct probes *p, uint32_t slot, uint64_t block)
-{
-	const struct pgd_live row = { .lane = PGD_LANE_SAMPLED };
-	uint64_t key = PGD_BLOCK_KEY(slot, block);
-
-	return bpf_map_update_elem(bpf_map__fd(p->skel->maps.pgd_live), &key, &row, BPF_ANY);
-}
-
-bool probes_is_followed(const struct probes *p, uint32_t slot, uint64_t block)
-{
-	uint64_t key = PGD_BLOCK_KEY(slot, block);
-	struct pgd_live row;
-
-	return bpf_map_lookup_elem(bpf_map__fd(p->skel->maps.pgd_live), &key, &row) == 0;
-}
-
-void probes_unfollow(struct probes *p, uint32_t slot, uint64_t block)
-{
-	uint64_t key = PGD_BLOCK_KEY(slot, block);
-
-	bpf_map_delete_elem(bpf_map__fd(p->skel->maps.pgd_live), &key);
-}
-
-size_t probes_live_count(const struct probes *p, uint32_t slot)
-{
-	struct pgd_hits hits = { 0 };
-
-	probes_hits(p, slot, &hits);
-	return hits.followed > hits.forgotten ? hits.followed - hits.forgotten : 0;
-}
-
-struct live_visit {
-	int (*each)(void *userdata, uint64_t block, const struct pgd_live *live);
-	void *userdata;
-};
-
-static int visit_live(void *userdata, const void *key, void *value)
-{
-	const struct live_visit *v = userdata;
-
-	return v->each(v->userdata, PGD_BLOCK_ADDR(*(const uint64_t *)key), value);
-}
-
-void probes_live_each(struct probes *p, uint32_t slot,
-		      int (*each)(void *userdata, uint64_t block, const struct pgd_live *live),
-		      void *userdata)
-{
-	struct live_visit v = { each, userdata };
-
-	each_row(bpf_map__fd(p->skel->maps.pgd_live), sizeof(uint64_t), sizeof(struct pgd_live),
-		 slot, block_slot, visit_live, &v);
-}
-
-static int reset_stack(void *userdata, const void *key, void *value)
-{
-	struct pgd_stack_total *total = value;
-
-	total->live_bytes = 0;
-	total->live_blocks = 0;
-	bpf_map_update_elem(*(const int *)userdata, key, total, BPF_EXIST);
-	return 0;
-}
-
-void probes_stacks_reset(struct probes *p, uint32_t slot)
-{
-	int fd = probes_stacks_fd(p);
-
-	each_row(fd, sizeof(struct pgd_stack_key), sizeof(struct pgd_stack_total), slot, stack_slot,
-		 reset_stack, &fd);
 }
 
 int probes_state(const struct probes *p, uint32_t slot, enum pgd_target_state *ret)
