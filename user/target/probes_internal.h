@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/target/probes_internal.h — what the files behind probes.h share.
  *
- *   probes.c           the kernel side is loaded; programs, maps, slots
- *   probes_live.c      a slot's rows in the hash maps: blocks that are followed, stacks
+ *   probes_open.c      can this machine do it? the kernel side is loaded
  *   probes_selftest.c  does a uprobe of this method work here, and what does a trap cost?
+ *   probes.c           programs, maps, slots
+ *   probes_live.c      a slot's rows in the hash maps: blocks that are followed, stacks
  */
 #ifndef USER_TARGET_PROBES_INTERNAL_H
 #define USER_TARGET_PROBES_INTERNAL_H

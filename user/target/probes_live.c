@@ -66,8 +66,8 @@ void probes_rows_forget(struct probes *p, uint32_t slot)
 {
 	each_row(bpf_map__fd(p->skel->maps.pgd_live), sizeof(uint64_t), sizeof(struct pgd_live),
 		 slot, block_slot, let_go, NULL);
-	each_row(probes_stacks_fd(p), sizeof(struct pgd_stack_key), sizeof(struct pgd_stack_total),
-		 slot, stack_slot, let_go, NULL);
+	each_row(bpf_map__fd(p->skel->maps.pgd_stacks), sizeof(struct pgd_stack_key),
+		 sizeof(struct pgd_stack_total), slot, stack_slot, let_go, NULL);
 }
 
 int probes_follow(struct probes *p, uint32_t slot, uint64_t block)
@@ -91,14 +91,6 @@ void probes_unfollow(struct probes *p, uint32_t slot, uint64_t block)
 	uint64_t key = PGD_BLOCK_KEY(slot, block);
 
 	bpf_map_delete_elem(bpf_map__fd(p->skel->maps.pgd_live), &key);
-}
-
-size_t probes_live_count(const struct probes *p, uint32_t slot)
-{
-	struct pgd_hits hits = { 0 };
-
-	probes_hits(p, slot, &hits);
-	return hits.followed > hits.forgotten ? hits.followed - hits.forgotten : 0;
 }
 
 struct live_visit {
@@ -135,7 +127,7 @@ static int reset_stack(void *userdata, const void *key, void *value)
 
 void probes_stacks_reset(struct probes *p, uint32_t slot)
 {
-	int fd = probes_stacks_fd(p);
+	int fd = bpf_map__fd(p->skel->maps.pgd_stacks);
 
 	each_row(fd, sizeof(struct pgd_stack_key), sizeof(struct pgd_stack_total), slot, stack_slot,
 		 reset_stack, &fd);
