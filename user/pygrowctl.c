@@ -14,7 +14,7 @@
 
 static const struct command commands[] = {
 	{ .name = "status",
-	  .help = "Each watched process: how well it is seen, and what was lost.",
+	  .help = "How well each watched process is seen, and what was lost.",
 	  .options = cmd_status_options,
 	  .run = cmd_status },
 	{ .name = "top",
@@ -37,7 +37,7 @@ static const struct command commands[] = {
 	  .options = cmd_diff_options,
 	  .run = cmd_diff },
 	{ .name = "alerts",
-	  .help = "What grows steadily, said once each: what fires now, and what is over.",
+	  .help = "What grows and does not stop: alerts that fire, and that are over.",
 	  .options = cmd_alerts_options,
 	  .run = cmd_alerts },
 	{ .name = "gc",

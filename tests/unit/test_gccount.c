@@ -20,9 +20,9 @@ struct fixture {
 
 static void start(struct fixture *f)
 {
-	*f = (struct fixture){ .now_ns = 1000000, .is_on = true };
-	for (int i = 0; i < PGD_GENERATIONS; i++)
-		f->stats[i] = (struct gccount_stats){ BEGIN, 7 * BEGIN, 3 };
+	*f = (struct fixture){ .now_ns = 1000000,
+			       .is_on = true,
+			       .stats = { [0 ... FULL] = { BEGIN, 7 * BEGIN, 3 } } };
 	gccount_begin(&f->c, f->stats, &f->gc);
 }
 
@@ -50,6 +50,31 @@ static const struct gccount_generation *look(struct fixture *f, bool are_all_tim
 	f->now_ns += 500;
 	gccount_look(&f->c, f->stats, &f->gc, f->now_ns, are_all_timed);
 	return &f->c.generations[FULL];
+}
+
+/* n of 1 µs, which are timed. */
+static void start_timed(struct fixture *f, unsigned n)
+{
+	start(f);
+	collect(f, n, 1000);
+	look(f, true);
+}
+
+/* n that nobody times; then the probes are on again. */
+static const struct gccount_generation *gap(struct fixture *f, unsigned n, uint64_t pause_ns)
+{
+	const struct gccount_generation *g;
+
+	f->is_on = false;
+	collect(f, n, pause_ns);
+	g = look(f, false);
+	f->is_on = true;
+	return g;
+}
+
+static void assert_pauses_are_told(const struct fixture *f)
+{
+	assert_true(fabs(f->c.generations[FULL].pause_ns - f->pause_ns) < 1);
 }
 
 static void gccount__what_was_before_is_not_ours(void **state)
@@ -132,24 +157,19 @@ static void gccount__those_not_timed_are_as_the_next_ones(void **state)
 	struct fixture f;
 
 	(void)state;
-	start(&f);
-	collect(&f, 10, 1000);
-	look(&f, true);
-	f.is_on = false;
-	collect(&f, 90, 3000);
-	g = look(&f, false);
+	start_timed(&f, 10);
+	g = gap(&f, 90, 3000);
 	assert_int_equal(g->counted.collections, 100);
 	assert_int_equal(g->counted.collected, 500);
 	assert_int_equal(g->timed, 10);
 	assert_int_equal(g->last_ns, f.now_ns); /* no better is known */
 	assert_true(g->pause_ns == 100 * 1000); /* by those before, for the time being */
-	f.is_on = true;
 	collect(&f, 30, 3000);
-	g = look(&f, false);
-	assert_true(fabs(g->pause_ns - f.pause_ns) < 1);
+	look(&f, false);
+	assert_pauses_are_told(&f);
 	collect(&f, 10, 500);
-	g = look(&f, true);
-	assert_true(fabs(g->pause_ns - f.pause_ns) < 1);
+	look(&f, true);
+	assert_pauses_are_told(&f);
 	assert_int_equal(g->timed, 50);
 	assert_true(fabs(g->asked - 70) < 1e-9);
 }
@@ -157,25 +177,19 @@ static void gccount__those_not_timed_are_as_the_next_ones(void **state)
 /* On again, but nothing has come to be timed yet when somebody looks. */
 static void gccount__a_gap_waits_for_the_next_timed_one(void **state)
 {
-	const struct gccount_generation *g;
 	struct fixture f;
 
 	(void)state;
-	start(&f);
-	collect(&f, 1, 1000);
-	look(&f, true);
-	f.is_on = false;
-	collect(&f, 5, 2000);
-	look(&f, false);
-	f.is_on = true;
+	start_timed(&f, 1);
+	gap(&f, 5, 2000);
 	look(&f, false);
 	look(&f, true);
 	collect(&f, 30, 2000);
-	g = look(&f, true);
-	assert_true(fabs(g->pause_ns - f.pause_ns) < 1);
+	look(&f, true);
+	assert_pauses_are_told(&f);
 	collect(&f, 3, 9000);
-	g = look(&f, true);
-	assert_true(fabs(g->pause_ns - f.pause_ns) < 1);
+	look(&f, true);
+	assert_pauses_are_told(&f);
 }
 
 /* The first one after a gap was interrupted: it is itself, and not the thousand before it. */
@@ -185,13 +199,8 @@ static void gccount__few_timed_do_not_stand_for_many(void **state)
 	struct fixture f;
 
 	(void)state;
-	start(&f);
-	collect(&f, 40, 1000);
-	look(&f, true);
-	f.is_on = false;
-	collect(&f, 1000, 1000);
-	look(&f, false);
-	f.is_on = true;
+	start_timed(&f, 40);
+	gap(&f, 1000, 1000);
 	collect(&f, 1, 400000);
 	g = look(&f, false);
 	assert_true(g->pause_ns < 1.1 * 1041 * 1000);
@@ -207,12 +216,9 @@ static void gccount__never_timed_is_not_known(void **state)
 
 	(void)state;
 	start(&f);
-	f.is_on = false;
-	collect(&f, 2, 1000);
-	g = look(&f, false);
+	g = gap(&f, 2, 1000);
 	assert_true(isnan(g->pause_ns) && isnan(g->asked));
 	assert_int_equal(g->counted.collections, 2);
-	f.is_on = true;
 	collect(&f, 2, 1000);
 	g = look(&f, false);
 	assert_true(g->pause_ns == 4000);
@@ -245,9 +251,7 @@ static void gccount__a_process_that_has_ended_keeps_what_was_timed(void **state)
 	struct fixture f;
 
 	(void)state;
-	start(&f);
-	collect(&f, 10, 1000);
-	look(&f, true);
+	start_timed(&f, 10);
 	collect(&f, 3, 1000);
 	gccount_look(&f.c, NULL, &f.gc, f.now_ns, true);
 	assert_int_equal(f.c.generations[FULL].counted.collections, 13);
@@ -264,9 +268,7 @@ static void gccount__nonsense_is_not_believed(void **state)
 	struct fixture f;
 
 	(void)state;
-	start(&f);
-	collect(&f, 10, 1000);
-	look(&f, true);
+	start_timed(&f, 10);
 	memset(f.stats, 0, sizeof(f.stats));
 	g = look(&f, true);
 	assert_int_equal(g->counted.collections, 10);

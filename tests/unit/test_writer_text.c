@@ -201,6 +201,25 @@ static void writer_text__nothing_grows_is_said(void **state)
 	expect(write_view(f, WRITER_REPORT), "Nothing that was allocated since");
 }
 
+/* What holds nothing does not shrink, and so comes first. */
+static void writer_text__what_shrinks_is_alive(void **state)
+{
+	struct document_options o = DOCUMENT_OPTIONS_INIT;
+	struct fixture *f = *state;
+	json_object *doc;
+
+	o.limit = 1;
+	f->options.by = WRITER_BY_STACK;
+	f->sample.snapshot.n_stacks = 2;
+	f->sample.stacks[0].live_bytes = 0;
+	f->sample.stacks[0].live_blocks = 0;
+	f->sample.stacks[0].growth_bytes_per_second = 0;
+	f->sample.stacks[1].growth_bytes_per_second = -1000;
+	assert_ok(document_new(&f->sample.snapshot, &o, &doc));
+	expect(write_doc(f, WRITER_REPORT, doc), "Nothing grows: what is alive holds as much as");
+	json_object_put(doc);
+}
+
 static void writer_text__poor_coverage_is_a_warning_in_words(void **state)
 {
 	struct fixture *f = *state;
@@ -683,6 +702,7 @@ int main(void)
 		WITH_SAMPLE(writer_text__workers_are_counted),
 		WITH_SAMPLE(writer_text__without_a_daemon_the_top_stack_is_printed),
 		WITH_SAMPLE(writer_text__nothing_grows_is_said),
+		WITH_SAMPLE(writer_text__what_shrinks_is_alive),
 		WITH_SAMPLE(writer_text__poor_coverage_is_a_warning_in_words),
 		WITH_SAMPLE(writer_text__show_marks_the_frame_to_blame),
 		WITH_SAMPLE(writer_text__status_and_gc),

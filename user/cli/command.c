@@ -225,7 +225,7 @@ static char *commands_help(int key, const char *text, void *input)
 		return (char *)text;
 	strbuf_puts(&b, "Commands:\n");
 	for (size_t i = 0; i < p->n_commands; i++)
-		strbuf_printf(&b, "  %-6s %-6s %s\n", p->table[i].name,
+		strbuf_printf(&b, "  %-6s %-9s %s\n", p->table[i].name,
 			      p->table[i].argument ? p->table[i].argument : "", p->table[i].help);
 	strbuf_puts(&b, "Each has its own --help.");
 	return strbuf_take(&b);

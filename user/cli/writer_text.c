@@ -208,9 +208,19 @@ static void row_lines(struct page *p, const struct list *l, json_object *row, si
 	page_line(p, "     %s%s", o->is_live ? "pygrowctl show " : "stack ", field_text(row, "id"));
 }
 
-/* Why the list is empty. */
+static bool is_any_alive(json_object *doc)
+{
+	for (size_t i = 0; i < field_list_cnt(doc, "processes"); i++)
+		if (field_number(field_list_get(doc, "processes", i), "live_blocks") > 0)
+			return true;
+	return false;
+}
+
+/* Why the list is empty. Rows that shrink come last, and may be behind its end. */
 static const char *nothing_of(json_object *doc)
 {
+	if (is_any_alive(doc))
+		return "Nothing grows: what is alive holds as much as before, or less.";
 	return text_process_has_estimates(doc)
 		       ? "Of the blocks sampled so far none is alive now."
 		       : "Nothing that was allocated since pygrowd looks is alive now.";

@@ -18,50 +18,23 @@
 
 #include "daemon/config_internal.h"
 #include "lib/cleanup.h"
-#include "lib/escape.h"
 #include "lib/fsutil.h"
 
-#define MESSAGE_MAX 512 /* longer ones are cut */
-#define SUFFIX	    ".conf"
+#define SUFFIX ".conf"
 
 DEFINE_CLEANUP(cfg_t *, cfg_free)
 
 _Static_assert(CONFIG_KEYS <= 32, "struct config_reader has a bit for each");
 
-/* ── errors: one line, the first one counts ───────────────────────────────────────────────── */
-int config_fail(struct config_reader *r, int error, int line, const char *fmt, ...)
-{
-	char text[MESSAGE_MAX];
-	va_list ap;
-
-	if (r->error)
-		return r->error;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), error == -ENOMEM ? "out of memory" : fmt, ap);
-	va_end(ap);
-	escape_add_bytes(r->why, r->path, strlen(r->path));
-	if (line)
-		strbuf_printf(r->why, ":%d", line);
-	strbuf_puts(r->why, ": ");
-	escape_add_bytes(r->why, text, strlen(text));
-	r->error = error;
-	return error;
-}
-
-struct config_reader *config_reader_of(const cfg_t *cfg)
-{
-	return (struct config_reader *)cfg->opts[0].simple_value.ptr;
-}
-
+/* ── what libconfuse calls ────────────────────────────────────────────────────────────────── */
 static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
-	char text[MESSAGE_MAX];
+	char text[CONFIG_MESSAGE_MAX];
 
 	vsnprintf(text, sizeof(text), fmt, ap);
 	config_fail(config_reader_of(cfg), -EINVAL, cfg->line, "%.200s; " CONFIG_SEE_MANUAL, text);
 }
 
-/* ── what libconfuse calls ────────────────────────────────────────────────────────────────── */
 static int on_key(cfg_t *cfg, cfg_opt_t *opt)
 {
 	_cleanup_(strbuf_done) struct strbuf why = STRBUF_INIT;

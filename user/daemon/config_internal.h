@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* user/daemon/config_internal.h — what config.c (files, and where a mistake is), config_value.c
- * (keys and their values) and config_section.c (include NAME { … }, and its like) share. */
+/* user/daemon/config_internal.h — what the files behind config.h share.
+ *
+ *   config.c          files: which, what is let through, what libconfuse makes of it
+ *   config_section.c  include NAME { … }, and its like
+ *   config_value.c    keys and their values
+ *   config_reader.c   who reads, and the first mistake
+ */
 #ifndef USER_DAEMON_CONFIG_INTERNAL_H
 #define USER_DAEMON_CONFIG_INTERNAL_H
 
@@ -12,6 +17,7 @@
 #define CONFIG_KEYS	       15
 #define CONFIG_SECTION_KEYS    (RULES_KEY_MAX + 3) /* of one kind of section, at most */
 #define CONFIG_SECTION_OPTIONS (1 + CONFIG_SECTION_KEYS + 1)
+#define CONFIG_MESSAGE_MAX     512 /* longer ones are cut */
 #define CONFIG_SEE_MANUAL      "pygrowd.conf(5) has the syntax and all keys"
 
 struct config_key {
@@ -40,8 +46,9 @@ struct config_reader {
 int config_fail(struct config_reader *r, int error, int line, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* libconfuse hands no userdata to its callbacks, but copies our options into each section: the
- * first option of each list is config_self(). */
+/* What its callbacks are called with has the reader; each list of options begins with
+ * config_self().
+ */
 struct config_reader *config_reader_of(const cfg_t *cfg);
 cfg_opt_t config_self(struct config_reader *r);
 cfg_opt_t config_option(const char *name, cfg_validate_callback_t on_value);

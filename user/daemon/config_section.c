@@ -205,19 +205,6 @@ static int on_section(cfg_t *cfg, cfg_opt_t *opt)
 
 /* ── what it is told to look for ──────────────────────────────────────────────────────────── */
 
-cfg_opt_t config_self(struct config_reader *r)
-{
-	/* Nobody can set it: libconfuse does not look up an empty name. */
-	return (cfg_opt_t){ .name = "", .type = CFGT_PTR, .simple_value.ptr = (void **)r };
-}
-
-cfg_opt_t config_option(const char *name, cfg_validate_callback_t on_value)
-{
-	return (cfg_opt_t){
-		.name = name, .type = CFGT_STR, .flags = CFGF_NODEFAULT, .validcb = on_value
-	};
-}
-
 static const struct {
 	enum rules_kind kind;
 	const char *name;

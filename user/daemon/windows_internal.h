@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/daemon/windows_internal.h — what the files behind windows.h share.
  *
- *   windows.c  targets come and go, the beat, what is said of them
- *   turn.c     whose turn is it: a window is planned, opened, and its result taken
- *   regime.c   from one state of a lens to another, and why
- *   always.c   sites that are always on, and what they may cost
+ *   windows.c       targets come and go, the beat, what is said of them
+ *   turn.c          whose turn is it: a window is planned, opened, and its result taken
+ *   regime.c        from one state of a lens to another, and why
+ *   always.c        sites that are always on, and what they may cost
+ *   windows_cost.c  what hits cost, and what the budget pays
  */
 #ifndef USER_DAEMON_WINDOWS_INTERNAL_H
 #define USER_DAEMON_WINDOWS_INTERNAL_H
@@ -62,6 +63,15 @@ static inline bool windows_is_gone(const struct lens *l)
 	return l->watch->regime == WATCH_GONE;
 }
 
+static inline struct lens *windows_lens_of_slot(const struct windows *w, uint32_t slot)
+{
+	for (size_t i = 0; i < w->n_lenses; i++)
+		if (w->lenses[i]->watch->slot == slot)
+			return w->lenses[i];
+	return NULL;
+}
+
+/* ── windows_cost.c ─── */
 /* What hits in windows of this target cost, each; and all of these. */
 struct pace_cost windows_cost(const struct windows *w, const struct lens *l);
 double windows_hit_cost(const struct windows *w, const struct lens *l, const struct pgd_hits *hits);
@@ -69,7 +79,6 @@ double windows_hit_cost(const struct windows *w, const struct lens *l, const str
 struct pgd_hits windows_take_hits(struct windows *w, struct lens *l);
 /* The open window is over: what its traps have cost, and all else. */
 void windows_pay(struct windows *w, const struct lens *l, double loss_ns, double extra_ns);
-struct lens *windows_lens_of_slot(const struct windows *w, uint32_t slot);
 
 /* ── always.c ─── */
 /* All links that are always on come off: the guard closes them, a part at each always_beat(). */

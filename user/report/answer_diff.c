@@ -19,11 +19,6 @@ bool answer_diff_is_asked(json_object *request)
 	       strcmp(json_object_get_string(command), "diff") == 0;
 }
 
-static void put_text(json_object *o, const char *key, const char *text)
-{
-	jsonput_text(o, key, text, JSONPUT_TEXT_BYTES);
-}
-
 static json_object *moment_new(const struct history_snapshot *s)
 {
 	json_object *o = json_object_new_object();
@@ -63,7 +58,7 @@ static json_object *document(struct history *h, const struct history_snapshot *f
 		return NULL;
 	o = json_object_new_object();
 	rows = json_object_new_array();
-	put_text(o, "version", PYGROWD_VERSION);
+	jsonput_string(o, "version", PYGROWD_VERSION);
 	jsonput_moment(o, "at", now_sec);
 	jsonput_object(o, "from", moment_new(from));
 	jsonput_object(o, "to", moment_new(to));

@@ -121,7 +121,7 @@ static json_object *document_of(struct history *h, uint64_t stack, const struct 
 		return NULL;
 	o = json_object_new_object();
 	stacks = json_object_new_array();
-	jsonput_text(o, "version", now->version, JSONPUT_TEXT_BYTES);
+	jsonput_string(o, "version", now->version);
 	jsonput_moment(o, "at", now->at);
 	jsonput_decimal(o, "uptime_seconds", now->uptime_seconds);
 	jsonput_object(o, "processes", json_object_new_array());

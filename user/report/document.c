@@ -40,11 +40,6 @@ static void selection_done(struct selection *s)
 	free(s->stacks);
 }
 
-static void put_text(json_object *o, const char *key, const char *text)
-{
-	jsonput_text(o, key, text, JSONPUT_TEXT_BYTES);
-}
-
 static bool has_id(const struct snapshot_stack *s, const char *prefix)
 {
 	char text[DOCUMENT_STACK_MAX + 1];
@@ -90,7 +85,7 @@ static json_object *lost_help_new(const struct snapshot *s)
 	for (size_t i = 0; i < s->n_processes; i++)
 		for (size_t j = 0; j < PGD_COUNTER_MAX; j++)
 			if (s->processes[i].lost[j])
-				put_text(o, counters[j].name, counters[j].help);
+				jsonput_string(o, counters[j].name, counters[j].help);
 	return o;
 }
 
@@ -124,17 +119,17 @@ static json_object *process_new(const struct snapshot_process *p, const struct r
 	jsonput_count(o, "pid", p->pid);
 	jsonput_count(o, "pid_inside", p->pid_inside > 0 ? p->pid_inside : -1);
 	jsonput_count(o, "uid", p->uid);
-	put_text(o, "comm", p->comm);
-	put_text(o, "cmdline", p->cmdline);
-	put_text(o, "unit", p->unit);
-	put_text(o, "python", p->python);
-	put_text(o, "build_id", p->build_id);
-	put_text(o, "regime", p->regime);
-	put_text(o, "why", p->why);
+	jsonput_string(o, "comm", p->comm);
+	jsonput_string(o, "cmdline", p->cmdline);
+	jsonput_string(o, "unit", p->unit);
+	jsonput_string(o, "python", p->python);
+	jsonput_string(o, "build_id", p->build_id);
+	jsonput_string(o, "regime", p->regime);
+	jsonput_string(o, "why", p->why);
 	jsonput_number(o, "duty", p->duty);
 	jsonput_number(o, "coverage", p->coverage);
 	jsonput_number(o, "coverage_frees", p->coverage_frees);
-	put_text(o, "coverage_why", p->coverage_why);
+	jsonput_string(o, "coverage_why", p->coverage_why);
 	jsonput_number(o, "overhead", p->overhead);
 	jsonput_number(o, "overhead_budget", p->overhead_budget);
 	jsonput_count(o, "windows", (int64_t)p->windows);
@@ -144,7 +139,7 @@ static json_object *process_new(const struct snapshot_process *p, const struct r
 	jsonput_count(o, "libc_bytes", p->libc_bytes);
 	jsonput_count(o, "unexplained_bytes", p->unexplained_bytes);
 	jsonput_bytes(o, "headroom_bytes", p->headroom_bytes);
-	put_text(o, "headroom_of", headroom_of(p));
+	jsonput_string(o, "headroom_of", headroom_of(p));
 	put_figures(o, sum);
 	jsonput_count(o, "samples", (int64_t)p->samples);
 	jsonput_count(o, "samples_alive", (int64_t)p->samples_alive);
@@ -242,7 +237,7 @@ static json_object *types_new(const struct snapshot_stack *s)
 	for (size_t i = 0; i < n; i++) {
 		json_object *o = json_object_new_object();
 
-		put_text(o, "name", s->types[i].name);
+		jsonput_string(o, "name", s->types[i].name);
 		put_share(o, "share", s->types[i].share);
 		json_object_array_add(list, o);
 	}
@@ -279,8 +274,8 @@ static void put_verdict(json_object *o, const struct snapshot_stack *s)
 {
 	const struct detect_verdict *v = &s->verdict;
 
-	put_text(o, "verdict", s->is_judged ? detect_state_name[v->state] : NULL);
-	put_text(o, "verdict_why", s->is_judged ? detect_why_name[v->why] : NULL);
+	jsonput_string(o, "verdict", s->is_judged ? detect_state_name[v->state] : NULL);
+	jsonput_string(o, "verdict_why", s->is_judged ? detect_why_name[v->why] : NULL);
 	jsonput_moment(o, "verdict_since", s->is_judged ? v->since_sec : NAN);
 	if (s->is_judged && isfinite(v->tau))
 		jsonput_bool(o, "verdict_after_collections", v->is_after_collections);
@@ -351,7 +346,7 @@ static void put_whose(json_object *o, const struct rollup_row *row)
 {
 	jsonput_count(o, "pid", row->n_pids == 1 ? row->pids[0] : -1);
 	jsonput_object(o, "pids", pids_new(row->pids, row->n_pids));
-	put_text(o, "unit", row->service);
+	jsonput_string(o, "unit", row->service);
 	jsonput_bool(o, "is_gone", row->is_gone);
 	jsonput_object(o, "gone", gone_new(row));
 }
@@ -370,8 +365,8 @@ static json_object *place_row_new(const struct rollup_row *row)
 	const struct snapshot_stack *top = row->top_stack;
 
 	put_whose(o, row);
-	put_text(o, "function", row->key.function);
-	put_text(o, "file", row->key.file);
+	jsonput_string(o, "function", row->key.function);
+	jsonput_string(o, "file", row->key.file);
 	jsonput_count(o, "line", row->key.line > 0 ? row->key.line : -1);
 	jsonput_bool(o, "in_application", row->in_application);
 	put_figures(o, &row->all);
@@ -464,7 +459,7 @@ int document_new(const struct snapshot *snapshot, const struct document_options 
 
 	if (!doc || selection_new(snapshot, o, &s) < 0)
 		return -ENOMEM;
-	put_text(doc, "version", snapshot->version);
+	jsonput_string(doc, "version", snapshot->version);
 	jsonput_moment(doc, "at", snapshot->at);
 	jsonput_decimal(doc, "uptime_seconds", snapshot->uptime_seconds);
 	r = processes_new(snapshot, o->pid, &list);

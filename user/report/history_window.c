@@ -10,35 +10,6 @@
 
 #include "report/history_internal.h"
 
-/* ── where daemons went on after others ───────────────────────────────────────────────────── */
-
-void history_starts_load(struct history *h, struct starts *ret)
-{
-	sqlite3_stmt *row;
-
-	ret->n = 0;
-	history_query(h, SQL_START_EACH, "iii", (int64_t)-1, (int64_t)TIME_MAX_SEC,
-		      (int64_t)HISTORY_STARTS_MAX);
-	while (ret->n < HISTORY_STARTS_MAX && (row = history_row_next(h, SQL_START_EACH)))
-		ret->at[ret->n++] = sqlite3_column_int64(row, 0);
-	history_query_end(h, SQL_START_EACH);
-}
-
-bool history_starts_has(const struct starts *s, int64_t after, int64_t before)
-{
-	size_t low = 0, high = s->n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (s->at[middle] <= after)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < s->n && s->at[low] < before;
-}
-
 /* ── moments ──────────────────────────────────────────────────────────────────────────────── */
 
 int history_moments(struct history *h, double from_sec, double to_sec,

@@ -5,22 +5,17 @@
 #include "report/historyput.h"
 #include "report/jsonput.h"
 
-static void put_text(json_object *o, const char *key, const char *text)
-{
-	jsonput_text(o, key, text, JSONPUT_TEXT_BYTES);
-}
-
 json_object *historyput_process_new(struct history *h, uint64_t process)
 {
 	struct history_process p = { 0 };
 	json_object *o = json_object_new_object();
 
 	history_process_get(h, process, &p); /* not known: all are null */
-	put_text(o, "unit", p.unit);
-	put_text(o, "comm", p.comm);
-	put_text(o, "cmdline", p.cmdline);
-	put_text(o, "python", p.python);
-	put_text(o, "build_id", p.build_id);
+	jsonput_string(o, "unit", p.unit);
+	jsonput_string(o, "comm", p.comm);
+	jsonput_string(o, "cmdline", p.cmdline);
+	jsonput_string(o, "python", p.python);
+	jsonput_string(o, "build_id", p.build_id);
 	history_process_done(&p);
 	return o;
 }

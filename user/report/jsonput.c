@@ -22,6 +22,11 @@ void jsonput_text(json_object *o, const char *key, const char *text, size_t max_
 	jsonput_object(o, key, clean ? json_object_new_string(clean) : NULL);
 }
 
+void jsonput_string(json_object *o, const char *key, const char *text)
+{
+	jsonput_text(o, key, text, JSONPUT_TEXT_BYTES);
+}
+
 void jsonput_bool(json_object *o, const char *key, bool value)
 {
 	jsonput_object(o, key, json_object_new_boolean(value));

@@ -15,6 +15,7 @@
 
 void jsonput_object(json_object *o, const char *key, json_object *value); /* takes value over */
 void jsonput_text(json_object *o, const char *key, const char *text, size_t max_bytes);
+void jsonput_string(json_object *o, const char *key, const char *text); /* JSONPUT_TEXT_BYTES */
 void jsonput_bool(json_object *o, const char *key, bool value);
 void jsonput_count(json_object *o, const char *key, int64_t value); /* < 0: null */
 void jsonput_bytes(json_object *o, const char *key, double value); /* whole; not finite: null */

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* user/target/procfs.c — see procfs.h. */
-#include <ctype.h>
+/* user/target/procfs.c — see procfs.h: the files of a process, one by one. */
 #include <errno.h>
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
 #include "lib/escape.h"
-#include "target/procfs.h"
+#include "target/procfs_internal.h"
 
 #define PF_KTHREAD 0x00200000u /* include/linux/sched.h, field 9 of stat */
 
@@ -42,8 +40,7 @@ static int open_file(const struct procfs *fs, pid_t pid, const char *name, FILE 
 	return 0;
 }
 
-/* Up to n_max bytes of a file; the rest is not looked at. *ret is NUL-terminated. */
-static int read_file(const struct procfs *fs, pid_t pid, const char *name, size_t n_max,
+int procfs_file_read(const struct procfs *fs, pid_t pid, const char *name, size_t n_max,
 		     struct strbuf *ret)
 {
 	_cleanup_fclose_ FILE *f = NULL;
@@ -72,7 +69,7 @@ int procfs_stat(const struct procfs *fs, pid_t pid, struct procfs_stat *ret)
 	size_t n;
 	int r;
 
-	r = read_file(fs, pid, "stat", PROCFS_TEXT_BYTES_MAX, &b);
+	r = procfs_file_read(fs, pid, "stat", PROCFS_TEXT_BYTES_MAX, &b);
 	if (r < 0)
 		return r;
 	open = strchr(b.buf, '(');
@@ -132,7 +129,7 @@ int procfs_status(const struct procfs *fs, pid_t pid, struct procfs_status *ret)
 	const char *v;
 	int r;
 
-	r = read_file(fs, pid, "status", PROCFS_FILE_BYTES_MAX, &b);
+	r = procfs_file_read(fs, pid, "status", PROCFS_FILE_BYTES_MAX, &b);
 	if (r < 0)
 		return r;
 	v = line_value(b.buf, "Uid");
@@ -224,7 +221,7 @@ int procfs_memory(const struct procfs *fs, pid_t pid, struct procfs_memory *ret)
 	uint64_t rss, clean, dirty;
 	int r;
 
-	r = read_file(fs, pid, "smaps_rollup", PROCFS_TEXT_BYTES_MAX, &b);
+	r = procfs_file_read(fs, pid, "smaps_rollup", PROCFS_TEXT_BYTES_MAX, &b);
 	if (r < 0)
 		return r;
 	if (line_bytes(b.buf, "Rss", &rss) < 0 || line_bytes(b.buf, "Private_Clean", &clean) < 0 ||
@@ -240,7 +237,7 @@ int procfs_cmdline(const struct procfs *fs, pid_t pid, struct strbuf *ret)
 	struct procfs_stat st;
 	int r;
 
-	r = read_file(fs, pid, "cmdline", PROCFS_TEXT_BYTES_MAX, &b);
+	r = procfs_file_read(fs, pid, "cmdline", PROCFS_TEXT_BYTES_MAX, &b);
 	if (r < 0)
 		return r;
 	if (!b.len) { /* kernel thread or zombie: ps writes it the same way */
@@ -259,274 +256,4 @@ int procfs_cmdline(const struct procfs *fs, pid_t pid, struct strbuf *ret)
 	if (r)
 		strbuf_puts(ret, "...");
 	return strbuf_error(ret);
-}
-
-static bool ends_in(const char *name, size_t len, const char *suffix)
-{
-	size_t n = strlen(suffix);
-
-	return len > n && !strncmp(name + len - n, suffix, n);
-}
-
-static bool is_unit(const char *name, size_t len)
-{
-	return ends_in(name, len, ".service") || ends_in(name, len, ".scope");
-}
-
-/* cgroup v2 has one line "0::/path"; hybrid and v1 name systemd's own tree "1:name=systemd:/path".
- * The path, up to the end of its line, is in `b`. */
-static int read_cgroup(const struct procfs *fs, pid_t pid, struct strbuf *b, const char **ret)
-{
-	const char *path;
-	int r;
-
-	r = read_file(fs, pid, "cgroup", PROCFS_FILE_BYTES_MAX, b);
-	if (r < 0)
-		return r;
-	path = strstr(b->buf, ":name=systemd:");
-	if (path)
-		path += strlen(":name=systemd:");
-	else if (!strncmp(b->buf, "0::", 3))
-		path = b->buf + 3;
-	else if ((path = strstr(b->buf, "\n0::")))
-		path += 4;
-	else
-		return -ENOENT;
-	*ret = path;
-	return 0;
-}
-
-int procfs_unit(const struct procfs *fs, pid_t pid, struct strbuf *ret)
-{
-	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
-	const char *path, *unit = NULL;
-	size_t unit_len = 0;
-	int r;
-
-	r = read_cgroup(fs, pid, &b, &path);
-	if (r < 0)
-		return r;
-	while (*path && *path != '\n') {
-		size_t n = strcspn(path, "/\n");
-
-		if (is_unit(path, n)) {
-			unit = path;
-			unit_len = n;
-		}
-		path += n;
-		path += *path == '/';
-	}
-	if (!unit)
-		return -ENOENT;
-	strbuf_add(ret, unit, unit_len);
-	return strbuf_error(ret);
-}
-
-int procfs_cgroup(const struct procfs *fs, pid_t pid, struct strbuf *ret)
-{
-	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
-	const char *path;
-	int r;
-
-	r = read_cgroup(fs, pid, &b, &path);
-	if (r < 0)
-		return r;
-	escape_add_bytes(ret, path, strcspn(path, "\n"));
-	return strbuf_error(ret);
-}
-
-/* ── containers ───────────────────────────────────────────────────────────────────────────── */
-
-#define ID_DIGITS 64
-
-/* "<id>", "docker-<id>.scope", "cri-containerd-<id>.scope", "x.slice:cri-containerd:<id>". A conmon
- * is the program that watches a container, outside of it. */
-static const char *id_in(const char *name, size_t len)
-{
-	const char *id;
-
-	if (len > 6 && !strncmp(name + len - 6, ".scope", 6))
-		len -= 6;
-	if (len < ID_DIGITS || memmem(name, len, "conmon", 6))
-		return NULL;
-	id = name + len - ID_DIGITS;
-	if (strspn(id, "0123456789abcdef") < ID_DIGITS)
-		return NULL;
-	return id == name || id[-1] == '-' || id[-1] == ':' ? id : NULL;
-}
-
-/* "machine-NAME.scope", "systemd-nspawn@NAME.service", "lxc.payload.NAME": where NAME is. */
-static const char *machine_in(const char *name, size_t len, size_t *ret_len)
-{
-	static const char *const around[][2] = { { "machine-", ".scope" },
-						 { "systemd-nspawn@", ".service" },
-						 { "lxc.payload.", "" } };
-
-	for (size_t i = 0; i < ARRAY_SIZE(around); i++) {
-		size_t head = strlen(around[i][0]), tail = strlen(around[i][1]);
-
-		if (len <= head + tail || strncmp(name, around[i][0], head) ||
-		    strncmp(name + len - tail, around[i][1], tail))
-			continue;
-		*ret_len = len - head - tail;
-		return name + head;
-	}
-	return NULL;
-}
-
-/* systemd writes "-" in the name of a unit as "\x2d". Names of machines have ASCII letters only;
- * what else somebody wrote there is escaped for people. */
-static void add_unit_name(struct strbuf *ret, const char *name, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		char c = name[i];
-
-		if (i + 3 < len && c == '\\' && name[i + 1] == 'x' &&
-		    isxdigit((unsigned char)name[i + 2]) && isxdigit((unsigned char)name[i + 3])) {
-			const char hex[] = { name[i + 2], name[i + 3], '\0' };
-
-			c = (char)strtoul(hex, NULL, 16);
-			i += 3;
-		}
-		escape_add_bytes(ret, &c, 1);
-	}
-}
-
-int procfs_container(const char *cgroup, struct strbuf *ret)
-{
-	const char *id = NULL, *machine = NULL;
-	size_t n, machine_len = 0;
-
-	for (const char *p = cgroup; *p; p += n + (p[n] == '/')) {
-		const char *found;
-
-		n = strcspn(p, "/");
-		if ((found = id_in(p, n))) {
-			id = found;
-			machine = NULL;
-		} else if ((found = machine_in(p, n, &machine_len))) {
-			machine = found;
-			id = NULL;
-		}
-	}
-	if (id)
-		strbuf_add(ret, id, ID_DIGITS);
-	else if (machine)
-		add_unit_name(ret, machine, machine_len);
-	else
-		return -ENOENT;
-	return strbuf_error(ret);
-}
-
-size_t procfs_service(const char *cgroup)
-{
-	size_t found = 0, n, machine_len;
-
-	for (const char *p = cgroup; *p; p += n + (p[n] == '/')) {
-		n = strcspn(p, "/");
-		if (id_in(p, n) || machine_in(p, n, &machine_len) ||
-		    (ends_in(p, n, ".service") && strncmp(p, "user@", 5)))
-			found = (size_t)(p - cgroup) + n;
-		else if (is_unit(p, n))
-			found = 0;
-	}
-	return found;
-}
-
-/* ── users ────────────────────────────────────────────────────────────────────────────────── */
-
-static void ask_user(uid_t uid, char name[PROCFS_USER_BYTES])
-{
-	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
-	struct passwd pw, *found = NULL;
-	char buf[16384];
-
-	if (getpwuid_r(uid, &pw, buf, sizeof(buf), &found) == 0 && found)
-		escape_add_bytes(&b, found->pw_name, strlen(found->pw_name));
-	if (b.len && b.len < PROCFS_USER_BYTES)
-		memcpy(name, b.buf, b.len + 1);
-	else
-		snprintf(name, PROCFS_USER_BYTES, "uid:%u", uid);
-}
-
-const char *procfs_user(struct procfs_users *u, uid_t uid)
-{
-	struct procfs_user *user;
-
-	for (size_t i = 0; i < PROCFS_USERS_MAX; i++)
-		if (u->v[i].uid == uid && u->v[i].name[0])
-			return u->v[i].name;
-	user = &u->v[u->next];
-	u->next = (u->next + 1) % PROCFS_USERS_MAX;
-	user->uid = uid;
-	ask_user(uid, user->name);
-	return user->name;
-}
-
-/* ── all of it ────────────────────────────────────────────────────────────────────────────── */
-
-/* What a function added to `b` as a string of its own; NULL if there is none. */
-static int take_word(int r, struct strbuf *b, char **ret)
-{
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return r;
-	*ret = strbuf_take(b);
-	return *ret ? 0 : -ENOMEM;
-}
-
-static int load_words(const struct procfs *fs, pid_t pid, struct procfs_facts *f)
-{
-	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
-	int r;
-
-	r = take_word(procfs_cmdline(fs, pid, &b), &b, &f->cmdline);
-	if (r == 0)
-		r = take_word(procfs_unit(fs, pid, &b), &b, &f->unit);
-	if (r == 0)
-		r = take_word(procfs_cgroup(fs, pid, &b), &b, &f->cgroup);
-	if (r == 0 && f->cgroup)
-		r = take_word(procfs_container(f->cgroup, &b), &b, &f->container);
-	return r;
-}
-
-int procfs_facts_load(const struct procfs *fs, pid_t pid, struct procfs_users *users,
-		      struct procfs_facts *ret)
-{
-	_cleanup_(procfs_facts_done) struct procfs_facts f = { 0 };
-	struct procfs_status status;
-	struct procfs_stat st;
-	int r;
-
-	r = procfs_stat(fs, pid, &st);
-	if (r == 0)
-		r = procfs_status(fs, pid, &status);
-	if (r == 0)
-		r = load_words(fs, pid, &f);
-	if (r < 0)
-		return r;
-	f.start_ticks = st.start_ticks;
-	f.ppid = st.ppid;
-	f.uid = status.uid;
-	f.inner_pid = status.inner_pid;
-	memcpy(f.comm, st.comm, sizeof(f.comm));
-	memcpy(f.user, procfs_user(users, status.uid), sizeof(f.user));
-	r = procfs_stat(fs, pid, &st);
-	if (r < 0)
-		return r;
-	if (st.start_ticks != f.start_ticks) /* another process has this PID now */
-		return -ESRCH;
-	*ret = f;
-	f = (struct procfs_facts){ 0 };
-	return 0;
-}
-
-void procfs_facts_done(struct procfs_facts *f)
-{
-	free(f->cmdline);
-	free(f->unit);
-	free(f->cgroup);
-	free(f->container);
-	*f = (struct procfs_facts){ 0 };
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Mirrors user/target/probes.c, as far as it goes without root; the rest is in tests/bpf/. */
+/* Mirrors user/target/probes_open.c, as far as it goes without root; the rest is in tests/bpf/. */
 #include "lib/strbuf.h"
 #include "target/probes.h"
 #include "test.h"
 
-static void probes__unfit_kernels_are_refused_in_words(void **state)
+static void probes_open__unfit_kernels_are_refused_in_words(void **state)
 {
 	static const struct {
 		const char *release, *btf_path, *want; /* want: in the sentence; NULL: fit */
@@ -39,8 +39,8 @@ static void probes__unfit_kernels_are_refused_in_words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(probes__unfit_kernels_are_refused_in_words),
+		cmocka_unit_test(probes_open__unfit_kernels_are_refused_in_words),
 	};
 
-	return cmocka_run_group_tests_name("probes", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("probes_open", tests, NULL, NULL);
 }
