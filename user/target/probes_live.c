@@ -64,8 +64,8 @@ static int let_go(void *userdata, const void *key, void *value)
 
 void probes_rows_forget(struct probes *p, uint32_t slot)
 {
-	each_row(probes_live_fd(p), sizeof(uint64_t), sizeof(struct pgd_live),
-		 slot, block_slot, let_go, NULL);
+	each_row(probes_live_fd(p), sizeof(uint64_t), sizeof(struct pgd_live), slot, block_slot,
+		 let_go, NULL);
 	each_row(bpf_map__fd(p->skel->maps.pgd_stacks), sizeof(struct pgd_stack_key),
 		 sizeof(struct pgd_stack_total), slot, stack_slot, let_go, NULL);
 }
@@ -111,8 +111,8 @@ void probes_live_each(struct probes *p, uint32_t slot,
 {
 	struct live_visit v = { each, userdata };
 
-	each_row(probes_live_fd(p), sizeof(uint64_t), sizeof(struct pgd_live),
-		 slot, block_slot, visit_live, &v);
+	each_row(probes_live_fd(p), sizeof(uint64_t), sizeof(struct pgd_live), slot, block_slot,
+		 visit_live, &v);
 }
 
 static int reset_stack(void *userdata, const void *key, void *value)
