@@ -76,13 +76,13 @@ static double median_of(double *v, size_t n)
 }
 
 /* False: more than half of its bins are empty. What was taken while nobody counted, which is when
- * load is high, the rest of the quarter does not say. */
+ * load is high, the rest of the quarter does not say; but a history's first bin is no such time. */
 static bool quarter_load(const struct detect_past *past, const struct detect_level *level,
 			 unsigned newest, unsigned n_bins, struct quarter *ret)
 {
 	double low[DETECT_BINS / QUARTERS], error[DETECT_BINS / QUARTERS];
 	double taken_per_sec = 0;
-	size_t n = 0;
+	size_t n = 0, n_taken = 0;
 
 	for (unsigned i = newest; i < newest + n_bins; i++) {
 		const struct detect_bin *bin = detect_bin_get(level, i);
@@ -91,7 +91,10 @@ static bool quarter_load(const struct detect_past *past, const struct detect_lev
 		if (!bin)
 			continue;
 		amount = detect_bin_amount(past, bin);
-		taken_per_sec += detect_rate_decode(bin->taken_code);
+		if (bin->taken_code) {
+			taken_per_sec += detect_rate_decode(bin->taken_code);
+			n_taken++;
+		}
 		low[n] = amount.bytes;
 		error[n++] = amount.error;
 	}
@@ -100,7 +103,7 @@ static bool quarter_load(const struct detect_past *past, const struct detect_lev
 	*ret = (struct quarter){
 		.low_bytes = median_of(low, n),
 		.error_bytes = median_of(error, n),
-		.taken_per_sec = taken_per_sec / (double)n,
+		.taken_per_sec = n_taken && n_taken + 1 >= n ? taken_per_sec / (double)n_taken : NAN,
 	};
 	return true;
 }
