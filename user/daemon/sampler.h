@@ -30,8 +30,11 @@ struct sampler_window {
 	double span_ns; /* of the target's time */
 	bool is_pending; /* the rate it rests on will be known better: sampler_settle() */
 	uint32_t walk_of;
+	uint64_t n_walked; /* struct pgd_walked: of all that were taken in it */
 };
 
+/* A window is about to open: room in `c` for witnesses. */
+void sampler_open(struct sampler *s, const struct lens *l, struct capture *c);
 /* The blocks that a window has caught alive. */
 void sampler_window(struct sampler *s, const struct lens *l, const struct capture *c,
 		    const struct sampler_window *w, double now_sec);
