@@ -645,6 +645,45 @@ static void collector__witnesses_are_paid_for(void **state)
 	assert_int_equal(trip_of(f)->left, 100 - 2 - PGD_WITNESSES_MAX / PGD_WITNESSES_A_HIT);
 }
 
+/* Of our programs, a collection: both looks. */
+static double run_ns(struct fixture *f, unsigned n)
+{
+	static const enum window_prog progs[] = { WINDOW_ON_GC_START, WINDOW_ON_GC_DONE };
+	double ns = 0;
+
+	trip_of(f)->left = INT64_MAX;
+	for (unsigned i = 0; i < ARRAY_SIZE(progs); i++) {
+		struct probes_runs before, after;
+
+		probes_measure_runs(f->p, true);
+		assert_ok(probes_runs(f->p, progs[i], &before));
+		for (unsigned k = 0; k < n; k++)
+			run(f, 0, 0, 0);
+		assert_ok(probes_runs(f->p, progs[i], &after));
+		probes_measure_runs(f->p, false);
+		ns += (double)(after.ns - before.ns) / (double)(after.n - before.n);
+	}
+	return ns;
+}
+
+/* A bound that only a mistake breaks; the figure is what counts, and is in OVERHEAD.md. */
+static void collector__the_price_of_a_witness(void **state)
+{
+	struct fixture *f = *state;
+	double without_ns, with_ns;
+
+	attach(f, true, false);
+	without_ns = run_ns(f, 500);
+	watch(f);
+	for (unsigned i = N_WITNESSES; i < PGD_WITNESSES_MAX; i++)
+		*witness(f, i) = *witness(f, i % N_WITNESSES);
+	trip_of(f)->n_witnesses = PGD_WITNESSES_MAX;
+	with_ns = run_ns(f, 500);
+	print_message("a collection costs %.0f ns of our programs, with %d witnesses %.0f\n",
+		      without_ns, PGD_WITNESSES_MAX, with_ns);
+	assert_true(with_ns < without_ns + PGD_WITNESSES_MAX * 2000.0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -670,6 +709,7 @@ int main(void)
 		TEST(collector__memory_is_gone_when_a_link_is_in_its_first_word),
 		TEST(collector__after_one_that_was_missed_nobody_knows),
 		TEST(collector__witnesses_are_paid_for),
+		TEST(collector__the_price_of_a_witness),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,7 +55,7 @@ static size_t add(uint64_t stack, double weight, size_t n)
 	static unsigned n_blocks;
 	struct witness_room room;
 
-	witnesses_reserve(ws, SLOT, &room);
+	witnesses_reserve(ws, SLOT, PGD_WITNESSES_MAX, &room);
 	for (size_t i = 0; i < n && i < room.n; i++) {
 		struct witness w = { .stack = stack, .weight = weight, .bytes = 64 };
 
@@ -149,6 +149,20 @@ static void witness__room_is_made_and_weight_stays(void **state)
 	assert_true(told.n[CYCLES_BY_REFERENCES] > PGD_WITNESSES_MAX / 4);
 }
 
+static void witness__few_are_kept_where_they_cost_too_much(void **state)
+{
+	struct witness_room room;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		add(7, 10, WITNESSES_A_WINDOW);
+	witnesses_reserve(ws, SLOT, WITNESSES_FEW, &room);
+	assert_int_equal(room.n, WITNESSES_FEW / 2);
+	assert_true(end_all(PGD_WITNESS_GONE) <= WITNESSES_FEW / 2);
+	harvest();
+	assert_int_equal((int)(told.weight[CYCLES_BY_REFERENCES] + 0.5), 4 * 32 * 10);
+}
+
 /* The window whose rows they were had no result. */
 static void witness__what_was_not_taken_is_nobody(void **state)
 {
@@ -158,13 +172,13 @@ static void witness__what_was_not_taken_is_nobody(void **state)
 	struct witness_room room, again;
 
 	(void)state;
-	witnesses_reserve(ws, SLOT, &room);
+	witnesses_reserve(ws, SLOT, PGD_WITNESSES_MAX, &room);
 	assert_int_equal(room.n, WITNESSES_A_WINDOW);
 	assert_true(witness_fill(BLOCK(0), &print, room.rows[0]));
 	witness_watch(room.rows[0]);
 	end_all(PGD_WITNESS_GONE);
 	harvest();
-	witnesses_reserve(ws, SLOT, &again);
+	witnesses_reserve(ws, SLOT, PGD_WITNESSES_MAX, &again);
 	assert_int_equal(again.n, WITNESSES_A_WINDOW);
 	assert_ptr_equal(again.rows[0], room.rows[0]);
 	assert_int_equal(room.rows[0]->state, PGD_WITNESS_EMPTY);
@@ -318,6 +332,7 @@ int main(void)
 		TEST(witness__each_end_is_told_once),
 		TEST(witness__its_first_full_collection_is_told_and_no_other),
 		TEST(witness__room_is_made_and_weight_stays),
+		TEST(witness__few_are_kept_where_they_cost_too_much),
 		TEST(witness__what_was_not_taken_is_nobody),
 		TEST(witness__while_the_probes_are_off_nothing_is_known),
 		TEST(witness__who_was_seen_to_die_died_outside_of_collections),

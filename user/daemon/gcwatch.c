@@ -257,6 +257,11 @@ const struct gccount *gcwatch_count(struct gcwatch *g)
 	return &g->count;
 }
 
+bool gcwatch_is_tight(const struct gcwatch *g)
+{
+	return g->budget.bucket_ns < GCBUDGET_STRETCH_NS / 2;
+}
+
 /* Entries are in order of time: the first that ended later is looked for from the last one on. */
 uint32_t gcwatch_fulls_since(const struct gcwatch *g, double monotonic_sec)
 {

@@ -262,7 +262,9 @@ void sampler_open(struct sampler *s, const struct lens *l, struct capture *c)
 	c->witnesses.trip = NULL;
 	if (!l->gc || !(trip->phase & 1))
 		return;
-	witnesses_reserve(s->witnesses, l->watch->slot, &c->witnesses.room);
+	witnesses_reserve(s->witnesses, l->watch->slot,
+			  gcwatch_is_tight(l->gc) ? WITNESSES_FEW : PGD_WITNESSES_MAX,
+			  &c->witnesses.room);
 	c->witnesses.trip = trip;
 	c->witnesses.phase = trip->phase;
 }

@@ -212,20 +212,30 @@ static void thin(struct witnesses *ws, uint32_t slot)
 	}
 }
 
-static size_t free_rows(struct witnesses *ws, uint32_t slot, struct witness_room *ret)
+static size_t count_taken(const struct witnesses *ws, uint32_t slot)
 {
-	ret->n = 0;
-	for (size_t i = 0; i < PGD_WITNESSES_MAX && ret->n < WITNESSES_A_WINDOW; i++) {
-		if (ws->slots[slot]->of[i].is_taken)
-			continue;
-		witness_unwatch(row_of(ws, slot, i));
-		ret->rows[ret->n++] = row_of(ws, slot, i);
-	}
-	return ret->n;
+	size_t n = 0;
+
+	for (size_t i = 0; i < PGD_WITNESSES_MAX; i++)
+		n += ws->slots[slot]->of[i].is_taken;
+	return n;
 }
 
-void witnesses_reserve(struct witnesses *ws, uint32_t slot, struct witness_room *ret)
+static void free_rows(struct witnesses *ws, uint32_t slot, size_t n, struct witness_room *ret)
 {
+	for (size_t i = 0; i < PGD_WITNESSES_MAX; i++) {
+		if (ws->slots[slot]->of[i].is_taken)
+			continue;
+		witness_unwatch(row_of(ws, slot, i)); /* of a window that had no result */
+		if (ret->n < n)
+			ret->rows[ret->n++] = row_of(ws, slot, i);
+	}
+}
+
+void witnesses_reserve(struct witnesses *ws, uint32_t slot, size_t n_max, struct witness_room *ret)
+{
+	size_t n_room = n_max / 2 < WITNESSES_A_WINDOW ? n_max / 2 : WITNESSES_A_WINDOW;
+
 	ret->n = 0;
 	if (slot >= PGD_TARGETS_MAX)
 		return;
@@ -234,10 +244,9 @@ void witnesses_reserve(struct witnesses *ws, uint32_t slot, struct witness_room 
 	if (!ws->slots[slot])
 		return;
 	drop_stale(ws, slot);
-	if (free_rows(ws, slot, ret) < WITNESSES_A_WINDOW) {
+	while (count_taken(ws, slot) > n_max - n_room)
 		thin(ws, slot);
-		free_rows(ws, slot, ret);
-	}
+	free_rows(ws, slot, n_room, ret);
 	ws->trips[slot].n_witnesses = PGD_WITNESSES_MAX;
 }
 

@@ -28,6 +28,7 @@
 #include "sample/fingerprint.h"
 
 #define WITNESSES_A_WINDOW 32
+#define WITNESSES_FEW	   32 /* of a target whose collections cost nearly what they may */
 
 struct witness {
 	uint64_t stack; /* pgd_stack_key.hash */
@@ -47,13 +48,16 @@ int witnesses_new(struct pgd_witness *rows, struct pgd_gc_trip *trips, uint64_t 
 void witnesses_free(struct witnesses *ws);
 DEFINE_CLEANUP(struct witnesses *, witnesses_free)
 
-/* Of a slot, for one window: WITNESSES_A_WINDOW at most. */
+/* Of a slot, for one window. */
 struct witness_room {
 	struct pgd_witness *rows[WITNESSES_A_WINDOW];
 	size_t n;
 };
-/* Rows that were reserved before and not taken are free again. n may be 0: out of memory. */
-void witnesses_reserve(struct witnesses *ws, uint32_t slot, struct witness_room *ret);
+/* n_max: witnesses that the target may have in all, 4 to PGD_WITNESSES_MAX. Room for
+ * WITNESSES_A_WINDOW of them, or half of n_max; 0: out of memory. Rows that were reserved before and
+ * not taken are free again. */
+void witnesses_reserve(struct witnesses *ws, uint32_t slot, size_t n_max,
+		       struct witness_room *ret);
 
 /* Fill a row, not watched yet: false, nothing of this block tells whether it lives. Any thread. */
 bool witness_fill(uint64_t block, const struct fingerprint *print, struct pgd_witness *ret);
