@@ -76,8 +76,7 @@ static __always_inline void witness_start(__u32 slot, bool has_missed)
 		if (witness_is_same(row))
 			witness_move(row, state, PGD_WITNESS_INSIDE);
 		else
-			witness_move(row, state,
-				     has_missed ? PGD_WITNESS_LOST : PGD_WITNESS_GONE);
+			witness_move(row, state, has_missed ? PGD_WITNESS_LOST : PGD_WITNESS_GONE);
 	}
 }
 

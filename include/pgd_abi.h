@@ -306,8 +306,8 @@ struct pgd_gc_trip {
 	/* Odd: collections are timed. The daemon adds 1 when the sites come off, and when they are
 	 * on again: who was in the collector then is not believed to be in it still. */
 	__u32 phase;
-	/* The kernel's. Collections, counted as they begin, and the number of the last whose end was
-	 * seen: when it has begun, this one or another is running, or was not paid for. */
+	/* The kernel's. Collections, counted as they begin, and the number of the last whose end
+	 * was seen: when it has begun, this one or another is running, or was not paid for. */
 	__u32 begun, seen;
 	__u32 n_witnesses; /* the daemon's: rows of pgd_witnesses from here on are empty */
 	__u32 n_fulls; /* the kernel's: full collections whose end was seen */
@@ -325,8 +325,8 @@ struct pgd_gc_trip {
  *	   └──────────── GONE (LOST: one was    COLLECTED, COLLECTED_FULL
  *	     daemon       missed in between)
  */
-#define PGD_WITNESSES_MAX  128 /* of a target */
-#define PGD_WITNESS_WORDS  3
+#define PGD_WITNESSES_MAX   128 /* of a target */
+#define PGD_WITNESS_WORDS   3
 #define PGD_WITNESS_NO_WORD 0xff
 #define PGD_WITNESSES_A_HIT 32 /* so many cost as much as a hit of the collector's sites */
 

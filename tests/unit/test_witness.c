@@ -3,7 +3,7 @@
 #include "sample/witness.h"
 #include "test.h"
 
-#define SLOT 3u
+#define SLOT	 3u
 #define BLOCK(i) (0x7f0000000000ull + (uint64_t)(i)*64)
 
 static struct pgd_witness rows[PGD_TARGETS_MAX * PGD_WITNESSES_MAX];
@@ -48,10 +48,9 @@ static void harvest(void)
 /* n more, each of this stack and weight; how many there was room for. */
 static size_t add(uint64_t stack, double weight, size_t n)
 {
-	const struct fingerprint print = { .kind = FINGERPRINT_OBJECT,
-					   .type_at = 1,
-					   .mask = 3,
-					   .words = { 1, 0x7f1000000000 } };
+	const struct fingerprint print = {
+		.kind = FINGERPRINT_OBJECT, .type_at = 1, .mask = 3, .words = { 1, 0x7f1000000000 }
+	};
 	static unsigned n_blocks;
 	struct witness_room room;
 
@@ -140,8 +139,8 @@ static void witness__room_is_made_and_weight_stays(void **state)
 		harvest();
 	}
 	for (size_t i = 0; i < PGD_WITNESSES_MAX; i++)
-		row(i)->state = row(i)->state == PGD_WITNESS_WATCHED ? PGD_WITNESS_GONE
-								      : PGD_WITNESS_EMPTY;
+		row(i)->state =
+			row(i)->state == PGD_WITNESS_WATCHED ? PGD_WITNESS_GONE : PGD_WITNESS_EMPTY;
 	harvest();
 	weight[0] = told.weight[CYCLES_BY_REFERENCES];
 	assert_true(weight[0] > 6399 && weight[0] < 6401);
@@ -166,9 +165,7 @@ static void witness__few_are_kept_where_they_cost_too_much(void **state)
 /* The window whose rows they were had no result. */
 static void witness__what_was_not_taken_is_nobody(void **state)
 {
-	const struct fingerprint print = { .kind = FINGERPRINT_MEMORY,
-					   .mask = 1,
-					   .words = { 1 } };
+	const struct fingerprint print = { .kind = FINGERPRINT_MEMORY, .mask = 1, .words = { 1 } };
 	struct witness_room room, again;
 
 	(void)state;

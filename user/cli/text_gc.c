@@ -180,8 +180,7 @@ const char *text_gc_share(char buf[TEXT_GC_SHARE_MAX], json_object *gc)
 
 	units_share_format(share, field_number(gc, "cyclic_share"));
 	if (error > 0)
-		snprintf(buf, TEXT_GC_SHARE_MAX, "%s ±%s", share,
-			 units_share_format(plus, error));
+		snprintf(buf, TEXT_GC_SHARE_MAX, "%s ±%s", share, units_share_format(plus, error));
 	else
 		snprintf(buf, TEXT_GC_SHARE_MAX, "%s", share);
 	return buf;
@@ -197,8 +196,7 @@ static void stack_lines(struct page *p, json_object *row, size_t number)
 
 	page_line(p, "%3zu. %s by the collector, %s of what was freed  %s", number,
 		  units_bytes_format(bytes, field_number(gc, "freed_by_collector_bytes")),
-		  text_gc_share(share, gc),
-		  place_format(place, field_object(row, "blame")));
+		  text_gc_share(share, gc), place_format(place, field_object(row, "blame")));
 	strbuf_printf(&b, "     stack %s of pid %" PRId64 ", live %s",
 		      field_text_or(row, "id", "?"), field_count(row, "pid"),
 		      units_bytes_format(bytes, field_number(row, "live_bytes")));

@@ -8,12 +8,12 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "daemon/fates.h"
 #include "daemon/sampler.h"
 #include "growth/survival.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "sample/pyobject.h"
-#include "sample/witness.h"
 
 #define LOOKS_MAX	512 /* samples of a target that are looked at in one go */
 #define LOOK_ALL_SHARE	0.0005 /* of a core, that looks after full collections may cost */
@@ -39,8 +39,7 @@ struct sampler {
 	struct probes *probes;
 	struct stacktab *stacks;
 	struct samples *samples;
-	struct witnesses *witnesses;
-	struct probes_shared shared;
+	struct fates *fates;
 	struct type_name *types;
 	struct sample *due[LOOKS_MAX];
 	struct liveness_block looks[LOOKS_MAX];
@@ -67,9 +66,7 @@ int sampler_new(struct probes *p, struct stacktab *t, struct sampler **ret)
 	r = samples_new(SAMPLES_MAX, (uint64_t)time(NULL), let_go, s, &s->samples);
 	if (r < 0)
 		return r;
-	probes_shared(p, &s->shared);
-	r = witnesses_new(s->shared.witnesses, s->shared.gc_trips, (uint64_t)time(NULL),
-			  &s->witnesses);
+	r = fates_new(p, t, &s->fates);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(s);
@@ -92,20 +89,15 @@ void sampler_free(struct sampler *s)
 		return;
 	forget_types(s);
 	samples_free(s->samples);
-	witnesses_free(s->witnesses);
+	fates_free(s->fates);
 	free(s);
-}
-
-static struct stack *stack_by_hash(const struct sampler *s, uint32_t slot, uint64_t hash)
-{
-	struct pgd_stack_key key = { .hash = hash, .slot = slot };
-
-	return hash ? stacktab_find(s->stacks, &key) : NULL;
 }
 
 static struct stack *stack_of(const struct sampler *s, const struct sample *sample)
 {
-	return stack_by_hash(s, sample->slot, sample->stack);
+	struct pgd_stack_key key = { .hash = sample->stack, .slot = sample->slot };
+
+	return sample->stack ? stacktab_find(s->stacks, &key) : NULL;
 }
 
 /* ── taking on ────────────────────────────────────────────────────────────────────────────── */
@@ -118,21 +110,11 @@ static void note(struct sampler *s, const struct sample *sample, bool died)
 		survival_add(&stack->survival, sample->next_age, 1, died);
 }
 
-static void count_freed(struct stack *stack, double weight, double bytes, double n_blocks)
-{
-	stack->drawn.freed_bytes += weight * bytes * n_blocks;
-	stack->drawn.freed_blocks += weight * n_blocks;
-}
-
 /* It has died. */
 static void note_end(struct sampler *s, const struct sample *sample)
 {
-	struct stack *stack = stack_of(s, sample);
-
 	note(s, sample, true);
-	if (stack)
-		count_freed(stack, sample->weight, sample->bytes, 1);
-	witnesses_bury(s->witnesses, sample->slot, sample->block);
+	fates_end(s->fates, sample);
 }
 
 static void add(struct sampler *s, struct sample *sample)
@@ -159,125 +141,14 @@ static void add(struct sampler *s, struct sample *sample)
 		stack->n_caught++;
 }
 
-/* Of one block, the walk's chance and its site's included. */
-static double weight_of(const struct lens *l, const struct sampler_window *w, uint32_t site,
-			uint32_t walk)
-{
-	return w->weight * (walk == PGD_WALK_CHANCE ? w->walk_of : 1) /
-	       (double)l->odds[site & (PGD_SITES_MAX - 1)];
-}
-
-/* Blocks of a window whose stack is known have died in it, or, n_blocks -1, have not. If none of
- * the collections that may have freed them is in between, references did. */
-static void end_in_window(struct stack *stack, const struct capture_witnesses *c, double weight,
-			  double bytes, uint8_t epoch, double n_blocks)
-{
-	count_freed(stack, weight, bytes, n_blocks);
-	if (c->is_known && epoch == c->epoch)
-		cycles_drawn_add(&stack->drawn, CYCLES_BY_REFERENCES, weight, bytes, n_blocks);
-}
-
-/* All that were taken, less those that are there at its end. */
-static void note_window(struct sampler *s, const struct lens *l, const struct capture *c,
-			const struct sampler_window *w)
-{
-	uint32_t slot = l->watch->slot;
-	struct stack *stack = NULL;
-	uint64_t hash = 0;
-
-	if (w->n_walked > PGD_WALKED_MAX)
-		return; /* it is not known who was there */
-	for (size_t i = 0; i < w->n_walked; i++) {
-		const struct pgd_walked *from = &s->shared.walked[i];
-
-		if (!i || from->stack != hash)
-			stack = stack_by_hash(s, slot, from->stack);
-		hash = from->stack;
-		if (stack)
-			end_in_window(stack, &c->witnesses, weight_of(l, w, from->site, from->walk),
-				      from->bytes, from->epoch, 1);
-	}
-	for (size_t i = 0; i < c->n; i++) {
-		const struct pgd_sample *from = &c->blocks[i].sample;
-
-		stack = stack_by_hash(s, slot, from->stack);
-		if (stack)
-			end_in_window(stack, &c->witnesses, weight_of(l, w, from->site, from->walk),
-				      from->bytes, from->epoch, -1);
-	}
-}
-
-/* Witnesses were drawn from all stacks together. Those of a stack stand for what of it was alive
- * and could have been one, also in windows that drew none: how many of it were drawn is then no
- * accident that a share could suffer from. */
-static void count_candidates(struct sampler *s, const struct lens *l, const struct capture *c,
-			     const struct sampler_window *w)
-{
-	const struct capture_witnesses *from = &c->witnesses;
-
-	for (size_t i = 0; i < c->n; i++) {
-		const struct pgd_sample *sample = &c->blocks[i].sample;
-		struct stack *stack = stack_by_hash(s, l->watch->slot, sample->stack);
-
-		if (stack && sample->epoch == from->epoch)
-			stack->drawn.unwatched_blocks +=
-				weight_of(l, w, sample->site, sample->walk);
-	}
-	for (size_t i = 0; i < from->n; i++) {
-		uint64_t hash = c->blocks[from->blocks[i]].sample.stack;
-		struct stack *stack = stack_by_hash(s, l->watch->slot, hash);
-
-		if (stack)
-			stack->drawn.n_called++;
-	}
-}
-
-static void take_witnesses(struct sampler *s, const struct lens *l, const struct capture *c,
-			   const struct sampler_window *w)
-{
-	const struct capture_witnesses *from = &c->witnesses;
-
-	if (!from->is_known)
-		return;
-	count_candidates(s, l, c, w);
-	for (size_t i = 0; i < from->n; i++) {
-		const struct pgd_sample *sample = &c->blocks[from->blocks[i]].sample;
-		struct stack *stack = stack_by_hash(s, l->watch->slot, sample->stack);
-		struct witness witness = { .stack = sample->stack,
-					   .bytes = sample->bytes,
-					   .is_pending = w->is_pending };
-
-		if (!stack)
-			continue;
-		witness.weight = stack->drawn.unwatched_blocks / stack->drawn.n_called--;
-		stack->drawn.unwatched_blocks -= witness.weight;
-		witnesses_take(s->witnesses, l->watch->slot, from->room.rows[i], &witness);
-	}
-}
-
 void sampler_open(struct sampler *s, const struct lens *l, struct capture *c)
 {
-	const struct pgd_gc_trip *trip = &s->shared.gc_trips[l->watch->slot];
-
-	c->witnesses.trip = NULL;
-	if (!l->gc || !(trip->phase & 1))
-		return;
-	witnesses_reserve(s->witnesses, l->watch->slot,
-			  gcwatch_is_tight(l->gc) ? WITNESSES_FEW : PGD_WITNESSES_MAX,
-			  &c->witnesses.room);
-	c->witnesses.trip = trip;
-	c->witnesses.phase = trip->phase;
+	fates_open(s->fates, l, c);
 }
 
 void sampler_window(struct sampler *s, const struct lens *l, const struct capture *c,
 		    const struct sampler_window *w, double now_sec)
 {
-	log_debug(0, "pid %d: window %llu: %llu walked, %zu alive; who frees them is %s, %zu of %zu "
-		  "witnesses",
-		  l->watch->pid, (unsigned long long)w->number, (unsigned long long)w->n_walked, c->n,
-		  c->witnesses.is_known ? "known" : "not known", c->witnesses.n,
-		  c->witnesses.n_candidates);
-	note_window(s, l, c, w);
 	for (size_t i = 0; i < c->n; i++) {
 		const struct pgd_sample *from = &c->blocks[i].sample;
 		struct sample sample = {
@@ -285,7 +156,7 @@ void sampler_window(struct sampler *s, const struct lens *l, const struct captur
 			.stack = from->stack,
 			.leaf = from->leaf,
 			.window = w->number,
-			.weight = weight_of(l, w, from->site, from->walk),
+			.weight = sampler_weight(l, w, from->site, from->walk),
 			.span_ns = w->span_ns,
 			.is_pending = w->is_pending,
 			.born_sec = now_sec,
@@ -297,13 +168,13 @@ void sampler_window(struct sampler *s, const struct lens *l, const struct captur
 
 		add(s, &sample);
 	}
-	take_witnesses(s, l, c, w);
+	fates_window(s->fates, l, c, w);
 }
 
 void sampler_settle(struct sampler *s, const struct lens *l, double factor)
 {
 	samples_settle(s->samples, l->watch->slot, factor);
-	witnesses_settle(s->witnesses, l->watch->slot, factor);
+	fates_settle(s->fates, l->watch->slot, factor);
 }
 
 void sampler_add(struct sampler *s, const struct lens *l, const struct pgd_sample *from,
@@ -399,7 +270,7 @@ static size_t look_some(struct sampler *s, struct lens *l, double now_sec)
 
 static bool is_full_over(const struct sampler *s, struct lens *l, double now_sec)
 {
-	uint32_t n_fulls = s->shared.gc_trips[l->watch->slot].n_fulls;
+	uint32_t n_fulls = fates_fulls(s->fates, l->watch->slot);
 
 	if (n_fulls == l->n_fulls_looked || now_sec < l->look_all_sec)
 		return false;
@@ -426,21 +297,11 @@ static void look_at_all(struct sampler *s, struct lens *l, double now_sec)
 					    LOOK_ALL_SHARE;
 }
 
-static void on_fate(void *userdata, uint32_t slot, const struct witness *witness,
-		    enum cycles_fate fate)
-{
-	struct sampler *s = userdata;
-	struct stack *stack = stack_by_hash(s, slot, witness->stack);
-
-	if (stack)
-		cycles_drawn_add(&stack->drawn, fate, witness->weight, witness->bytes, 1);
-}
-
 uint64_t sampler_look(struct sampler *s, struct lens *l, double now_sec)
 {
 	uint64_t before_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
-	witnesses_harvest(s->witnesses, l->watch->slot, on_fate, s);
+	fates_harvest(s->fates, l->watch->slot);
 	if (l->state == LENS_WINDOWS && is_full_over(s, l, now_sec))
 		look_at_all(s, l, now_sec);
 	while (look_some(s, l, now_sec) == LOOKS_MAX)
@@ -523,7 +384,7 @@ void sampler_estimate(struct sampler *s, const struct lens *l, double now_sec)
 void sampler_forget(struct sampler *s, const struct lens *l)
 {
 	samples_forget(s->samples, l->watch->slot);
-	witnesses_drop(s->witnesses, l->watch->slot);
+	fates_forget(s->fates, l->watch->slot);
 }
 
 size_t sampler_count(const struct sampler *s, uint32_t slot)

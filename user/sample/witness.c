@@ -7,11 +7,11 @@
 #include "lib/splitmix.h"
 #include "sample/witness.h"
 
-#define POINTER_MIN  0x10000ULL /* mmap_min_addr: below are counts and flags */
-#define POINTER_END  (1ULL << 47)
-#define HASH_UNSET   (~0ULL)
-#define STR_STATE    3 /* words behind the type: length, hash, state, … */
-#define PRE_TYPE_AT  5 /* the type's word behind a pre-header and a GC head */
+#define POINTER_MIN 0x10000ULL /* mmap_min_addr: below are counts and flags */
+#define POINTER_END (1ULL << 47)
+#define HASH_UNSET  (~0ULL)
+#define STR_STATE   3 /* words behind the type: length, hash, state, … */
+#define PRE_TYPE_AT 5 /* the type's word behind a pre-header and a GC head */
 
 struct slot {
 	struct witness of[PGD_WITNESSES_MAX];

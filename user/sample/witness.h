@@ -54,10 +54,9 @@ struct witness_room {
 	size_t n;
 };
 /* n_max: witnesses that the target may have in all, 4 to PGD_WITNESSES_MAX. Room for
- * WITNESSES_A_WINDOW of them, or half of n_max; 0: out of memory. Rows that were reserved before and
- * not taken are free again. */
-void witnesses_reserve(struct witnesses *ws, uint32_t slot, size_t n_max,
-		       struct witness_room *ret);
+ * WITNESSES_A_WINDOW of them, or half of n_max; 0: out of memory. Rows that were reserved before
+ * and not taken are free again. */
+void witnesses_reserve(struct witnesses *ws, uint32_t slot, size_t n_max, struct witness_room *ret);
 
 /* Fill a row, not watched yet: false, nothing of this block tells whether it lives. Any thread. */
 bool witness_fill(uint64_t block, const struct fingerprint *print, struct pgd_witness *ret);
