@@ -98,7 +98,8 @@ static __always_inline int collector_done(__u32 slot)
 		return 0;
 	}
 	is_full = stats[GCSTATE_FULL].collections != gc->started_stats[GCSTATE_FULL][0];
-	collector_pay(slot, witness_done(slot, is_full) / PGD_WITNESSES_A_HIT);
+	collector_pay(slot,
+		      witness_done(slot, is_full) / (trip->witnesses_a_hit ?: PGD_WITNESSES_A_HIT));
 	trip->seen = trip->begun;
 	trip->n_fulls += is_full;
 	for (int i = 0; i < PGD_GENERATIONS; i++) {

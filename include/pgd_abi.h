@@ -311,6 +311,8 @@ struct pgd_gc_trip {
 	__u32 begun, seen;
 	__u32 n_witnesses; /* the daemon's: rows of pgd_witnesses from here on are empty */
 	__u32 n_fulls; /* the kernel's: full collections whose end was seen */
+	__u32 witnesses_a_hit; /* the daemon's: so many cost as much as a hit; 0: as below */
+	__u32 pad;
 };
 
 /* ── witnesses ────────────────────────────────────────────────────────────────────────────────
@@ -328,7 +330,7 @@ struct pgd_gc_trip {
 #define PGD_WITNESSES_MAX   128 /* of a target */
 #define PGD_WITNESS_WORDS   3
 #define PGD_WITNESS_NO_WORD 0xff
-#define PGD_WITNESSES_A_HIT 32 /* so many cost as much as a hit of the collector's sites */
+#define PGD_WITNESSES_A_HIT 32 /* if the daemon does not say it */
 
 enum pgd_witness_state {
 	PGD_WITNESS_EMPTY = 0,
@@ -405,7 +407,7 @@ _Static_assert(sizeof(struct pgd_live) == 16, "padding");
 _Static_assert(sizeof(struct pgd_stack_key) == 16, "padding");
 _Static_assert(sizeof(struct pgd_stack_total) == 96, "padding");
 _Static_assert(sizeof(struct pgd_gc_generation) == 480, "padding");
-_Static_assert(sizeof(struct pgd_gc_trip) == 32, "padding");
+_Static_assert(sizeof(struct pgd_gc_trip) == 40, "padding");
 _Static_assert(sizeof(struct pgd_witness) == 48, "padding");
 _Static_assert(sizeof(struct pgd_walked) == 16, "padding");
 _Static_assert(sizeof(struct pgd_frame) == 16, "padding");

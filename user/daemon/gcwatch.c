@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/daemon/gcwatch.c — see gcwatch.h. */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,6 +17,9 @@
 /* What a hit costs over trap and program: each empties caches that are filled again when the target
  * goes on. tests/bench/run.sh gc measures it. */
 #define COST_SCALE 1.8
+/* Both looks at a witness, 165 of it our program's (test-bpf, test_collector prints it), the rest
+ * for caches. */
+#define WITNESS_NS 200.0
 
 struct gcwatch {
 	struct gcwatch_options o;
@@ -182,7 +186,9 @@ int gcwatch_new(const struct gcwatch_options *o, struct watch *watch, uint64_t c
 	g->o = *o;
 	g->watch = watch;
 	g->trip = &shared.gc_trips[watch->slot];
-	*g->trip = (struct pgd_gc_trip){ .phase = 2 }; /* even */
+	*g->trip = (struct pgd_gc_trip){ .phase = 2, /* even */
+					 .witnesses_a_hit =
+						 (uint32_t)fmax(hit_ns(g) / WITNESS_NS, 1) };
 	g->looked_ns = clock_monotonic_ns();
 	gcbudget_init(&g->budget, o->overhead, g->looked_ns, g->looked_ns, cpu_ns);
 	r = go_on(g);
