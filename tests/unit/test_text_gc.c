@@ -92,7 +92,8 @@ static void text_gc__stacks_with_garbage_in_cycles_are_named(void **state)
 	(void)state;
 	show(WRITER_GC);
 	expect("\nStacks with the most garbage in cycles:\n"
-	       "  1. 3.00 MiB by the collector, 75.0 % ±12.5 % of what was freed  service.py:17 get_user\n"
+	       "  1. 3.00 MiB by the collector, 75.0 % ±12.5 % of what was freed  service.py:17 "
+	       "get_user\n"
 	       "     stack 00000000000000aa of pid 4711, live 4.00 MiB, of which 3.00 MiB wait; "
 	       "waits "
 	       "for the\n     collector\n");
