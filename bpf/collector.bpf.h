@@ -18,6 +18,7 @@
 #include "hit.bpf.h"
 #include "maps.bpf.h"
 #include "pause.bpf.h"
+#include "witness.bpf.h"
 
 /* A hit has cost so much. True: there was as much left, collections may be timed. */
 static __always_inline bool collector_pay(__u32 slot, __s64 cost)
@@ -40,10 +41,14 @@ static __always_inline int collector_start(__u32 slot)
 	struct pgd_target *t = hit_target(slot);
 	struct pgd_gc *gc = bpf_map_lookup_elem(&pgd_gc, &slot);
 	struct gcstate_list lists[PGD_GENERATIONS] = {};
+	struct pgd_gc_trip *trip = gcstate_trip(slot);
+	bool has_missed;
 
 	if (!t || !gc || !t->gc_stats)
 		return 0;
 	gc->running_tid = 0;
+	has_missed = trip->seen != trip->begun;
+	trip->begun++;
 	if (!collector_pay(slot, 1))
 		return 0;
 	if (gcstate_stats(t, (struct gcstate_stats *)gc->started_stats)) {
@@ -54,7 +59,8 @@ static __always_inline int collector_start(__u32 slot)
 	for (int i = 0; i < PGD_GENERATIONS; i++)
 		gc->started_counts[i] = (__u32)lists[i].count;
 	gc->running_generation = 0;
-	gc->running_phase = gcstate_trip(slot)->phase;
+	gc->running_phase = trip->phase;
+	witness_start(slot, has_missed);
 	gc->started_ns = bpf_ktime_get_ns();
 	gc->running_tid = (__u32)bpf_get_current_pid_tgid();
 	return 0;
@@ -78,6 +84,8 @@ static __always_inline int collector_done(__u32 slot)
 	struct pgd_target *t = hit_target(slot);
 	struct pgd_gc *gc = bpf_map_lookup_elem(&pgd_gc, &slot);
 	struct gcstate_stats stats[PGD_GENERATIONS] = {};
+	struct pgd_gc_trip *trip = gcstate_trip(slot);
+	bool is_full;
 
 	if (!t || !gc)
 		return 0;
@@ -89,6 +97,11 @@ static __always_inline int collector_done(__u32 slot)
 		counter_add(slot, PGD_COUNTER_GC_UNREADABLE);
 		return 0;
 	}
+	is_full = stats[GCSTATE_FULL].collections != gc->started_stats[GCSTATE_FULL][0];
+	collector_pay(slot,
+		      witness_done(slot, is_full) / (trip->witnesses_a_hit ?: PGD_WITNESSES_A_HIT));
+	trip->seen = trip->begun;
+	trip->n_fulls += is_full;
 	for (int i = 0; i < PGD_GENERATIONS; i++) {
 		const __u64 *started = gc->started_stats[i];
 		struct pgd_gc_generation *g = &gc->generations[i];

@@ -74,11 +74,13 @@ __u64 pgd_procs_lost; /* the kernel's; only grows */
  * place of 0.8 for a block that comes and goes. */
 struct pgd_gate pgd_gate = { .slot = PGD_SLOT_NONE };
 struct pgd_sample pgd_samples[PGD_SAMPLES_MAX];
+struct pgd_walked pgd_walked[PGD_WALKED_MAX]; /* pgd_gate.walked of them, in order */
 __u32 pgd_site_hits[PGD_SITES_MAX]; /* by site, while the gate is not shut */
 __u32 pgd_rare_hits[PGD_TARGETS_MAX * PGD_SITES_MAX]; /* by slot and site; the daemon zeroes them */
 __u8 pgd_suspects[PGD_SUSPECTS_MAX]; /* by leaf: 1, walk all of its stacks */
 struct pgd_trip pgd_trips[PGD_TARGETS_MAX];
 struct pgd_gc_trip pgd_gc_trips[PGD_TARGETS_MAX];
+struct pgd_witness pgd_witnesses[PGD_TARGETS_MAX * PGD_WITNESSES_MAX]; /* by slot */
 __u32 pgd_epochs[PGD_TARGETS_MAX]; /* what is remembered of code objects is good for this epoch */
 
 /* slot → what its collector did. on_gc_* write; the GIL keeps them apart. */

@@ -15,6 +15,7 @@
 
 #include "kernel.bpf.h"
 #include "account.bpf.h"
+#include "gcstate.bpf.h"
 #include "maps.bpf.h"
 #include "pywalk.bpf.h"
 #include "sample.bpf.h"
@@ -145,6 +146,20 @@ static __always_inline int window_take(__u32 slot, __u32 always, struct pgd_samp
 	return 0;
 }
 
+static __always_inline void window_log(const struct pgd_sample *sample)
+{
+	__u64 i = __sync_fetch_and_add(&pgd_gate.walked, 1);
+	struct pgd_walked *to = &pgd_walked[i & (PGD_WALKED_MAX - 1)];
+
+	if (i >= PGD_WALKED_MAX)
+		return;
+	to->stack = sample->stack;
+	to->bytes = sample->bytes;
+	to->site = sample->site;
+	to->walk = sample->walk;
+	to->epoch = sample->epoch;
+}
+
 static __always_inline void window_sample(__u64 cookie, __u64 block, __u64 bytes, __u32 lane)
 {
 	__u32 slot = PGD_COOKIE_SLOT(cookie);
@@ -163,10 +178,11 @@ static __always_inline void window_sample(__u64 cookie, __u64 block, __u64 bytes
 	row->site = PGD_COOKIE_SITE(cookie);
 	row->lane = sample.lane;
 	row->walk = sample.walk;
+	row->epoch = (__u8)gcstate_trip(slot)->begun;
 	row->block = block;
 	__sync_fetch_and_add(&pgd_gate.sampled, 1);
 	if (sample.walk != PGD_WALK_LEAF)
-		__sync_fetch_and_add(&pgd_gate.walked, 1);
+		window_log(row);
 }
 
 static __always_inline void window_birth(__u64 cookie, __u64 block, __u64 bytes, __u32 lane)

@@ -164,6 +164,7 @@ struct pgd_live {
  */
 /* Rows. A block has two to choose from; both are taken: it is not sampled, and counted. */
 #define PGD_SAMPLES_MAX	 16384
+#define PGD_WALKED_MAX	 8192 /* more than hits a window has; beyond: only counted */
 #define PGD_SUSPECTS_MAX 4096 /* bytes, by leaf; leaves that meet in one are both suspect */
 #define PGD_SLOT_NONE	 0xffffffffu
 #define PGD_EPOCH_NONE	 0xffffffffu /* remember no code object: its death would not be seen */
@@ -196,8 +197,19 @@ struct pgd_sample {
 	__u64 leaf; /* hash of the innermost frame; 0: none */
 	__u32 bytes;
 	__u16 site;
-	__u8 lane; /* enum pgd_lane */
+	__u8 lane : 4; /* enum pgd_lane */
+	__u8 walk : 4; /* enum pgd_walk */
+	__u8 epoch; /* pgd_gc_trip.begun when it was taken, the low bits */
+};
+
+/* A block taken in the window whose stack was walked, whether it is still there or not: a row of
+ * struct pgd_sample is overwritten by who gets the block next. */
+struct pgd_walked {
+	__u64 stack; /* pgd_stack_key.hash; 0: not known */
+	__u32 bytes;
+	__u16 site;
 	__u8 walk; /* enum pgd_walk */
+	__u8 epoch;
 };
 
 enum pgd_walk {
@@ -301,6 +313,59 @@ struct pgd_gc_trip {
 	/* Odd: collections are timed. The daemon adds 1 when the sites come off, and when they are
 	 * on again: who was in the collector then is not believed to be in it still. */
 	__u32 phase;
+	/* The kernel's. Collections, counted as they begin, and the number of the last whose end
+	 * was seen: when it has begun, this one or another is running, or was not paid for. */
+	__u32 begun, seen;
+	__u32 n_witnesses; /* the daemon's: rows of pgd_witnesses from here on are empty */
+	__u32 n_fulls; /* the kernel's: full collections whose end was seen */
+	__u32 witnesses_a_hit; /* the daemon's: so many cost as much as a hit; 0: as below */
+	__u32 pad;
+};
+
+/* ── witnesses ────────────────────────────────────────────────────────────────────────────────
+ * Some sampled blocks of each target are looked at by the kernel when a collection begins and when
+ * it is done, in the collecting thread, which holds the GIL: what was there and is no more was
+ * freed by it, whatever it took.
+ *
+ *            daemon            begins, is there        done, is there
+ *	EMPTY ────────► WATCHED ────────────────► INSIDE ─────────────────► WATCHED
+ *	   ▲               │ is not                 │ is not
+ *	   │               ▼                        ▼
+ *	   └──────────── GONE (LOST: one was    COLLECTED, COLLECTED_FULL
+ *	     daemon       missed in between)
+ */
+#define PGD_WITNESSES_MAX   128 /* of a target */
+#define PGD_WITNESS_WORDS   3
+#define PGD_WITNESS_NO_WORD 0xff
+#define PGD_WITNESSES_A_HIT 32 /* if the daemon does not say it */
+
+enum pgd_witness_state {
+	PGD_WITNESS_EMPTY = 0,
+	PGD_WITNESS_WATCHED,
+	PGD_WITNESS_INSIDE, /* of a collection that is running */
+	PGD_WITNESS_GONE, /* it died outside of collections */
+	PGD_WITNESS_LOST, /* it died, nobody knows when */
+	PGD_WITNESS_COLLECTED,
+	PGD_WITNESS_COLLECTED_FULL, /* by a full collection */
+	PGD_WITNESS_STATE_MAX
+};
+
+/* What the word at `life_at` says. */
+enum pgd_witness_life {
+	PGD_WITNESS_LIFE_WORDS = 0, /* nothing: the other words have to be as they were */
+	PGD_WITNESS_LIFE_COUNT, /* it is a reference count while the object lives */
+	PGD_WITNESS_LIFE_LITTLE, /* a little number: not 0, and no free list's link */
+};
+
+struct pgd_witness {
+	__u64 block;
+	__u64 was[PGD_WITNESS_WORDS]; /* words that do not change while it lives … */
+	__u8 at[PGD_WITNESS_WORDS]; /* … where in the block; PGD_WITNESS_NO_WORD: none */
+	__u8 life_at;
+	__u8 life; /* enum pgd_witness_life */
+	__u8 pad[3];
+	__u32 state; /* enum pgd_witness_state */
+	__u32 n_fulls; /* the kernel's: full collections that it was there for */
 };
 
 struct pgd_gc_generation {
@@ -349,7 +414,9 @@ _Static_assert(sizeof(struct pgd_live) == 16, "padding");
 _Static_assert(sizeof(struct pgd_stack_key) == 16, "padding");
 _Static_assert(sizeof(struct pgd_stack_total) == 96, "padding");
 _Static_assert(sizeof(struct pgd_gc_generation) == 480, "padding");
-_Static_assert(sizeof(struct pgd_gc_trip) == 16, "padding");
+_Static_assert(sizeof(struct pgd_gc_trip) == 40, "padding");
+_Static_assert(sizeof(struct pgd_witness) == 48, "padding");
+_Static_assert(sizeof(struct pgd_walked) == 16, "padding");
 _Static_assert(sizeof(struct pgd_frame) == 16, "padding");
 _Static_assert(sizeof(struct pgd_stack_event) ==
 		       PGD_STACK_EVENT_HEAD_BYTES + PGD_FRAMES_MAX * sizeof(struct pgd_frame),

@@ -233,6 +233,75 @@ def waiting(t):
              and "OFF" in page else page)
 
 
+# ── in windows ─────────────────────────────────────────────────────────────────────────────────
+WINDOWS_BUDGET = 0.05
+WINDOWS_SECONDS = 40
+WINDOWS_WITHIN = 0.1  # of all that was freed of a line, or the told error if that is more
+WORK = 50000  # between two requests: some 80 collections a second
+LINES = {"new_plain": "plain", "new_cyclic": "cyclic", "new_often": "often", "new_seldom": "seldom"}
+LARGE_HEAP = 150000  # containers: full collections take a tenth of a second
+
+
+@once
+def windows_small_heap(t):
+    """Where a full collection takes a millisecond and a young one 50 µs."""
+    target = t.target("gc_busy.py")
+    report, truth = run_in_windows(t, target)
+    check_shares(t, "small_heap", report, truth, target)
+    cyclic = [row["blame"]["function"] for row in report["cyclic_stacks"]]
+    t.result("gc__windows_most_cyclic_stacks", None if "new_cyclic" in cyclic and "new_plain" not in cyclic
+             else str(cyclic))
+
+
+@once
+def windows_large_heap(t):
+    """Full collections are rare: what only they free waits for long."""
+    target = t.target("gc_busy.py")
+    target.ask("ballast", LARGE_HEAP)
+    report, truth = run_in_windows(t, target)
+    check_shares(t, "large_heap", report, truth, target)
+    rows = rows_of(report, "new_session", target.pid)
+    waits, live = (sum(of(row) or 0 for row in rows) for of in
+                   (lambda row: row["gc"]["waiting_bytes"], lambda row: row["live_bytes"]))
+    error = sum(row["live_bytes_error"] for row in rows) / max(live, 1)
+    is_waiting = 1 - truth["held"] / truth["there"]
+    t.result("gc__windows_waiting_share", None if live and abs(waits / live - is_waiting) <=
+             max(2 * WINDOWS_WITHIN, error) else "%d of %d bytes told, %.2f of them are: %s"
+             % (waits, live, is_waiting, [row["gc"] for row in rows]))
+
+
+def run_in_windows(t, target):
+    target.tell("run", WINDOWS_SECONDS + 5, WORK)
+    time.sleep(0.5)  # so that it is not idle when it is looked at first
+    pygrowd = t.pygrowd(target, "--overhead", "%g%%" % (100 * WINDOWS_BUDGET), exact=False).wait_watching()
+    truth = target.answer(2 * WINDOWS_SECONDS)
+    report = pygrowd.report()
+    row = process_row(report, target.pid)
+    assert row["windows"] > 20, "%d windows: %s" % (row["windows"], row["regime"])
+    t.result("gc__windows_stay_within_the_budget", None if row["overhead"] <= 1.3 * WINDOWS_BUDGET
+             else "overhead %.4f" % row["overhead"])
+    return report, truth
+
+
+def rows_of(report, function, pid):
+    return [row for row in report["stacks"] if row["pid"] == pid and row["frames"]
+            and row["frames"][0]["function"] == function]
+
+
+def check_shares(t, name, report, truth, target):
+    for function, line in LINES.items():
+        made, cyclic = truth["lines"][line]
+        want = cyclic / made
+        gcs = [row["gc"] for row in rows_of(report, function, target.pid)
+               if row["gc"]["cyclic_share"] is not None]
+        told = [(row["cyclic_share"], row["cyclic_share_error"]) for row in gcs]
+        t.result("gc__windows_%s_%s" % (name, line), None if told and all(
+            abs(share - want) <= max(WINDOWS_WITHIN, error) for share, error in told) else
+            "%s told, %.3f is" % (told, want))
+        t.result("gc__windows_%s_%s_is_an_estimate" % (name, line), None if told and all(
+            0 < error < 0.3 for _, error in told) else str(told))
+
+
 def gc_of(pygrowd, target):
     return process_row(pygrowd.report(), target.pid)["gc"]
 

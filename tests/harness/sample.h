@@ -146,6 +146,7 @@ static inline void sample_init(struct sample *s)
 							.by_references_blocks = 8192,
 							.by_collector_bytes = 3 << 20,
 							.by_collector_blocks = 24576,
+							.share_error = 0.125,
 							.fulls_survived = 1,
 							.survived_bytes = 1 << 20,
 							.waiting_bytes = 3 << 20,

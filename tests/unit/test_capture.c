@@ -226,6 +226,124 @@ static void capture__error_of_the_look_leaves_no_blocks(void **state)
 	assert_int_equal(c->n, 1);
 }
 
+/* ── witnesses ────────────────────────────────────────────────────────────────────────────── */
+
+static struct pgd_gc_trip trip;
+static struct pgd_witness rows[WITNESSES_A_WINDOW];
+
+/* n blocks that live, each with something in it; a collection has been before the window, and one
+ * in it. */
+static void fill(unsigned n, size_t n_room)
+{
+	trip = (struct pgd_gc_trip){ .phase = 3, .begun = 258, .seen = 258 };
+	memset(rows, 0, sizeof(rows));
+	for (unsigned i = 0; i < n; i++) {
+		image_u64(&image, BLOCK(i), 0x7f5555550000ull + i);
+		samples[i] = sample(BLOCK(i));
+		samples[i].epoch = (uint8_t)trip.begun;
+	}
+	c->witnesses = (struct capture_witnesses){ .trip = &trip, .phase = 3, .seed = 1 };
+	c->witnesses.room.n = n_room;
+	for (size_t i = 0; i < n_room; i++)
+		c->witnesses.room.rows[i] = &rows[i];
+}
+
+static size_t n_watched(void)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		n += rows[i].state == PGD_WITNESS_WATCHED;
+	return n;
+}
+
+static void capture__witnesses_are_blocks_since_the_last_collection(void **state)
+{
+	(void)state;
+	fill(10, WITNESSES_A_WINDOW);
+	samples[3].epoch--; /* the last collection may have freed it, had it been garbage */
+	samples[4].stack = 0;
+	capture_run(c, samples, PGD_SAMPLES_MAX);
+	assert_int_equal(c->n, 10);
+	assert_true(c->witnesses.is_known);
+	assert_int_equal(c->witnesses.epoch, 2);
+	assert_int_equal(c->witnesses.n_candidates, 8);
+	assert_int_equal(c->witnesses.n, 8);
+	assert_int_equal(n_watched(), 8);
+	for (size_t i = 0; i < 8; i++) {
+		uint64_t block = c->blocks[c->witnesses.blocks[i]].sample.block;
+
+		assert_int_equal(rows[i].block, block);
+		assert_true(block != BLOCK(3) && block != BLOCK(4));
+	}
+}
+
+/* All have the same chance: 4 of 100, 2,000 times. */
+static void capture__witnesses_are_drawn(void **state)
+{
+	unsigned n_drawn[100] = { 0 };
+	uint64_t seed = 1;
+
+	(void)state;
+	for (unsigned round = 0; round < 2000; round++) {
+		fill(100, 4);
+		c->witnesses.seed = seed;
+		capture_run(c, samples, 100);
+		seed = c->witnesses.seed;
+		assert_int_equal(c->witnesses.n_candidates, 100);
+		assert_int_equal(c->witnesses.n, 4);
+		for (size_t i = 0; i < 4; i++)
+			n_drawn[(rows[i].block - BLOCK(0)) / BYTES]++;
+	}
+	for (unsigned i = 0; i < 100; i++)
+		if (n_drawn[i] < 40 || n_drawn[i] > 130)
+			fail_msg("block %u: %u times", i, n_drawn[i]);
+}
+
+static void begin_collection(void)
+{
+	trip.begun++;
+}
+
+static void run_collection(void)
+{
+	trip.begun++;
+	trip.seen = trip.begun;
+}
+
+static void switch_probes(void)
+{
+	trip.phase += 2;
+}
+
+/* Then those that it has freed would be missing among them. */
+static void capture__a_collection_during_the_look_leaves_no_witness(void **state)
+{
+	static const struct row {
+		const char *name;
+		void (*before)(void), (*during)(void);
+	} cases[] = {
+		{ "one was running", begin_collection, NULL },
+		{ "one begins", NULL, begin_collection },
+		{ "one has come and gone", NULL, run_collection },
+		{ "the probes were off in the window", switch_probes, NULL },
+		{ "the probes were off in the look", NULL, switch_probes },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		fill(10, WITNESSES_A_WINDOW);
+		if (cases[i].before)
+			cases[i].before();
+		look.happens = cases[i].during;
+		capture_run(c, samples, PGD_SAMPLES_MAX);
+		look.happens = NULL;
+		assert_int_equal(c->n, 10);
+		if (c->witnesses.is_known || c->witnesses.n || n_watched())
+			fail_msg("%s", cases[i].name);
+	}
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -238,6 +356,9 @@ int main(void)
 		TEST(capture__blocks_that_die_during_the_look_are_left_out),
 		TEST(capture__full_table_is_captured),
 		TEST(capture__error_of_the_look_leaves_no_blocks),
+		TEST(capture__witnesses_are_blocks_since_the_last_collection),
+		TEST(capture__witnesses_are_drawn),
+		TEST(capture__a_collection_during_the_look_leaves_no_witness),
 	};
 
 	return cmocka_run_group_tests_name("capture", tests, NULL, NULL);

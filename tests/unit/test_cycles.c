@@ -4,6 +4,7 @@
 
 #include "growth/cycles.h"
 #include "lib/cleanup.h"
+#include "lib/splitmix.h"
 #include "test.h"
 
 static const struct cycles_collector on = { .is_state_known = true,
@@ -172,6 +173,123 @@ static void cycles__what_survived_is_known_once_one_was_met(void **state)
 	assert_null(cycles_verdict_name[CYCLES_NOT_KNOWN]);
 }
 
+/* ── drawn ────────────────────────────────────────────────────────────────────────────────── */
+
+static void cycles__share_of_what_is_known(void **state)
+{
+	struct cycles_drawn d = { 0 };
+	double error;
+
+	(void)state;
+	assert_true(isnan(cycles_drawn_share(&d, &error)));
+	assert_true(isnan(error));
+	cycles_drawn_add(&d, CYCLES_BY_REFERENCES, 100, 64, 6);
+	cycles_drawn_add(&d, CYCLES_BY_COLLECTOR, 100, 64, 1);
+	assert_true(isnan(cycles_drawn_share(&d, &error))); /* seven are not enough */
+	assert_true(isnan(cycles_drawn_share_of_blocks(&d)));
+	cycles_drawn_add(&d, CYCLES_BY_FULL, 100, 64, 1);
+	assert_true(fabs(cycles_drawn_share(&d, &error) - 0.25) < 1e-9);
+	assert_true(error > 0.2 && error < 0.35);
+	assert_true(fabs(cycles_drawn_share_of_blocks(&d) - 0.25) < 1e-9);
+	/* Taken in a window, and there at its end after all. */
+	cycles_drawn_add(&d, CYCLES_BY_REFERENCES, 100, 64, 10);
+	cycles_drawn_add(&d, CYCLES_BY_REFERENCES, 100, 64, -10);
+	assert_true(fabs(cycles_drawn_share(&d, &error) - 0.25) < 1e-9);
+}
+
+static void cycles__large_blocks_weigh_in_bytes_and_not_in_blocks(void **state)
+{
+	struct cycles_drawn d = { 0 };
+	double error;
+
+	(void)state;
+	cycles_drawn_add(&d, CYCLES_BY_REFERENCES, 10, 100, 50);
+	cycles_drawn_add(&d, CYCLES_BY_COLLECTOR, 10, 300, 50);
+	assert_true(fabs(cycles_drawn_share(&d, &error) - 0.75) < 1e-9);
+	assert_true(fabs(cycles_drawn_share_of_blocks(&d) - 0.5) < 1e-9);
+}
+
+/* One heavy one is one: its weight makes nobody surer. */
+static void cycles__one_that_stands_for_many_says_little(void **state)
+{
+	struct cycles_drawn d = { 0 };
+	double error, heavy_error;
+
+	(void)state;
+	cycles_drawn_add(&d, CYCLES_BY_REFERENCES, 1, 64, 50);
+	cycles_drawn_add(&d, CYCLES_BY_COLLECTOR, 1, 64, 50);
+	cycles_drawn_share(&d, &error);
+	assert_true(error < 0.1);
+	cycles_drawn_add(&d, CYCLES_BY_COLLECTOR, 25, 64, 1);
+	cycles_drawn_share(&d, &heavy_error);
+	assert_true(heavy_error > 1.5 * error);
+	cycles_drawn_add(&d, CYCLES_BY_COLLECTOR, 1000, 64, 1);
+	assert_true(isnan(cycles_drawn_share(&d, &heavy_error)));
+}
+
+static void cycles__none_of_it_and_all_of_it_have_an_error(void **state)
+{
+	static const enum cycles_fate fates[] = { CYCLES_BY_REFERENCES, CYCLES_BY_COLLECTOR };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct cycles_drawn d = { 0 };
+		double error;
+
+		cycles_drawn_add(&d, fates[i], 40, 64, 20);
+		assert_true(cycles_drawn_share(&d, &error) == i);
+		assert_true(error > 0.05 && error < 0.15);
+	}
+}
+
+/* Half of what full collections met they have freed: of what has come since, half waits. */
+static void cycles__what_waits_is_drawn_too(void **state)
+{
+	struct cycles_drawn d = { .floor_bytes = 6400, .fulls_survived = 3 };
+	struct cycles c;
+
+	(void)state;
+	cycles_drawn_add(&d, CYCLES_MET_FULL, 1, 64, 6);
+	cycles_drawn_add(&d, CYCLES_BY_FULL, 1, 64, 3);
+	c = cycles_drawn_sums(&d);
+	assert_true(isnan(cycles_waiting_bytes(&c, &on, 12800))); /* six are not enough */
+	assert_int_equal(cycles_judge(&c, &on, 6500), CYCLES_SURVIVES);
+	cycles_drawn_add(&d, CYCLES_MET_FULL, 1, 64, 6);
+	cycles_drawn_add(&d, CYCLES_BY_FULL, 1, 64, 3);
+	c = cycles_drawn_sums(&d);
+	assert_true(fabs(cycles_waiting_bytes(&c, &on, 12800) - 3200) < 1);
+	assert_true(fabs(cycles_survived_bytes(&c) - 6400) < 1);
+}
+
+/* ±, counted: how often does it hold the truth? Draws of a known share, by weights as windows have
+ * them. */
+static void cycles__the_interval_holds_the_truth(void **state)
+{
+	static const double shares[] = { 0, 0.05, 0.25, 0.5, 0.9, 1 };
+	uint64_t seed = 7;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(shares); i++) {
+		unsigned n_held = 0, n_runs = 1000;
+
+		for (unsigned run = 0; run < n_runs; run++) {
+			struct cycles_drawn d = { 0 };
+			double error, share;
+
+			for (int k = 0; k < 60; k++)
+				cycles_drawn_add(&d,
+						 splitmix_uniform(&seed) < shares[i]
+							 ? CYCLES_BY_COLLECTOR
+							 : CYCLES_BY_REFERENCES,
+						 1 + 9 * splitmix_uniform(&seed), 64, 1);
+			share = cycles_drawn_share(&d, &error);
+			n_held += fabs(share - shares[i]) <= error;
+		}
+		if (n_held < 0.9 * n_runs)
+			fail_msg("%g: held by %u of %u", shares[i], n_held, n_runs);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +298,12 @@ int main(void)
 		cmocka_unit_test(cycles__rows_add_up_and_those_that_went_hold_nothing),
 		cmocka_unit_test(cycles__what_waits_and_what_stays_are_told_apart),
 		cmocka_unit_test(cycles__what_survived_is_known_once_one_was_met),
+		cmocka_unit_test(cycles__share_of_what_is_known),
+		cmocka_unit_test(cycles__large_blocks_weigh_in_bytes_and_not_in_blocks),
+		cmocka_unit_test(cycles__one_that_stands_for_many_says_little),
+		cmocka_unit_test(cycles__none_of_it_and_all_of_it_have_an_error),
+		cmocka_unit_test(cycles__what_waits_is_drawn_too),
+		cmocka_unit_test(cycles__the_interval_holds_the_truth),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,12 +106,14 @@ static void document_gc__stack(void **state)
 	expect_text(document_cycles_new(&s.stacks[1].cycles),
 		    "{\"freed_by_collector_bytes\":3145728,\"freed_by_collector_blocks\":24576,"
 		    "\"freed_by_references_bytes\":1048576,\"freed_by_references_blocks\":8192,"
-		    "\"cyclic_share\":0.75,\"survived_full_collections\":1,"
+		    "\"cyclic_share\":0.75,\"cyclic_share_error\":0.125,"
+		    "\"survived_full_collections\":1,"
 		    "\"survived_bytes\":1048576,\"waiting_bytes\":3145728,\"verdict\":\"waits\"}");
 	expect_text(document_cycles_new(&nothing),
 		    "{\"freed_by_collector_bytes\":null,\"freed_by_collector_blocks\":null,"
 		    "\"freed_by_references_bytes\":null,\"freed_by_references_blocks\":null,"
-		    "\"cyclic_share\":null,\"survived_full_collections\":null,"
+		    "\"cyclic_share\":null,\"cyclic_share_error\":null,"
+		    "\"survived_full_collections\":null,"
 		    "\"survived_bytes\":null,\"waiting_bytes\":null,\"verdict\":null}");
 }
 

@@ -92,7 +92,8 @@ static void text_gc__stacks_with_garbage_in_cycles_are_named(void **state)
 	(void)state;
 	show(WRITER_GC);
 	expect("\nStacks with the most garbage in cycles:\n"
-	       "  1. 3.00 MiB by the collector, 75.0 % of what was freed  service.py:17 get_user\n"
+	       "  1. 3.00 MiB by the collector, 75.0 % ±12.5 % of what was freed  service.py:17 "
+	       "get_user\n"
 	       "     stack 00000000000000aa of pid 4711, live 4.00 MiB, of which 3.00 MiB wait; "
 	       "waits "
 	       "for the\n     collector\n");
@@ -133,9 +134,26 @@ static void text_gc__show_says_what_survives_and_what_waits(void **state)
 {
 	(void)state;
 	show(WRITER_SHOW);
-	expect("  collector   freed 3.00 MiB of it so far, 75.0 % of all that was freed\n"
+	expect("  collector   freed 3.00 MiB of it so far, 75.0 % ±12.5 % of all that was freed\n"
 	       "              1 full collection left something, the last 1.00 MiB\n"
 	       "              the next is expected to free 3.00 MiB\n"
+	       "              waits for the collector\n");
+}
+
+/* Counts have no ±; of too few samples nothing is said but the verdict. */
+static void text_gc__counts_are_exact_and_little_is_nothing(void **state)
+{
+	struct snapshot_cycles *c = &sample.stacks[1].cycles;
+
+	(void)state;
+	c->share_error = 0;
+	show(WRITER_SHOW);
+	expect("  collector   freed 3.00 MiB of it so far, 75.0 % of all that was freed\n");
+	c->by_collector_bytes = c->by_references_bytes = NAN;
+	c->waiting_bytes = NAN;
+	show(WRITER_SHOW);
+	expect("  collector   who frees it is not known\n"
+	       "              1 full collection left something, the last 1.00 MiB\n"
 	       "              waits for the collector\n");
 }
 
@@ -152,6 +170,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(text_gc__never_run_is_no_zero, setup, teardown),
 		cmocka_unit_test_setup_teardown(text_gc__show_says_what_survives_and_what_waits,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(text_gc__counts_are_exact_and_little_is_nothing,
 						setup, teardown),
 	};
 

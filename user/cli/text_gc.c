@@ -173,18 +173,30 @@ const char *text_gc_verdict(const char *verdict)
 	return NULL;
 }
 
+const char *text_gc_share(char buf[TEXT_GC_SHARE_MAX], json_object *gc)
+{
+	double error = field_number(gc, "cyclic_share_error");
+	char share[UNITS_TEXT_MAX], plus[UNITS_TEXT_MAX];
+
+	units_share_format(share, field_number(gc, "cyclic_share"));
+	if (error > 0)
+		snprintf(buf, TEXT_GC_SHARE_MAX, "%s ±%s", share, units_share_format(plus, error));
+	else
+		snprintf(buf, TEXT_GC_SHARE_MAX, "%s", share);
+	return buf;
+}
+
 static void stack_lines(struct page *p, json_object *row, size_t number)
 {
 	_cleanup_(strbuf_done) struct strbuf b = STRBUF_INIT;
 	json_object *gc = field_object(row, "gc");
 	const char *verdict = text_gc_verdict(field_text(gc, "verdict"));
 	double waiting = field_number(gc, "waiting_bytes");
-	char bytes[UNITS_TEXT_MAX], share[UNITS_TEXT_MAX], place[PLACE_BYTES_MAX];
+	char bytes[UNITS_TEXT_MAX], share[TEXT_GC_SHARE_MAX], place[PLACE_BYTES_MAX];
 
 	page_line(p, "%3zu. %s by the collector, %s of what was freed  %s", number,
 		  units_bytes_format(bytes, field_number(gc, "freed_by_collector_bytes")),
-		  units_share_format(share, field_number(gc, "cyclic_share")),
-		  place_format(place, field_object(row, "blame")));
+		  text_gc_share(share, gc), place_format(place, field_object(row, "blame")));
 	strbuf_printf(&b, "     stack %s of pid %" PRId64 ", live %s",
 		      field_text_or(row, "id", "?"), field_count(row, "pid"),
 		      units_bytes_format(bytes, field_number(row, "live_bytes")));

@@ -238,16 +238,18 @@ static void collector_lines(struct page *p, json_object *gc)
 	       waiting = field_number(gc, "waiting_bytes");
 	const char *verdict = text_gc_verdict(field_text(gc, "verdict"));
 	int64_t fulls = field_count(gc, "survived_full_collections");
-	char text[UNITS_TEXT_MAX], part[UNITS_TEXT_MAX];
+	char text[UNITS_TEXT_MAX], part[TEXT_GC_SHARE_MAX];
 
-	if (isnan(by_gc))
+	if (isnan(by_gc) && !verdict)
 		return;
-	if (isnan(share))
+	if (isnan(by_gc))
+		page_line(p, "  collector   who frees it is not known");
+	else if (isnan(share))
 		page_line(p, "  collector   freed %s of it so far",
 			  units_bytes_format(text, by_gc));
 	else
 		page_line(p, "  collector   freed %s of it so far, %s of all that was freed",
-			  units_bytes_format(text, by_gc), units_share_format(part, share));
+			  units_bytes_format(text, by_gc), text_gc_share(part, gc));
 	if (fulls > 0)
 		page_line(p,
 			  "              %" PRId64 " full collection%s left something, the last %s",

@@ -98,27 +98,56 @@ void gather_gc(const struct pipeline *p, struct watch *w, bool is_followed, stru
 	gather_state(w, ret);
 }
 
+/* Every block was followed, from its birth to its end. */
+static void gather_followed(const struct stack *from, struct snapshot_cycles *ret)
+{
+	const struct cycles *c = &from->cycles;
+	int64_t freed_blocks = (int64_t)from->n_births - from->live_blocks;
+
+	ret->by_collector_bytes = (double)c->gc_freed_bytes;
+	ret->by_collector_blocks = (int64_t)c->gc_freed_blocks;
+	ret->by_references_bytes = (double)(c->freed_bytes - c->gc_freed_bytes);
+	ret->by_references_blocks = freed_blocks - ret->by_collector_blocks;
+	ret->share_error = 0;
+}
+
+/* All that died, as the samples say, and the collector's share of it, as the witnesses do. */
+static void gather_drawn(const struct cycles_drawn *d, struct snapshot_cycles *ret)
+{
+	double blocks = fmax(d->freed_blocks, 0), bytes = fmax(d->freed_bytes, 0), error;
+	double share = cycles_drawn_share(d, &error);
+	double of_blocks = cycles_drawn_share_of_blocks(d);
+
+	if (isnan(share))
+		return;
+	ret->by_collector_bytes = share * bytes;
+	ret->by_references_bytes = (1 - share) * bytes;
+	ret->by_collector_blocks = llround(of_blocks * blocks);
+	ret->by_references_blocks = llround((1 - of_blocks) * blocks);
+	ret->share_error = error;
+}
+
 /* After gather_gc() of its process. */
 void gather_cycles(const struct watch *w, const struct snapshot_gc *gc, const struct stack *from,
 		   struct snapshot_cycles *ret)
 {
-	const struct cycles *c = &from->cycles;
 	const struct cycles_collector collector = {
 		.is_state_known = gc->is_state_known,
 		.is_enabled = gc->is_enabled,
 		.is_freezing = gc->is_freezing,
 		.are_fulls_known = w->gcstate.lists && !gc->is_incremental,
 	};
-	double live_bytes = (double)from->live_bytes;
-	int64_t freed_blocks = (int64_t)from->n_births - from->live_blocks;
+	double live_bytes = (double)from->live_bytes + from->sampled_bytes;
+	struct cycles drawn = cycles_drawn_sums(&from->drawn);
+	const struct cycles *c = w->n_windows ? &drawn : &from->cycles;
 
 	*ret = SNAPSHOT_CYCLES_NOT_KNOWN;
-	if (!gc->known || w->n_windows || w->has_gc_gaps)
+	if (!gc->known || (w->has_gc_gaps && !w->n_windows))
 		return;
-	ret->by_collector_bytes = (double)c->gc_freed_bytes;
-	ret->by_collector_blocks = (int64_t)c->gc_freed_blocks;
-	ret->by_references_bytes = (double)(c->freed_bytes - c->gc_freed_bytes);
-	ret->by_references_blocks = freed_blocks - ret->by_collector_blocks;
+	if (w->n_windows)
+		gather_drawn(&from->drawn, ret);
+	else
+		gather_followed(from, ret);
 	ret->fulls_survived = c->fulls_survived;
 	ret->survived_bytes = cycles_survived_bytes(c);
 	ret->waiting_bytes = cycles_waiting_bytes(c, &collector, live_bytes);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/daemon/gcwatch.c — see gcwatch.h. */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -10,11 +11,15 @@
 #include "lib/log.h"
 
 #define LOOK_NS	   1000000000ULL /* while they are off; of one that ends then, so much is lost */
+#define NS_PER_SEC 1e9
 #define RETRY_NS   5000000000ULL /* after they could not be attached */
 #define RUN_NS	   1000.0 /* of our programs, a hit */
 /* What a hit costs over trap and program: each empties caches that are filled again when the target
  * goes on. tests/bench/run.sh gc measures it. */
 #define COST_SCALE 1.8
+/* Both looks at a witness, 165 of it our program's (test-bpf, test_collector prints it), the rest
+ * for caches. */
+#define WITNESS_NS 200.0
 
 struct gcwatch {
 	struct gcwatch_options o;
@@ -28,6 +33,11 @@ struct gcwatch {
 	int64_t left; /* of trip, when it was read last */
 	double looks_ns; /* of our own CPU time, since the last beat */
 	uint64_t looked_ns, began_ns, on_ns, on_since_ns, retry_ns;
+	/* When a full collection had ended, and how many had by then; a ring. */
+	struct {
+		uint64_t ended_ns, n;
+	} fulls[GCWATCH_FULLS_MAX];
+	size_t n_fulls; /* ever written */
 };
 
 static double hit_ns(const struct gcwatch *g)
@@ -43,6 +53,18 @@ static int read_stats(const struct gcwatch *g, struct gccount_stats ret[PGD_GENE
 			    PGD_GENERATIONS * sizeof(*ret));
 }
 
+static void note_fulls(struct gcwatch *g)
+{
+	const struct gccount_generation *full = &g->count.generations[PGD_GENERATIONS - 1];
+	size_t last = (g->n_fulls + GCWATCH_FULLS_MAX - 1) % GCWATCH_FULLS_MAX;
+
+	if (full->counted.collections == (g->n_fulls ? g->fulls[last].n : 0))
+		return;
+	g->fulls[g->n_fulls % GCWATCH_FULLS_MAX].ended_ns = full->last_ns;
+	g->fulls[g->n_fulls % GCWATCH_FULLS_MAX].n = full->counted.collections;
+	g->n_fulls++;
+}
+
 static void look(struct gcwatch *g)
 {
 	uint64_t before_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -54,6 +76,7 @@ static void look(struct gcwatch *g)
 		return;
 	gccount_look(&g->count, read_stats(g, stats) == 0 ? stats : NULL, &gc, g->looked_ns,
 		     !g->was_off);
+	note_fulls(g);
 	g->was_off = !g->budget.is_on;
 	g->looks_ns += (double)(clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns);
 }
@@ -163,7 +186,9 @@ int gcwatch_new(const struct gcwatch_options *o, struct watch *watch, uint64_t c
 	g->o = *o;
 	g->watch = watch;
 	g->trip = &shared.gc_trips[watch->slot];
-	*g->trip = (struct pgd_gc_trip){ .phase = 2 }; /* even */
+	*g->trip = (struct pgd_gc_trip){ .phase = 2, /* even */
+					 .witnesses_a_hit =
+						 (uint32_t)fmax(hit_ns(g) / WITNESS_NS, 1) };
 	g->looked_ns = clock_monotonic_ns();
 	gcbudget_init(&g->budget, o->overhead, g->looked_ns, g->looked_ns, cpu_ns);
 	r = go_on(g);
@@ -236,6 +261,29 @@ const struct gccount *gcwatch_count(struct gcwatch *g)
 	if (!g->is_ended)
 		look(g);
 	return &g->count;
+}
+
+bool gcwatch_is_tight(const struct gcwatch *g)
+{
+	return g->budget.bucket_ns < GCBUDGET_STRETCH_NS / 2;
+}
+
+/* Entries are in order of time: the first that ended later is looked for from the last one on. */
+uint32_t gcwatch_fulls_since(const struct gcwatch *g, double monotonic_sec)
+{
+	size_t n = g->n_fulls < GCWATCH_FULLS_MAX ? g->n_fulls : GCWATCH_FULLS_MAX;
+	uint64_t before = 0, all = 0;
+
+	for (size_t back = 1; back <= n; back++) {
+		size_t i = (g->n_fulls - back) % GCWATCH_FULLS_MAX;
+
+		if (back == 1)
+			all = g->fulls[i].n;
+		before = g->fulls[i].n;
+		if ((double)g->fulls[i].ended_ns / NS_PER_SEC <= monotonic_sec)
+			return (uint32_t)(all - before);
+	}
+	return (uint32_t)(g->n_fulls > n ? all - before : all);
 }
 
 double gcwatch_duty(const struct gcwatch *g)

@@ -46,6 +46,12 @@ void gcwatch_end(struct gcwatch *g);
 
 /* What is known now. */
 const struct gccount *gcwatch_count(struct gcwatch *g);
+/* Collections cost nearly as much as they may. */
+bool gcwatch_is_tight(const struct gcwatch *g);
+/* Full collections that have ended since, as far as is known: of more than GCWATCH_FULLS_MAX the
+ * last so many, and those that were not timed with the next look. */
+uint32_t gcwatch_fulls_since(const struct gcwatch *g, double monotonic_sec);
+#define GCWATCH_FULLS_MAX 64
 /* Share of the time that they were on. */
 double gcwatch_duty(const struct gcwatch *g);
 

@@ -81,6 +81,8 @@ struct lens {
 	double traps_ns; /* of it, in our traps */
 	struct pgd_hits hits; /* when last asked */
 	uint64_t samples; /* blocks sampled, all windows */
+	uint32_t n_fulls_looked; /* pgd_gc_trip.n_fulls at the last look at all samples, */
+	double look_all_sec; /* and when the next may be; monotonic */
 	double calm_due_sec, calm_wait_sec; /* when to see whether it has calmed down; monotonic */
 	double overhead; /* when it ended; NAN before */
 	double gate_sec; /* time with the gate open, all windows; for the duty */

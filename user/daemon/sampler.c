@@ -8,6 +8,7 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "daemon/fates.h"
 #include "daemon/sampler.h"
 #include "growth/survival.h"
 #include "lib/clock.h"
@@ -15,6 +16,7 @@
 #include "sample/pyobject.h"
 
 #define LOOKS_MAX	512 /* samples of a target that are looked at in one go */
+#define LOOK_ALL_SHARE	0.0005 /* of a core, that looks after full collections may cost */
 #define SUSPECT_SEC	0.5 /* a leaf with a block that old is suspect */
 #define SUSPECT_MINUTES 15 /* and stays so for that long after the last one */
 #define TYPE_NAME_BYTES 128
@@ -37,6 +39,7 @@ struct sampler {
 	struct probes *probes;
 	struct stacktab *stacks;
 	struct samples *samples;
+	struct fates *fates;
 	struct type_name *types;
 	struct sample *due[LOOKS_MAX];
 	struct liveness_block looks[LOOKS_MAX];
@@ -63,6 +66,9 @@ int sampler_new(struct probes *p, struct stacktab *t, struct sampler **ret)
 	r = samples_new(SAMPLES_MAX, (uint64_t)time(NULL), let_go, s, &s->samples);
 	if (r < 0)
 		return r;
+	r = fates_new(p, t, &s->fates);
+	if (r < 0)
+		return r;
 	*ret = TAKE_PTR(s);
 	return 0;
 }
@@ -83,6 +89,7 @@ void sampler_free(struct sampler *s)
 		return;
 	forget_types(s);
 	samples_free(s->samples);
+	fates_free(s->fates);
 	free(s);
 }
 
@@ -103,6 +110,13 @@ static void note(struct sampler *s, const struct sample *sample, bool died)
 		survival_add(&stack->survival, sample->next_age, 1, died);
 }
 
+/* It has died. */
+static void note_end(struct sampler *s, const struct sample *sample)
+{
+	note(s, sample, true);
+	fates_end(s->fates, sample);
+}
+
 static void add(struct sampler *s, struct sample *sample)
 {
 	struct sample replaced;
@@ -118,13 +132,18 @@ static void add(struct sampler *s, struct sample *sample)
 		return;
 	}
 	if (r > 0) {
-		note(s, &replaced, true);
+		note_end(s, &replaced);
 		if (replaced.is_followed && !sample->is_followed)
 			probes_unfollow(s->probes, replaced.slot, replaced.block);
 	}
 	stack = stack_of(s, sample);
 	if (stack)
 		stack->n_caught++;
+}
+
+void sampler_open(struct sampler *s, const struct lens *l, struct capture *c)
+{
+	fates_open(s->fates, l, c);
 }
 
 void sampler_window(struct sampler *s, const struct lens *l, const struct capture *c,
@@ -137,8 +156,7 @@ void sampler_window(struct sampler *s, const struct lens *l, const struct captur
 			.stack = from->stack,
 			.leaf = from->leaf,
 			.window = w->number,
-			.weight = w->weight * (from->walk == PGD_WALK_CHANCE ? w->walk_of : 1) /
-				  (double)l->odds[from->site & (PGD_SITES_MAX - 1)],
+			.weight = sampler_weight(l, w, from->site, from->walk),
 			.span_ns = w->span_ns,
 			.is_pending = w->is_pending,
 			.born_sec = now_sec,
@@ -150,11 +168,13 @@ void sampler_window(struct sampler *s, const struct lens *l, const struct captur
 
 		add(s, &sample);
 	}
+	fates_window(s->fates, l, c, w);
 }
 
 void sampler_settle(struct sampler *s, const struct lens *l, double factor)
 {
 	samples_settle(s->samples, l->watch->slot, factor);
+	fates_settle(s->fates, l->watch->slot, factor);
 }
 
 void sampler_add(struct sampler *s, const struct lens *l, const struct pgd_sample *from,
@@ -178,7 +198,7 @@ void sampler_add(struct sampler *s, const struct lens *l, const struct pgd_sampl
 
 static void bury(struct sampler *s, struct sample *sample)
 {
-	note(s, sample, true);
+	note_end(s, sample);
 	if (sample->is_followed)
 		probes_unfollow(s->probes, sample->slot, sample->block);
 	samples_del(s->samples, sample);
@@ -212,19 +232,17 @@ static bool is_seen_dead(const struct sampler *s, const struct sample *sample)
 	return sample->is_followed && !probes_is_followed(s->probes, sample->slot, sample->block);
 }
 
-static size_t look_some(struct sampler *s, struct lens *l, double now_sec)
+/* How many were looked at. */
+static size_t look_at(struct sampler *s, struct lens *l, struct sample *const *list, size_t n,
+		      double now_sec)
 {
-	size_t n_due = samples_due(s->samples, l->watch->slot, now_sec, s->due, LOOKS_MAX), n = 0;
 	int r;
 
-	for (size_t i = 0; i < n_due; i++) {
-		struct sample *sample = s->due[i];
-
-		s->looks[n++] = (struct liveness_block){ .block = sample->block,
-							 .bytes = sample->bytes,
-							 .lane = sample->lane,
-							 .print = &sample->print };
-	}
+	for (size_t i = 0; i < n; i++)
+		s->looks[i] = (struct liveness_block){ .block = list[i]->block,
+						       .bytes = list[i]->bytes,
+						       .lane = list[i]->lane,
+						       .print = &list[i]->print };
 	if (!n || lens_prepare(l) < 0)
 		return 0;
 	r = liveness_look(l->liveness, s->looks, n);
@@ -240,13 +258,52 @@ static size_t look_some(struct sampler *s, struct lens *l, double now_sec)
 		else
 			bury(s, sample);
 	}
-	return n_due;
+	return n;
+}
+
+static size_t look_some(struct sampler *s, struct lens *l, double now_sec)
+{
+	size_t n = samples_due(s->samples, l->watch->slot, now_sec, s->due, LOOKS_MAX);
+
+	return look_at(s, l, s->due, n, now_sec);
+}
+
+static bool is_full_over(const struct sampler *s, struct lens *l, double now_sec)
+{
+	uint32_t n_fulls = fates_fulls(s->fates, l->watch->slot);
+
+	if (n_fulls == l->n_fulls_looked || now_sec < l->look_all_sec)
+		return false;
+	l->n_fulls_looked = n_fulls;
+	return true;
+}
+
+/* A full collection is when much dies at once, and what it leaves is what counts (cycles.h): who
+ * was looked at just before would be believed alive for a quarter of its age more. */
+static void look_at_all(struct sampler *s, struct lens *l, double now_sec)
+{
+	uint64_t before_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	_cleanup_free_ const struct sample **list = NULL;
+	size_t n = 0, n_some;
+
+	if (samples_list(s->samples, l->watch->slot, &list, &n) < 0)
+		return;
+	for (size_t at = 0; at < n; at += n_some) {
+		n_some = n - at < LOOKS_MAX ? n - at : LOOKS_MAX;
+		if (!look_at(s, l, (struct sample *const *)list + at, n_some, now_sec))
+			break;
+	}
+	l->look_all_sec = now_sec + (double)(clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns) / 1e9 /
+					    LOOK_ALL_SHARE;
 }
 
 uint64_t sampler_look(struct sampler *s, struct lens *l, double now_sec)
 {
 	uint64_t before_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
+	fates_harvest(s->fates, l->watch->slot);
+	if (l->state == LENS_WINDOWS && is_full_over(s, l, now_sec))
+		look_at_all(s, l, now_sec);
 	while (look_some(s, l, now_sec) == LOOKS_MAX)
 		;
 	return clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
@@ -288,6 +345,18 @@ static const char *type_of(struct sampler *s, const struct lens *l, const struct
 	return type->name;
 }
 
+/* It is held. Was it when the last full collection ended? */
+static void add_floor(const struct lens *l, struct stack *stack, const struct sample *sample)
+{
+	uint32_t n_fulls = l->gc ? gcwatch_fulls_since(l->gc, sample->born_sec) : 0;
+
+	if (!n_fulls)
+		return;
+	stack->drawn.floor_bytes += sample->weight * sample->bytes;
+	if (n_fulls > stack->drawn.fulls_survived)
+		stack->drawn.fulls_survived = n_fulls;
+}
+
 void sampler_estimate(struct sampler *s, const struct lens *l, double now_sec)
 {
 	_cleanup_free_ const struct sample **list = NULL;
@@ -302,8 +371,10 @@ void sampler_estimate(struct sampler *s, const struct lens *l, double now_sec)
 					     .weight = sample->weight,
 					     .span_ns = sample->span_ns };
 
-		if (stack && now_sec - sample->born_sec >= SAMPLER_SETTLED_SEC)
-			r = stacktab_add_sample(stack, &e, type_of(s, l, sample));
+		if (!stack || now_sec - sample->born_sec < SAMPLER_SETTLED_SEC)
+			continue;
+		add_floor(l, stack, sample);
+		r = stacktab_add_sample(stack, &e, type_of(s, l, sample));
 	}
 	if (r < 0)
 		log_debug(r, "add up samples of pid %d, skipping", l->watch->pid);
@@ -313,6 +384,7 @@ void sampler_estimate(struct sampler *s, const struct lens *l, double now_sec)
 void sampler_forget(struct sampler *s, const struct lens *l)
 {
 	samples_forget(s->samples, l->watch->slot);
+	fates_forget(s->fates, l->watch->slot);
 }
 
 size_t sampler_count(const struct sampler *s, uint32_t slot)

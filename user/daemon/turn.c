@@ -43,6 +43,7 @@ static void start(struct windows *w, struct lens *l, struct shutter_plan *plan)
 	plan->capture = plan->kind == PGD_GATE_SAMPLE ? capture_run : NULL;
 	plan->userdata = w->capture;
 	w->capture->liveness = l->capture_liveness;
+	sampler_open(w->sampler, l, w->capture);
 	w->open = l;
 	w->is_measuring = plan->kind == PGD_GATE_SAMPLE && ++w->n_windows % MEASURE_EVERY == 1;
 	if (w->is_measuring) {
@@ -236,7 +237,9 @@ static void take_samples(struct windows *w, struct lens *l, const struct shutter
 	double work_ns = pace_sample(&l->pace, pw, &cost);
 	uint64_t cpu_ns = lens_cpu_ns(l);
 	double stands_for_ns = (double)(cpu_ns - l->cpu_ns) - l->traps_ns;
-	struct sampler_window sw = { .walk_of = WALK_OF, .is_pending = l->pace.is_pending };
+	struct sampler_window sw = { .walk_of = WALK_OF,
+				     .is_pending = l->pace.is_pending,
+				     .n_walked = r->gate.walked };
 
 	log_debug(
 		0,

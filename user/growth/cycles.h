@@ -13,7 +13,9 @@
  * collection more than after the one before, a share was freed by it. As much of what it holds now
  * beyond its floor waits for the next one.
  *
- * Pure. Only where every block is followed are these sums known.
+ * Pure. Where every block is followed, the kernel keeps these sums (struct cycles). In windows they
+ * are drawn (struct cycles_drawn): who frees what samples stand for is known of a part of them,
+ * which was chosen by chance; the rest is taken to be like it.
  */
 #ifndef USER_GROWTH_CYCLES_H
 #define USER_GROWTH_CYCLES_H
@@ -45,6 +47,32 @@ struct cycles {
 	uint32_t fulls_survived; /* full collections in a row after which something was left */
 };
 
+/* How a block ended; or, of one that is still there, that a full collection has met it. */
+enum cycles_fate {
+	CYCLES_BY_REFERENCES = 0, /* outside of collections */
+	CYCLES_BY_COLLECTOR, /* inside of one, */
+	CYCLES_BY_FULL, /* of a full one */
+	CYCLES_MET_FULL, /* its first one, whether it survives that or not */
+	CYCLES_FATE_MAX
+};
+
+/* Sums over the samples of a stack, each by its weight. */
+struct cycles_drawn {
+	double freed_bytes, freed_blocks; /* all that have died, */
+	double known_bytes, known_blocks; /* those of which it is known who freed them, */
+	double gc_bytes, gc_blocks; /* and it was the collector */
+	double squares; /* of each of those that are known, in bytes */
+	double full_freed_bytes, full_grown_bytes; /* as in struct cycles */
+	double full_squares; /* of those that have met a full collection */
+	double unwatched_blocks; /* of which nobody will know; the next witnesses stand for them */
+	uint32_t n_called; /* witnesses, of the window that is being taken on */
+	/* Now: held since before the last full collection; after how many there was something. */
+	double floor_bytes;
+	uint32_t fulls_survived;
+};
+/* Fewer in effect are not enough to say anything. */
+#define CYCLES_DRAWN_MIN 8
+
 /* What is known of the collector. */
 struct cycles_collector {
 	bool is_state_known; /* is_enabled and is_freezing are */
@@ -59,6 +87,16 @@ struct cycles_collector {
 void cycles_settle(struct pgd_stack_total *total, uint32_t fulls);
 /* Add a settled row; with `floor`: also what it holds. */
 void cycles_add(struct cycles *c, const struct pgd_stack_total *total, bool has_floor);
+
+/* n_blocks of weight × bytes each have ended so; n_blocks < 0: they have not, after all. */
+void cycles_drawn_add(struct cycles_drawn *d, enum cycles_fate fate, double weight, double bytes,
+		      double n_blocks);
+/* The share of the freed bytes, or blocks, that the collector has freed; half of a 95 % interval.
+ * NAN, both: too few are known. */
+double cycles_drawn_share(const struct cycles_drawn *d, double *ret_error);
+double cycles_drawn_share_of_blocks(const struct cycles_drawn *d);
+/* What `cycles_waiting_bytes()` and the like ask for. */
+struct cycles cycles_drawn_sums(const struct cycles_drawn *d);
 
 /* Bytes that the last full collection left; NAN: there was none while it held anything. */
 double cycles_survived_bytes(const struct cycles *c);

@@ -41,17 +41,19 @@ struct snapshot_type {
 	double share; /* of the live bytes */
 };
 
-/* What the collector makes of a stack: cycles.h. Known where every block is followed. */
+/* What the collector makes of a stack: cycles.h. Exact where every block is followed, estimated in
+ * windows. */
 struct snapshot_cycles {
 	double by_references_bytes, by_collector_bytes; /* freed so far, outside and inside of it */
 	int64_t by_references_blocks, by_collector_blocks;
+	double share_error; /* of the collector's share of these bytes; as live_bytes_error */
 	int64_t fulls_survived; /* full collections in a row that left something of it */
 	double survived_bytes; /* what the last of them left; NAN: it has seen none */
 	double waiting_bytes; /* what the next one is expected to free; NAN: not known */
 	enum cycles_verdict verdict;
 };
 #define SNAPSHOT_CYCLES_NOT_KNOWN \
-	((struct snapshot_cycles){ NAN, NAN, -1, -1, -1, NAN, NAN, CYCLES_NOT_KNOWN })
+	((struct snapshot_cycles){ NAN, NAN, -1, -1, NAN, -1, NAN, NAN, CYCLES_NOT_KNOWN })
 
 struct snapshot_stack {
 	uint64_t id; /* hash of (file, function, line) frames: the same on every host */

@@ -114,6 +114,7 @@ json_object *document_cycles_new(const struct snapshot_cycles *c)
 	jsonput_bytes(o, "freed_by_references_bytes", c->by_references_bytes);
 	jsonput_count(o, "freed_by_references_blocks", c->by_references_blocks);
 	jsonput_number(o, "cyclic_share", cyclic_share(c));
+	jsonput_number(o, "cyclic_share_error", isnan(cyclic_share(c)) ? NAN : c->share_error);
 	jsonput_count(o, "survived_full_collections", c->fulls_survived);
 	jsonput_bytes(o, "survived_bytes", c->survived_bytes);
 	jsonput_bytes(o, "waiting_bytes", c->waiting_bytes);

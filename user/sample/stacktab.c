@@ -225,6 +225,8 @@ void stacktab_begin(struct stacktab *t)
 		stack->sampled_bytes = stack->sampled_error = stack->sampled_blocks = 0;
 		stack->n_samples = 0;
 		stack->typed_bytes = 0;
+		stack->drawn.floor_bytes = 0;
+		stack->drawn.fulls_survived = 0;
 		memset(stack->types, 0, sizeof(stack->types));
 	}
 }

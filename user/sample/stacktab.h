@@ -57,6 +57,7 @@ struct stack {
 	double weight_error;
 	struct stack_type types[STACKTAB_TYPES_MAX]; /* of the samples, weighted; name NULL: free */
 	double typed_bytes; /* of all types, those without a row too */
+	struct cycles_drawn drawn; /* by all its samples so far */
 
 	uint64_t gone_births, gone_taken_bytes; /* of rows that were let go */
 	struct cycles gone_cycles;

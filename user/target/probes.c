@@ -60,11 +60,13 @@ void probes_shared(const struct probes *p, struct probes_shared *ret)
 	*ret = (struct probes_shared){
 		.gate = &p->skel->data->pgd_gate,
 		.samples = p->skel->bss->pgd_samples,
+		.walked = p->skel->bss->pgd_walked,
 		.site_hits = p->skel->bss->pgd_site_hits,
 		.rare_hits = p->skel->bss->pgd_rare_hits,
 		.suspects = p->skel->bss->pgd_suspects,
 		.trips = p->skel->bss->pgd_trips,
 		.gc_trips = p->skel->bss->pgd_gc_trips,
+		.witnesses = p->skel->bss->pgd_witnesses,
 		.epochs = p->skel->bss->pgd_epochs,
 	};
 }

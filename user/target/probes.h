@@ -34,11 +34,13 @@ int probes_check_kernel(const char *release, const char *btf_path, struct strbuf
 struct probes_shared {
 	struct pgd_gate *gate;
 	struct pgd_sample *samples; /* PGD_SAMPLES_MAX */
+	struct pgd_walked *walked; /* PGD_WALKED_MAX */
 	uint32_t *site_hits; /* PGD_SITES_MAX */
 	uint32_t *rare_hits; /* by slot * PGD_SITES_MAX + site */
 	uint8_t *suspects; /* PGD_SUSPECTS_MAX */
 	struct pgd_trip *trips; /* by slot */
 	struct pgd_gc_trip *gc_trips; /* by slot */
+	struct pgd_witness *witnesses; /* by slot * PGD_WITNESSES_MAX */
 	uint32_t *epochs; /* by slot */
 };
 void probes_shared(const struct probes *p, struct probes_shared *ret);
