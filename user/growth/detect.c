@@ -17,6 +17,7 @@
 	0.125 /* share of time that counts as work where taken_bytes is not known \
 	       */
 #define STOPPED_SHARE  0.25 /* of what it should have grown while it worked: less has stopped */
+#define STOPPED_BIRTHS 12 /* so many should have been: that there were a quarter is no chance */
 #define RELEASED_SHARE 0.25 /* of what it grew by: to hold less is to have released it */
 #define RELEASED_BINS  12
 #define FORGET_SETTLES 12 /* times settle_sec: settled becomes quiet */
@@ -35,7 +36,8 @@ struct detect {
 	double begin_bytes, peak_bytes; /* what it held before, and at most */
 	struct detect_amount mark; /* bytes NAN: not yet */
 	double mark_work_sec; /* work since then */
-	double mark_taken_per_sec; /* in the span that passed, as its slope; NAN: not known */
+	/* In the span that passed, as its slope; NAN: not known. */
+	double mark_births_per_sec, mark_taken_per_sec;
 	unsigned released_bins;
 	double settled_sec;
 	double judged_sec; /* NAN: not yet */
@@ -242,6 +244,7 @@ static void grow(struct detect *d, const struct detect_rise *rise, const struct 
 	verdict_figures(d, rise);
 	if (!is_new)
 		d->verdict.since_sec = fmin(since_sec, rise->since_sec);
+	d->mark_births_per_sec = rise->births_per_sec;
 	d->mark_taken_per_sec =
 		is_new ? rise->taken_per_sec : fmax(d->mark_taken_per_sec, rise->taken_per_sec);
 	mark(d, now);
@@ -282,7 +285,8 @@ static void watch_growth(struct detect *d, const struct detect_limits *l,
 		return;
 	}
 	d->mark_work_sec += work_sec(d, l, now_sec);
-	if (d->mark_work_sec < l->settle_sec)
+	if (d->mark_work_sec < l->settle_sec ||
+	    d->mark_work_sec * d->mark_births_per_sec < STOPPED_BIRTHS)
 		return;
 	grown_bytes = now->bytes - d->mark.bytes;
 	error_bytes = error_of_excess(now, &d->mark);
@@ -427,6 +431,7 @@ int detect_revive(const struct detect_memory *memory, struct detect **ret)
 		return r;
 	d->verdict = memory->verdict;
 	d->mark_taken_per_sec = memory->taken_per_sec;
+	d->mark_births_per_sec = NAN;
 	detect_restart(d);
 	*ret = d;
 	return 0;

@@ -57,6 +57,7 @@ struct detect_rise {
 	double since_sec, span_sec, growth_bytes;
 	double slope, slope_low, slope_high, tau, p_value;
 	double taken_per_sec; /* NAN: not known */
+	double births_per_sec; /* of its bytes; NAN: its births do not tell */
 };
 
 /* detect_past.c */

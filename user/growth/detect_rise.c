@@ -337,6 +337,8 @@ static enum detect_why judge_kind(const struct detect_query *q, const struct spa
 		return DETECT_TURNS_OVER;
 	if (has_few_births(s, is_of_all_ages))
 		return DETECT_FEW_BIRTHS;
+	if (is_of_all_ages)
+		rise->births_per_sec = births_gained(s) / s->sec;
 	if (was_seen_before(q, s))
 		return DETECT_SEEN_BEFORE;
 	collector = ask_collector(q, s, slope);
@@ -372,6 +374,7 @@ static enum detect_why judge(const struct detect_query *q, struct span *s, struc
 		.tau = t.tau,
 		.p_value = t.p_value,
 		.taken_per_sec = taken_per_sec(s),
+		.births_per_sec = NAN,
 	};
 	if (ret->taken_per_sec < ret->slope / 2) /* it cannot have: nobody counted */
 		ret->taken_per_sec = NAN;
