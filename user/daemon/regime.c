@@ -119,7 +119,7 @@ static void regime_leave_always(struct windows *w, struct lens *l)
 	l->cpu_ns = lens_cpu_ns(l);
 	l->traps_ns = l->backlog_ns = 0;
 	l->pace.pending_rate = 0;
-	sampler_settle(w->sampler, l, 1);
+	sampler_settle(w->sampler, l, 1, true);
 	if (l->is_scouted)
 		regime_windows(w, l);
 	else

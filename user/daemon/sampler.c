@@ -152,9 +152,9 @@ void sampler_window(struct sampler *s, const struct lens *l, const struct captur
 	}
 }
 
-void sampler_settle(struct sampler *s, const struct lens *l, double factor)
+void sampler_settle(struct sampler *s, const struct lens *l, double factor, bool is_final)
 {
-	samples_settle(s->samples, l->watch->slot, factor);
+	samples_settle(s->samples, l->watch->slot, factor, is_final);
 }
 
 void sampler_add(struct sampler *s, const struct lens *l, const struct pgd_sample *from,

@@ -272,7 +272,7 @@ static void take_count(const struct windows *w, struct lens *l, const struct pac
 	pace_count(&l->pace, pw, &w->cost);
 	factor = pace_settle(&l->pace);
 	if (isfinite(factor))
-		sampler_settle(w->sampler, l, factor);
+		sampler_settle(w->sampler, l, factor, !(l->pace.pending_rate > 0));
 }
 
 /* What hits with the gate open have cost. */
