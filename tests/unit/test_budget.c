@@ -241,6 +241,30 @@ static void budget__an_idle_process_may_be_met(void **state)
 	assert_true(first_window_sec(0.0001, BUDGET_ENTRY_NS + 2 * WINDOW_NS, 0) > sec + 0.5);
 }
 
+/* What is left of what a target is let off with, once some of it was needed, comes with what it
+ * earns: half as much again, until it is used up. */
+static void budget__what_it_is_let_off_with_is_spread(void **state)
+{
+	double n[2][2];
+
+	(void)state;
+	for (int is_met = 0; is_met < 2; is_met++) {
+		_cleanup_(budget_freep) struct budget *b = new_budget(0.01, 0.5);
+		struct hand h;
+
+		hand_start(&h, b);
+		budget_spend(b, 0, h.now_ns, is_met ? BUDGET_ENTRY_NS / 2 : 0);
+		n[is_met][0] = (double)hand_run(&h, 25, 1); /* 100 ms at 3.75 ms a second */
+		assert_true(is_met ? budget_entry_ns(b, 0) < 10e6
+				   : budget_entry_ns(b, 0) == BUDGET_ENTRY_NS);
+		hand_run(&h, 10, 1);
+		n[is_met][1] = (double)hand_run(&h, 100, 1);
+	}
+	say("windows in 25 s, of one that was met, later", n[0][0], n[1][0], n[1][1] / 4);
+	assert_true(n[1][0] / n[0][0] > 1.25 && n[1][0] / n[0][0] < 1.75);
+	assert_true(fabs(n[1][1] / n[0][1] - 1) < 0.1);
+}
+
 /* Its sites are on without windows; what that costs is taken off the same credit. */
 static void budget__always_on_has_no_windows(void **state)
 {
@@ -470,6 +494,7 @@ int main(void)
 		cmocka_unit_test(budget__huge_costs_are_forgiven_in_the_end),
 		cmocka_unit_test(budget__debts_fade_while_idle),
 		cmocka_unit_test(budget__an_idle_process_may_be_met),
+		cmocka_unit_test(budget__what_it_is_let_off_with_is_spread),
 		cmocka_unit_test(budget__always_on_has_no_windows),
 		cmocka_unit_test(budget__dear_windows_become_rare),
 		cmocka_unit_test(budget__one_accident_is_not_a_lesson),

@@ -100,24 +100,79 @@ static void lens__sites_that_matter_most_are_scouted_first(void **state)
 	add_sites(SITE_POP, 150);
 	start();
 	assert_true(lens_scout_plan(l, on));
-	assert_int_equal(count_on(), LENS_SCOUT_SITES);
+	assert_int_equal(count_on(), 150);
 	assert_int_equal(count_kind_on(SITE_POP), 150);
-	assert_int_equal(count_kind_on(SITE_PUSH), 100);
-	assert_int_equal(count_kind_on(SITE_MALLOC), LENS_SCOUT_SITES - 250);
 	scouted(100);
-	assert_true(lens_scout_plan(l, on));
-	assert_int_equal(count_kind_on(SITE_MALLOC), 94);
+	assert_true(
+		lens_scout_plan(l, on)); /* it was not cut short: as many as there is room for */
+	assert_int_equal(count_on(), LENS_SCOUT_SITES);
+	assert_int_equal(count_kind_on(SITE_MALLOC), 100);
 	assert_int_equal(count_kind_on(SITE_CARVE), 100);
 	assert_int_equal(count_kind_on(SITE_RESIZED), 50);
+	assert_int_equal(count_kind_on(SITE_PUSH), LENS_SCOUT_SITES - 250);
+	scouted(100);
+	assert_true(lens_scout_plan(l, on));
+	assert_int_equal(count_kind_on(SITE_PUSH), 94);
+	assert_int_equal(count_on(), 94);
 	scouted(100);
 	assert_false(lens_scout_plan(l, on));
 	assert_int_equal(count_on(), 0);
+}
+
+/* Every site that goes on costs, and a window that is cut short says little of most of them. */
+static void lens__kinds_are_apart_while_windows_are_cut_short(void **state)
+{
+	(void)state;
+	add_sites(SITE_POP, 10);
+	add_sites(SITE_MALLOC, 10);
+	add_sites(SITE_CARVE, 10);
+	start();
+	assert_true(lens_scout_plan(l, on));
+	assert_int_equal(count_on(), 10);
+	result.site_hits[0] = LENS_SCOUT_HITS;
+	scouted(2);
+	assert_true(lens_scout_plan(l, on));
+	assert_int_equal(count_kind_on(SITE_POP), 9);
+	assert_int_equal(count_on(), 9);
+	result.site_hits[0] = 0;
+	scouted(100);
+	assert_true(lens_scout_plan(l, on));
+	assert_int_equal(count_on(), 20);
+}
+
+static void lens__sites_of_busy_targets_that_free_are_not_scouted(void **state)
+{
+	(void)state;
+	add_sites(SITE_POP, 10);
+	add_sites(SITE_PUSH, 10);
+	add_sites(SITE_FREE, 10); /* libc's blocks */
+	start();
+	lens_scout_no_frees(l);
+	assert_true(lens_scout_plan(l, on));
+	scouted(100);
+	assert_true(lens_scout_plan(l, on));
+	assert_int_equal(count_kind_on(SITE_FREE), 10);
+	assert_int_equal(count_on(), 10);
+	assert_int_equal(l->sites[10], LENS_SITE_OFF);
+	lens_scout_again(l); /* it may have become calm */
+	assert_int_equal(l->sites[10], LENS_SITE_UNKNOWN);
+}
+
+/* No request waits longer for a scouting window than for any other. */
+static void lens__scouting_windows_cost_no_more_than_others(void **state)
+{
+	const struct pace_cost slow = { 7000, 6000, 5000 }, fast = { 1000, 800, 500 };
+
+	(void)state;
+	assert_int_equal(lens_scout_hits(&slow), 1600);
+	assert_int_equal(lens_scout_hits(&fast), LENS_SCOUT_HITS);
 }
 
 static void lens__sites_of_the_collector_are_not_scouted(void **state)
 {
 	(void)state;
 	start_kinds();
+	l->was_cut = false;
 	assert_true(lens_scout_plan(l, on));
 	assert_int_equal(count_on(), 2 * (SITE_KIND_MAX - 2));
 	assert_int_equal(count_kind_on(SITE_GC_START) + count_kind_on(SITE_GC_DONE), 0);
@@ -150,6 +205,7 @@ static void lens__whole_window_tells_rare_from_busy(void **state)
 		result.site_hits[i] = rows[i].hits;
 	}
 	start();
+	l->was_cut = false;
 	assert_true(lens_scout_plan(l, on));
 	scouted(50);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -167,8 +223,8 @@ static void lens__window_cut_short_tells_only_busy_sites(void **state)
 	start();
 	assert_true(lens_scout_plan(l, on));
 	result.site_hits[0] = LENS_SCOUT_HITS;
-	result.site_hits[1] = 8;
-	result.site_hits[2] = 7;
+	result.site_hits[1] = 7; /* at 20 a second 6 or less, in 99 of 100 windows of 100 ms */
+	result.site_hits[2] = 6;
 	scouted(2);
 	assert_int_equal(l->sites[0], LENS_SITE_BUSY);
 	assert_int_equal(l->sites[1], LENS_SITE_BUSY);
@@ -179,6 +235,24 @@ static void lens__window_cut_short_tells_only_busy_sites(void **state)
 	assert_int_equal(on[0] + on[1], 0);
 }
 
+/* The shorter, the fewer hits are needed to say so; but never so few that a burst has them. */
+static void lens__shorter_windows_need_fewer_hits(void **state)
+{
+	(void)state;
+	add_sites(SITE_POP, 3);
+	start();
+	assert_true(lens_scout_plan(l, on));
+	result.gate_ns = 8000000;
+	result.cpu_ns = 8000000;
+	result.gate.allocs = LENS_SCOUT_HITS;
+	result.site_hits[0] = 3;
+	result.site_hits[1] = 2;
+	lens_scout_done(l, on, &result, &cost);
+	assert_int_equal(l->sites[0], LENS_SITE_BUSY);
+	assert_int_equal(l->sites[1], LENS_SITE_UNKNOWN);
+	assert_int_equal(l->sites[2], LENS_SITE_UNKNOWN);
+}
+
 /* Thousands of hits, a few at each site: there must be an end to asking. */
 static void lens__many_sites_with_few_hits_are_all_busy(void **state)
 {
@@ -186,9 +260,10 @@ static void lens__many_sites_with_few_hits_are_all_busy(void **state)
 	add_sites(SITE_POP, 100);
 	add_sites(SITE_RESIZED, 100);
 	start();
+	l->was_cut = false;
 	assert_true(lens_scout_plan(l, on));
 	for (size_t i = 0; i < 199; i++)
-		result.site_hits[i] = 7;
+		result.site_hits[i] = 6;
 	scouted(100);
 	result.gate.allocs = LENS_SCOUT_HITS; /* the rest passed sites that came off meanwhile */
 	lens_scout_again(l);
@@ -281,6 +356,7 @@ static void lens__scouting_again_forgets(void **state)
 	lens_scout_again(l);
 	assert_int_equal(l->state, LENS_SCOUTING);
 	assert_false(l->is_scouted);
+	l->was_cut = false;
 	assert_true(lens_scout_plan(l, on));
 	assert_int_equal(count_on(), 2 * (SITE_KIND_MAX - 2));
 }
@@ -294,6 +370,7 @@ static void lens__share_of_all_sites_always_on(void **state)
 	add_sites(SITE_PUSH, 1);
 	start();
 	assert_true(lens_always_share(l, &cost) == 0);
+	l->was_cut = false;
 	assert_true(lens_scout_plan(l, on));
 	result.site_hits[0] = 100; /* in 100 ms: 1,000 a second, of 2 us each */
 	result.site_hits[1] = 200; /* of 1 us */
@@ -390,43 +467,43 @@ static void lens__sites_that_pace_counts_by_are_certain(void **state)
 	assert_true(l->odds[0] >= 1 && l->odds[1] >= 1 && l->odds[2] < 1);
 }
 
+/* Those with most hits, until the rest has no more than it may. */
 static void lens__rare_sites_with_most_hits_are_promoted(void **state)
 {
 	static const uint32_t hits[PGD_SITES_MAX] = { 1000, 7, 10, 30, 500, 0 };
+	static const struct {
+		double may;
+		size_t n_busy; /* of sites 0, 3, 2, 1, in that order */
+	} rows[] = { { 1e9, 1 }, { 47, 1 }, { 46, 2 }, { 17, 2 }, { 16, 3 }, { 0, 4 }, { -1, 4 } };
+	static const size_t order[] = { 0, 3, 2, 1 };
+
+	(void)state;
+	add_sites(SITE_POP, 6);
+	start();
+	for (size_t k = 0; k < ARRAY_SIZE(rows); k++) {
+		memset(l->sites, LENS_SITE_RARE, 6);
+		l->sites[4] = LENS_SITE_BUSY; /* is one already */
+		assert_true(lens_promote_rare(l, hits, 0.5, rows[k].may));
+		for (size_t i = 0; i < ARRAY_SIZE(order); i++)
+			if ((l->sites[order[i]] == LENS_SITE_BUSY) != (i < rows[k].n_busy))
+				fail_msg("row %zu: site %zu", k, order[i]);
+		assert_int_equal(l->sites[5], LENS_SITE_RARE);
+	}
+	assert_true(fabs((double)l->rates[0] - 2000) < 1);
+	assert_true(l->rates[4] == 0);
+}
+
+static void lens__rare_sites_without_hits_are_not_promoted(void **state)
+{
 	static const uint32_t none[PGD_SITES_MAX];
 
 	(void)state;
 	add_sites(SITE_POP, 6);
 	start();
 	memset(l->sites, LENS_SITE_RARE, 6);
-	l->sites[4] = LENS_SITE_BUSY; /* is one already */
-	assert_true(lens_promote_rare(l, hits, 0.5));
-	assert_int_equal(l->sites[0], LENS_SITE_BUSY);
-	assert_true(fabs((double)l->rates[0] - 2000) < 1);
-	assert_int_equal(l->sites[1], LENS_SITE_RARE); /* too few to say */
-	assert_int_equal(l->sites[2], LENS_SITE_RARE); /* too little of all */
-	assert_int_equal(l->sites[3], LENS_SITE_RARE);
-	assert_true(l->rates[4] == 0);
-	assert_false(lens_promote_rare(l, none, 0));
-}
-
-/* None has a fiftieth of them: then all that were hit often enough are busy. */
-static void lens__rare_sites_with_some_hits_each_are_promoted(void **state)
-{
-	uint32_t hits[PGD_SITES_MAX] = { 0 };
-
-	(void)state;
-	add_sites(SITE_POP, 102);
-	start();
-	memset(l->sites, LENS_SITE_RARE, 102);
-	for (size_t i = 0; i < 100; i++)
-		hits[i] = 9;
-	hits[100] = 7;
-	assert_true(lens_promote_rare(l, hits, 1));
-	for (size_t i = 0; i < 100; i++)
-		assert_int_equal(l->sites[i], LENS_SITE_BUSY);
-	assert_int_equal(l->sites[100], LENS_SITE_RARE);
-	assert_int_equal(l->sites[101], LENS_SITE_RARE);
+	assert_false(lens_promote_rare(l, none, 0, 0));
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(l->sites[i], LENS_SITE_RARE);
 }
 
 static void lens__odds_without_any_hits_are_odds(void **state)
@@ -519,9 +596,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(lens__sites_that_matter_most_are_scouted_first),
+		TEST(lens__kinds_are_apart_while_windows_are_cut_short),
+		TEST(lens__sites_of_busy_targets_that_free_are_not_scouted),
+		TEST(lens__scouting_windows_cost_no_more_than_others),
 		TEST(lens__sites_of_the_collector_are_not_scouted),
 		TEST(lens__whole_window_tells_rare_from_busy),
 		TEST(lens__window_cut_short_tells_only_busy_sites),
+		TEST(lens__shorter_windows_need_fewer_hits),
 		TEST(lens__many_sites_with_few_hits_are_all_busy),
 		TEST(lens__scouting_comes_to_an_end),
 		TEST(lens__idle_target_is_judged_by_the_clock),
@@ -533,7 +614,7 @@ int main(void)
 		TEST(lens__odds_follow_the_share_of_hits),
 		TEST(lens__sites_that_pace_counts_by_are_certain),
 		TEST(lens__rare_sites_with_most_hits_are_promoted),
-		TEST(lens__rare_sites_with_some_hits_each_are_promoted),
+		TEST(lens__rare_sites_without_hits_are_not_promoted),
 		TEST(lens__odds_without_any_hits_are_odds),
 		TEST(lens__sites_are_drawn_by_their_odds),
 		TEST(lens__more_sites_than_there_is_room_for_are_left_out),

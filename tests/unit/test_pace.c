@@ -421,7 +421,7 @@ static void pace__guesses_are_pending_until_the_rate_is_known(void **state)
 {
 	struct pace_window w = { .allocs = 1000, .cpu_ns = 900000, .site_hits = sim.site_hits };
 	float rates[PGD_SITES_MAX] = { 0 };
-	double factor = NAN, rate;
+	double factor = 1, settled, rate;
 
 	(void)state;
 	sim_start(12.5e6, 0.8);
@@ -431,7 +431,7 @@ static void pace__guesses_are_pending_until_the_rate_is_known(void **state)
 	assert_true(fabs(pace_sample(&sim.pace, &w, &cost) - 1000 / 2e6 * 1e9) < 1000);
 	assert_true(sim.pace.is_pending);
 	assert_true(isnan(pace_settle(&sim.pace)));
-	for (unsigned i = 0; i < 100 && isnan(factor); i++) {
+	for (unsigned i = 0; i < 100 && sim.pace.pending_rate > 0; i++) {
 		bool counts = pace_wants_count(&sim.pace, sim.on, i);
 
 		sim_window(counts ? sim.pace.is_ref[sim.pace.turn] : sim.on,
@@ -442,7 +442,8 @@ static void pace__guesses_are_pending_until_the_rate_is_known(void **state)
 			continue;
 		}
 		pace_count(&sim.pace, &w, &cost);
-		factor = pace_settle(&sim.pace);
+		settled = pace_settle(&sim.pace);
+		factor *= isnan(settled) ? 1 : settled;
 	}
 	rate = pace_rate(&sim.pace);
 	assert_true(fabs(factor * 2e6 / rate - 1) < 1e-3 && fabs(rate / 12.5e6 - 1) < 0.3);

@@ -83,9 +83,10 @@ static void samples__pending_weights_are_set_right_once(void **state)
 		new.is_pending = i >= 2;
 		assert_ok(samples_add(s, &new, NULL));
 	}
-	samples_settle(s, 0, 2.5);
-	samples_settle(s, 0, 2.5); /* nothing is pending any more */
-	samples_settle(s, 1, 0.5); /* none stands for less than itself */
+	samples_settle(s, 0, 5, false); /* a better guess, */
+	samples_settle(s, 0, 0.5, true);
+	samples_settle(s, 0, 2.5, true); /* nothing is pending any more */
+	samples_settle(s, 1, 0.5, true); /* none stands for less than itself */
 	assert_ok(samples_list(s, 0, &list, &n));
 	assert_int_equal(n, 5);
 	for (size_t i = 0; i < n; i++)
@@ -107,8 +108,8 @@ static void samples__pending_without_a_factor_stay_as_they_are(void **state)
 	new.is_pending = true;
 	assert_ok(samples_new(16, 1, NULL, NULL, &s));
 	assert_ok(samples_add(s, &new, NULL));
-	samples_settle(s, 0, NAN);
-	samples_settle(s, 0, 2);
+	samples_settle(s, 0, NAN, true);
+	samples_settle(s, 0, 2, true);
 	assert_ok(samples_list(s, 0, &list, &n));
 	assert_true(n == 1 && list[0]->weight == 4 && !list[0]->is_pending);
 }

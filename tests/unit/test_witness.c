@@ -224,8 +224,8 @@ static void witness__weights_that_were_wrong_are_set_right(void **state)
 	(void)state;
 	add(7, 10, 2);
 	witnesses_take(ws, SLOT, row(0), &w);
-	witnesses_settle(ws, SLOT, 3);
-	witnesses_settle(ws, SLOT, 3);
+	witnesses_settle(ws, SLOT, 3, true);
+	witnesses_settle(ws, SLOT, 3, true);
 	end_all(PGD_WITNESS_GONE);
 	harvest();
 	assert_int_equal((int)told.weight[CYCLES_BY_REFERENCES], 30 + 10);

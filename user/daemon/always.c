@@ -20,7 +20,7 @@
 #define BURST_NS      20e6 /* that sites which are always on may cost at once, at any budget, */
 #define BURST_SEC     0.2 /* or so many seconds' worth of the budget */
 #define RARE_BURST_NS 5e6
-#define RARE_BATCH    512 /* rare sites that go on at a time: attaching is not free */
+#define RARE_GROUP    128 /* rare sites that go on, and come off, at a time: neither is free */
 
 /* The guard closes what is waiting for that: each link waits for a grace period there. */
 static void close_some(struct windows *w)
@@ -38,7 +38,9 @@ static void bill(struct windows *w)
 {
 	uint64_t cpu_ns = guard_cpu_ns(shutter_guard(w->shutter), GUARD_ALWAYS);
 
-	budget_spend(w->budget, w->always_slot, clock_monotonic_ns(), cpu_ns - w->always_cpu_ns);
+	if (w->always_cpu_ns) /* else it has only been started, for nobody */
+		budget_spend(w->budget, w->always_slot, clock_monotonic_ns(),
+			     cpu_ns - w->always_cpu_ns);
 	w->always_cpu_ns = cpu_ns;
 }
 
@@ -48,16 +50,38 @@ void always_beat(struct windows *w)
 	close_some(w);
 }
 
-void always_take_off(struct windows *w, struct lens *l)
+static void take_off(struct windows *w, struct window *from)
 {
-	struct window *from = &l->always;
-
-	w->always_slot = l->watch->slot;
 	for (size_t i = 0; i < from->n_fds; i++)
 		if (window_keep(&w->closing, from->fds[i]) < 0)
 			close(from->fds[i]);
 	free(from->fds);
 	*from = (struct window)WINDOW_INIT;
+}
+
+void always_take_off(struct windows *w, struct lens *l)
+{
+	w->always_slot = l->watch->slot;
+	take_off(w, &l->always);
+	for (size_t k = 0; k < LENS_RARE_GROUPS; k++)
+		take_off(w, &l->rare[k]);
+	memset(l->rare_group, 0, sizeof(l->rare_group));
+	close_some(w);
+}
+
+void always_take_off_busy(struct windows *w, struct lens *l)
+{
+	bool is_off[LENS_RARE_GROUPS + 1] = { false };
+
+	w->always_slot = l->watch->slot;
+	for (size_t i = 0; i < PGD_SITES_MAX; i++)
+		is_off[l->rare_group[i]] |= l->sites[i] != LENS_SITE_RARE;
+	for (size_t k = 1; k <= LENS_RARE_GROUPS; k++)
+		if (is_off[k])
+			take_off(w, &l->rare[k - 1]);
+	for (size_t i = 0; i < PGD_SITES_MAX; i++)
+		if (is_off[l->rare_group[i]])
+			l->rare_group[i] = 0;
 	close_some(w);
 }
 
@@ -71,7 +95,8 @@ struct window_target always_target(const struct windows *w, const struct lens *l
 	return t;
 }
 
-static int put_on(struct windows *w, struct lens *l, const uint8_t *only, bool is_rare)
+static int put_on(struct windows *w, struct lens *l, const uint8_t *only, bool is_rare,
+		  struct window *ret)
 {
 	const struct window_pick pick = { .progs = 1u << WINDOW_ON_ALLOC | 1u << WINDOW_ON_FREE,
 					  .skip_chunks = !l->watch->has_glibc,
@@ -94,7 +119,7 @@ static int put_on(struct windows *w, struct lens *l, const uint8_t *only, bool i
 		fd = o->n ? guard_attach(guard, GUARD_ALWAYS, UINT64_MAX) : 0;
 		if (fd < 0)
 			return fd;
-		if (o->n && window_keep(&l->always, fd) < 0)
+		if (o->n && window_keep(ret, fd) < 0)
 			return close(fd), -ENOMEM;
 	}
 	return 0;
@@ -139,30 +164,47 @@ void always_trip_gc(struct windows *w, struct lens *l)
 	close_some(w);
 }
 
-/* Rare sites go on a batch at a time, while there is credit. */
+/* The next rare sites to go on, those that were seen to be hit before those that were not: the
+ * first are the likelier to be no rare ones after all, and come off together. */
+static size_t next_rare(const struct lens *l, uint8_t only[PGD_SITES_MAX])
+{
+	size_t n = l->watch->sites.n < PGD_SITES_MAX ? l->watch->sites.n : PGD_SITES_MAX;
+	size_t n_on = 0;
+
+	for (int is_hit = 1; is_hit >= 0 && !n_on; is_hit--)
+		for (size_t i = 0; i < n && n_on < RARE_GROUP; i++)
+			if (l->sites[i] == LENS_SITE_RARE && !l->rare_group[i] &&
+			    (l->rates[i] > 0) == is_hit)
+				n_on += only[i] = 1;
+	return n_on;
+}
+
+/* Rare sites go on a group at a time, while there is credit. */
 void always_put_on_rare(struct windows *w, struct lens *l)
 {
 	uint8_t only[PGD_SITES_MAX] = { 0 };
-	size_t from = l->n_rare_on;
-	size_t n = l->watch->sites.n < PGD_SITES_MAX ? l->watch->sites.n : PGD_SITES_MAX;
-	size_t n_on = 0;
+	size_t k = 0;
 	int r;
 
 	if (budget_is_in_debt(w->budget, l->watch->slot))
 		return;
-	for (; l->n_rare_on < n && n_on < RARE_BATCH; l->n_rare_on++)
-		if (l->sites[l->n_rare_on] == LENS_SITE_RARE)
-			n_on += only[l->n_rare_on] = 1;
-	r = n_on ? put_on(w, l, only, true) : 0;
+	while (k < LENS_RARE_GROUPS && l->rare[k].n_fds)
+		k++;
+	if (k == LENS_RARE_GROUPS || !next_rare(l, only))
+		return;
+	r = put_on(w, l, only, true, &l->rare[k]);
 	if (r == -EBUSY)
-		l->n_rare_on = from;
-	else if (r < 0)
+		return;
+	for (size_t i = 0; i < PGD_SITES_MAX; i++)
+		if (only[i])
+			l->rare_group[i] = (uint8_t)(k + 1);
+	if (r < 0)
 		log_debug(r, "attach rare sites of pid %d, skipping", l->watch->pid);
 }
 
 int always_put_on_all(struct windows *w, struct lens *l)
 {
-	return put_on(w, l, NULL, false);
+	return put_on(w, l, NULL, false, &l->always);
 }
 
 static double bucket_max(const struct windows *w, const struct lens *l)
@@ -171,12 +213,22 @@ static double bucket_max(const struct windows *w, const struct lens *l)
 				       : RARE_BURST_NS;
 }
 
+/* Of one hit, and of what we do about it. */
+static double hit_cost(const struct windows *w, enum lens_state state)
+{
+	return windows_always_cost(w).alloc_ns + (state == LENS_ALWAYS ? 0 : WINDOWS_BIRTH_OWN_NS);
+}
+
+double always_rare_may(const struct windows *w, double work_ns)
+{
+	return WINDOWS_RARE_SHARE * w->share * work_ns / hit_cost(w, LENS_WINDOWS);
+}
+
 /* The kernel may count down what is in the bucket. */
 void always_set_trip(struct windows *w, const struct lens *l)
 {
 	struct pgd_trip *trip = &w->shared.trips[l->watch->slot];
-	double hit_ns = probes_trap_ns(w->probes) + WINDOWS_EXACT_ALLOC_NS +
-			(l->state == LENS_ALWAYS ? 0 : WINDOWS_BIRTH_OWN_NS);
+	double hit_ns = hit_cost(w, l->state);
 
 	/* Closing a link takes a grace period, and there are some of them. */
 	trip->is_off = clock_monotonic_sec() < l->coming_off_sec;

@@ -173,9 +173,9 @@ void fates_window(struct fates *f, const struct lens *l, const struct capture *c
 
 /* ── afterwards ───────────────────────────────────────────────────────────────────────────── */
 
-void fates_settle(struct fates *f, uint32_t slot, double factor)
+void fates_settle(struct fates *f, uint32_t slot, double factor, bool is_final)
 {
-	witnesses_settle(f->witnesses, slot, factor);
+	witnesses_settle(f->witnesses, slot, factor, is_final);
 }
 
 void fates_end(struct fates *f, const struct sample *sample)

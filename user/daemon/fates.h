@@ -25,7 +25,7 @@ void fates_open(struct fates *f, const struct lens *l, struct capture *c);
 void fates_window(struct fates *f, const struct lens *l, const struct capture *c,
 		  const struct sampler_window *w);
 /* As samples_settle(). */
-void fates_settle(struct fates *f, uint32_t slot, double factor);
+void fates_settle(struct fates *f, uint32_t slot, double factor, bool is_final);
 /* A sample has died. */
 void fates_end(struct fates *f, const struct sample *sample);
 /* What has become of witnesses since the last call. */

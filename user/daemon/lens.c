@@ -7,13 +7,14 @@
 
 #include "daemon/lens.h"
 #include "lib/clock.h"
+#include "target/budget.h"
 
 #define RARE_PER_SEC	20 /* hits a second of a site that may always be on */
-#define BUSY_HITS	8 /* in a scouting window that was cut short: certainly not rare */
+#define BUSY_HITS_MIN	3 /* in a scouting window that was cut short: not rare, */
+#define BUSY_CHANCE	0.01 /* since a rare site would have so many with this probability */
 #define SHARE_CERTAIN	0.01 /* of the allocations: such a site is on in every window */
 #define ODDS_MIN	0.2
 #define COST_SCALE	2 /* a guess; 1.5 to 2.8 were seen */
-#define PROMOTE_PART	50 /* of the hits of rare sites: a site with one in so many is busy */
 #define PROMOTE_SEC_MIN 0.01
 #define NS_PER_SEC	1e9
 
@@ -64,6 +65,8 @@ void lens_free(struct lens *l)
 	if (!l)
 		return;
 	window_close(&l->always);
+	for (size_t k = 0; k < LENS_RARE_GROUPS; k++)
+		window_close(&l->rare[k]);
 	gcwatch_free(l->gc);
 	liveness_free(l->liveness);
 	liveness_free(l->capture_liveness);
@@ -88,16 +91,19 @@ uint64_t lens_cpu_ns(const struct lens *l)
 
 /* ── scouting ─────────────────────────────────────────────────────────────────────────────── */
 
-/* The kinds that matter most come first: what they show may be enough to begin. */
-static const enum site_kind scout_order[] = { SITE_POP,	  SITE_PUSH,	SITE_FREE,   SITE_MALLOC,
-					      SITE_CARVE, SITE_REALLOC, SITE_RESIZED };
+/* The kinds that matter most come first. Those where pool blocks are freed come last: of a busy
+ * target they need not be asked. */
+static const enum site_kind scout_order[] = { SITE_POP,	    SITE_FREE,	  SITE_MALLOC, SITE_CARVE,
+					      SITE_REALLOC, SITE_RESIZED, SITE_PUSH };
 
+/* While windows are cut short, which says little of most sites, a kind at a time: every site that
+ * goes on costs. */
 bool lens_scout_plan(const struct lens *l, uint8_t on[PGD_SITES_MAX])
 {
 	size_t n = count_sites(l), n_on = 0;
 
 	memset(on, 0, PGD_SITES_MAX);
-	for (size_t k = 0; k < ARRAY_SIZE(scout_order); k++) {
+	for (size_t k = 0; k < ARRAY_SIZE(scout_order) && !(n_on && l->was_cut); k++) {
 		for (size_t i = 0; i < n && n_on < LENS_SCOUT_SITES; i++) {
 			if (l->watch->sites.v[i].kind != scout_order[k] ||
 			    l->sites[i] != LENS_SITE_UNKNOWN)
@@ -115,10 +121,23 @@ static enum lens_site busy(const struct lens *l, size_t i)
 	return l->watch->sites.v[i].kind == SITE_RESIZED ? LENS_SITE_OFF : LENS_SITE_BUSY;
 }
 
-static enum lens_site judge(const struct lens *l, size_t i, uint32_t hits, double per_sec,
+/* So many hits in so short a time are not a rare site's: the tail of Poisson's distribution. */
+static uint32_t busy_hits(double gate_sec)
+{
+	double mean = RARE_PER_SEC * gate_sec, p = exp(-mean), less = p;
+	uint32_t n = 1;
+
+	for (; 1 - less > BUSY_CHANCE && n < RARE_PER_SEC; n++) {
+		p *= mean / n;
+		less += p;
+	}
+	return n > BUSY_HITS_MIN ? n : BUSY_HITS_MIN;
+}
+
+static enum lens_site judge(const struct lens *l, size_t i, uint32_t hits, double gate_sec,
 			    bool was_cut)
 {
-	bool is_busy = was_cut ? hits >= BUSY_HITS : per_sec > RARE_PER_SEC;
+	bool is_busy = was_cut ? hits >= busy_hits(gate_sec) : hits / gate_sec > RARE_PER_SEC;
 
 	if (!is_busy && was_cut)
 		return LENS_SITE_UNKNOWN;
@@ -129,10 +148,15 @@ static enum lens_site judge(const struct lens *l, size_t i, uint32_t hits, doubl
 	return is_busy ? busy(l, i) : LENS_SITE_RARE;
 }
 
+uint64_t lens_scout_hits(const struct pace_cost *cost)
+{
+	return (uint64_t)fmin(LENS_SCOUT_HITS, BUDGET_LOSS_MAX_NS / cost->count_ns);
+}
+
 void lens_scout_done(struct lens *l, const uint8_t on[PGD_SITES_MAX],
 		     const struct shutter_result *r, const struct pace_cost *cost)
 {
-	bool was_cut = r->gate.allocs >= LENS_SCOUT_HITS;
+	bool was_cut = r->gate.allocs >= lens_scout_hits(cost);
 	double work_sec =
 		((double)r->cpu_ns - (double)r->gate.allocs * cost->count_ns) / NS_PER_SEC;
 	double gate_sec = (double)r->gate_ns / NS_PER_SEC;
@@ -140,6 +164,7 @@ void lens_scout_done(struct lens *l, const uint8_t on[PGD_SITES_MAX],
 
 	if (r->error)
 		return;
+	l->was_cut = was_cut;
 	if (!(work_sec > 0.02 * gate_sec)) /* idle, or nothing but traps */
 		work_sec = 0.02 * gate_sec;
 	for (size_t i = 0; i < count_sites(l); i++) {
@@ -148,7 +173,7 @@ void lens_scout_done(struct lens *l, const uint8_t on[PGD_SITES_MAX],
 		if (!on[i])
 			continue;
 		/* What rare means is cost: by the clock. What it would cost always: by CPU time. */
-		l->sites[i] = (uint8_t)judge(l, i, hits, hits / gate_sec, was_cut);
+		l->sites[i] = (uint8_t)judge(l, i, hits, gate_sec, was_cut);
 		l->rates[i] = (float)(hits / work_sec);
 		found |= l->sites[i] != LENS_SITE_UNKNOWN;
 	}
@@ -159,10 +184,18 @@ void lens_scout_done(struct lens *l, const uint8_t on[PGD_SITES_MAX],
 			l->sites[i] = (uint8_t)busy(l, i);
 }
 
+void lens_scout_no_frees(struct lens *l)
+{
+	for (size_t i = 0; i < count_sites(l); i++)
+		if (l->watch->sites.v[i].kind == SITE_PUSH)
+			l->sites[i] = LENS_SITE_OFF;
+}
+
 void lens_scout_again(struct lens *l)
 {
 	l->state = LENS_SCOUTING;
 	l->is_scouted = false;
+	l->was_cut = true; /* who is scouted is busy */
 	for (size_t i = 0; i < count_sites(l); i++)
 		l->sites[i] = is_scouted(l, i) ? LENS_SITE_UNKNOWN : LENS_SITE_OFF;
 }
@@ -245,29 +278,34 @@ bool lens_is_running(const struct lens *l, double now_sec)
 	return now_sec - l->sampled_sec < LENS_CALM_FIRST_SEC;
 }
 
-/* Those with that many hits at least; how many. */
-static size_t promote(struct lens *l, const uint32_t hits[PGD_SITES_MAX], uint64_t min,
-		      double work_sec)
+/* SIZE_MAX: none was hit. */
+static size_t rare_with_most(const struct lens *l, const uint32_t hits[PGD_SITES_MAX])
 {
-	size_t n = 0;
-
-	for (size_t i = 0; i < count_sites(l); i++) {
-		if (l->sites[i] != LENS_SITE_RARE || hits[i] < BUSY_HITS || hits[i] < min)
-			continue;
-		l->sites[i] = (uint8_t)busy(l, i);
-		l->rates[i] = (float)(hits[i] / fmax(work_sec, PROMOTE_SEC_MIN));
-		n++;
-	}
-	return n;
-}
-
-bool lens_promote_rare(struct lens *l, const uint32_t hits[PGD_SITES_MAX], double work_sec)
-{
-	uint64_t sum = 0;
+	size_t most = SIZE_MAX;
 
 	for (size_t i = 0; i < count_sites(l); i++)
-		sum += hits[i];
-	/* A few that have most of the hits; failing that, many that have some each. */
-	return promote(l, hits, (sum + PROMOTE_PART - 1) / PROMOTE_PART, work_sec) ||
-	       promote(l, hits, 0, work_sec);
+		if (l->sites[i] == LENS_SITE_RARE && hits[i] &&
+		    (most == SIZE_MAX || hits[i] > hits[most]))
+			most = i;
+	return most;
+}
+
+bool lens_promote_rare(struct lens *l, const uint32_t hits[PGD_SITES_MAX], double work_sec,
+		       double hits_may)
+{
+	double sum = 0;
+	bool is_first = true;
+
+	for (size_t i = 0; i < count_sites(l); i++)
+		sum += l->sites[i] == LENS_SITE_RARE ? hits[i] : 0;
+	for (; is_first || sum > hits_may; is_first = false) {
+		size_t most = rare_with_most(l, hits);
+
+		if (most == SIZE_MAX)
+			return !is_first;
+		l->sites[most] = (uint8_t)busy(l, most);
+		l->rates[most] = (float)(hits[most] / fmax(work_sec, PROMOTE_SEC_MIN));
+		sum -= hits[most];
+	}
+	return true;
 }

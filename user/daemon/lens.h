@@ -40,17 +40,23 @@ enum lens_state {
 	LENS_STATE_MAX
 };
 
+#define LENS_RARE_GROUPS 32 /* beyond, what comes off stays off */
+
 struct lens {
 	struct watch *watch;
 	enum lens_state state;
 	uint8_t sites[PGD_SITES_MAX]; /* enum lens_site */
 	float rates[PGD_SITES_MAX]; /* hits a second of CPU time, where known */
 	float odds[PGD_SITES_MAX]; /* of a busy site: to be on in a window */
-	struct window always; /* the links of sites that are always on */
+	struct window always; /* the links of all its sites, if they are always on */
 	struct gcwatch *gc; /* NULL: its collector's sites were not found */
 	bool is_going_on; /* ALWAYS, but its sites are not on yet */
+	bool was_cut; /* the last scouting window was, by its hits */
 	bool is_scouted; /* sites[] is known, from now or from before */
-	size_t n_rare_on; /* sites before this index have their RARE ones on */
+	/* Rare sites go on by groups, each with links of its own: one that turns busy takes no
+	 * others off. */
+	struct window rare[LENS_RARE_GROUPS];
+	uint8_t rare_group[PGD_SITES_MAX]; /* of a site that is on: from 1; 0: it is not */
 	clockid_t cpu_clock; /* of the target */
 	/* What sites that are always on may still cost: a bucket that fills by the budget. When it
 	 * is empty they come off. */
@@ -110,10 +116,16 @@ uint64_t lens_cpu_ns(const struct lens *l);
 #define LENS_CALM_MAX_SEC   600.0
 
 #define LENS_SCOUT_SITES   256 /* at a time */
-#define LENS_SCOUT_HITS	   8000
+#define LENS_SCOUT_HITS	   8000 /* at most: lens_scout_hits() */
 #define LENS_CALM_HITS	   2500
 #define LENS_SCOUT_WALL_NS 100000000
 
+/* After so many hits a scouting window is over: a request that meets it waits no longer than in any
+ * other window. It has told the sites that are busiest, and the next one goes on without them. */
+uint64_t lens_scout_hits(const struct pace_cost *cost);
+/* It is too busy for all sites to be on, whatever else there is: then where pool blocks are freed
+ * is off, and need not be scouted. */
+void lens_scout_no_frees(struct lens *l);
 /* Put the next sites to scout into on[]; false: none is unknown any more. */
 bool lens_scout_plan(const struct lens *l, uint8_t on[PGD_SITES_MAX]);
 /* What a counting window with these sites on has shown. */
@@ -125,8 +137,10 @@ void lens_scout_again(struct lens *l);
 /* Share of the target's CPU time that it would cost to have all sites on, every block followed. */
 double lens_always_share(const struct lens *l, const struct pace_cost *cost);
 /* Rare sites have cost too much: those with most of these hits, in so much of the target's CPU
- * time, become busy ones. False: none has. */
-bool lens_promote_rare(struct lens *l, const uint32_t hits[PGD_SITES_MAX], double work_sec);
+ * time, become busy ones, one at least, until the others have no more than they may. False: none
+ * was hit. */
+bool lens_promote_rare(struct lens *l, const uint32_t hits[PGD_SITES_MAX], double work_sec,
+		       double hits_may);
 /* Of the rare sites, those that are hit most become busy ones, until the rest costs this share. */
 void lens_limit_rare(struct lens *l, double share, const struct pace_cost *cost);
 /* What the odds of busy sites are from now on. Every site that goes on costs a window some 0.08 ms

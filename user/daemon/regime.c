@@ -25,7 +25,6 @@ static void regime_windows(struct windows *w, struct lens *l)
 	budget_set_pace(w->budget, l->watch->slot, BUDGET_PACE_FULL);
 	l->calm_wait_sec = LENS_CALM_FIRST_SEC;
 	l->state = LENS_WINDOWS;
-	l->n_rare_on = 0;
 	l->began_sec = clock_monotonic_sec();
 	l->calm_due_sec = l->began_sec + l->calm_wait_sec;
 	l->backlog_ns += (double)(lens_cpu_ns(l) - l->cpu_ns) - l->traps_ns;
@@ -122,7 +121,7 @@ static void regime_leave_always(struct windows *w, struct lens *l)
 	l->cpu_ns = lens_cpu_ns(l);
 	l->traps_ns = l->backlog_ns = 0;
 	l->pace.pending_rate = 0;
-	sampler_settle(w->sampler, l, 1);
+	sampler_settle(w->sampler, l, 1, true);
 	if (l->is_scouted)
 		regime_windows(w, l);
 	else
@@ -145,9 +144,7 @@ void regime_look_at_new(struct windows *w, struct lens *l)
 /* All of its sites are known. */
 void regime_settle(struct windows *w, struct lens *l)
 {
-	double trap_ns = probes_trap_ns(w->probes);
-	const struct pace_cost always = { trap_ns + WINDOWS_EXACT_ALLOC_NS,
-					  trap_ns + WINDOWS_EXACT_FREE_NS, 0 };
+	const struct pace_cost always = windows_always_cost(w);
 	const struct pace_cost rare = { always.alloc_ns + WINDOWS_BIRTH_OWN_NS, always.free_ns, 0 };
 	double share = lens_always_share(l, &always);
 
@@ -186,13 +183,16 @@ void regime_trip(struct windows *w, struct lens *l)
 	if (l->state == LENS_ALWAYS) {
 		regime_leave_always(w, l);
 	} else if (l->state == LENS_WINDOWS) {
-		always_take_off(w, l);
-		l->n_rare_on = 0;
+		double work_ns = (double)(lens_cpu_ns(l) - l->filled_cpu_ns);
+
 		log_debug(0, "pid %d: rare sites are not, %u births", l->watch->pid, l->n_births);
-		if (!lens_promote_rare(l, always_rare_hits(w, l),
-				       (double)(lens_cpu_ns(l) - l->filled_cpu_ns) /
-					       WINDOWS_NS_PER_SEC))
+		if (lens_promote_rare(l, always_rare_hits(w, l), work_ns / WINDOWS_NS_PER_SEC,
+				      always_rare_may(w, work_ns) / 2)) {
+			always_take_off_busy(w, l);
+		} else {
+			always_take_off(w, l);
 			lens_scout_again(l);
+		}
 	}
 	l->coming_off_sec = clock_monotonic_sec() + COMING_OFF_SEC;
 	always_fill(w, l);

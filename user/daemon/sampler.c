@@ -171,10 +171,10 @@ void sampler_window(struct sampler *s, const struct lens *l, const struct captur
 	fates_window(s->fates, l, c, w);
 }
 
-void sampler_settle(struct sampler *s, const struct lens *l, double factor)
+void sampler_settle(struct sampler *s, const struct lens *l, double factor, bool is_final)
 {
-	samples_settle(s->samples, l->watch->slot, factor);
-	fates_settle(s->fates, l->watch->slot, factor);
+	samples_settle(s->samples, l->watch->slot, factor, is_final);
+	fates_settle(s->fates, l->watch->slot, factor, is_final);
 }
 
 void sampler_add(struct sampler *s, const struct lens *l, const struct pgd_sample *from,

@@ -46,8 +46,9 @@ void sampler_open(struct sampler *s, const struct lens *l, struct capture *c);
 /* The blocks that a window has caught alive. */
 void sampler_window(struct sampler *s, const struct lens *l, const struct capture *c,
 		    const struct sampler_window *w, double now_sec);
-/* Pending samples of this target have been given weights that were wrong by this factor. */
-void sampler_settle(struct sampler *s, const struct lens *l, double factor);
+/* Pending samples of this target have been given weights that were wrong by this factor; they stay
+ * pending if the new ones are not final. */
+void sampler_settle(struct sampler *s, const struct lens *l, double factor, bool is_final);
 /* One block of a rare site, or of a target that was followed exactly until now: weight 1 or, if
  * only some of its blocks were kept, more. */
 void sampler_add(struct sampler *s, const struct lens *l, const struct pgd_sample *from,

@@ -9,11 +9,13 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-#define WALK_OF	       4 /* leaves that are not suspect: one whole stack in this many */
+#define WALK_OF	       4 /* leaves that are not suspect: one whole stack in this many, */
+#define WALK_NS	       2000.0 /* or more of them, where the trap takes its time anyway */
 #define COUNT_HITS_MAX 4000
 #define LET_OFF_EVERY_NS                                                        \
 	30000000 /* of the target's CPU time: it must be running to be measured \
 		  */
+#define LET_OFF_PART   0.5 /* of what a new target is let off with, that is kept for later */
 #define WORK_MIN_NS    20000.0 /* less of the target's work in a window says nothing: carried on */
 #define BACKLOG_PART   0.2 /* of the time before windows, that each window stands for */
 #define CALM_HEAVY     0.3 /* share of traps in the CPU time of windows: not calm at all */
@@ -23,6 +25,13 @@
 #define COST_SCALE_MAX 4.0
 #define MEASURE_HITS   500 /* hits that such a measurement must have */
 #define FAILED_SEC     1.0 /* until a window is tried again that could not be opened */
+
+/* Of leaves that are not suspect one whole stack is walked in so many. That is half of what a hit
+ * costs where a trap takes 0.5 µs, and a third where it takes 5. */
+static uint32_t walk_of(const struct windows *w)
+{
+	return (uint32_t)fmin(fmax(WALK_NS / probes_trap_ns(w->probes), 1), WALK_OF);
+}
 
 /* ── a window: planning ───────────────────────────────────────────────────────────────────── */
 
@@ -39,7 +48,7 @@ static void start(struct windows *w, struct lens *l, struct shutter_plan *plan)
 	plan->sites = &l->watch->sites;
 	plan->skip_chunks = !l->watch->has_glibc;
 	plan->n_tids = cpuclock_threads(l->watch->pid, plan->tids);
-	plan->walk_of = WALK_OF;
+	plan->walk_of = walk_of(w);
 	plan->capture = plan->kind == PGD_GATE_SAMPLE ? capture_run : NULL;
 	plan->userdata = w->capture;
 	w->capture->liveness = l->capture_liveness;
@@ -84,17 +93,21 @@ static void plan_sample(struct windows *w, struct lens *l, struct shutter_plan *
 /* Whoever is not understood yet goes first: nothing can be said of it, or at what cost. */
 static bool scout_somebody(struct windows *w, struct shutter_plan *plan)
 {
+	const struct pace_cost always = windows_always_cost(w);
+
 	for (size_t i = 0; i < w->n_lenses; i++) {
 		struct lens *l = w->lenses[i];
 
 		if (l->state != LENS_SCOUTING || windows_is_gone(l) ||
 		    clock_monotonic_sec() < l->scout_after_sec)
 			continue;
+		if (lens_always_share(l, &always) > w->share)
+			lens_scout_no_frees(l);
 		if (!lens_scout_plan(l, plan->on)) {
 			regime_settle(w, l);
 			continue;
 		}
-		plan_count(plan, LENS_SCOUT_HITS, LENS_SCOUT_WALL_NS, 0);
+		plan_count(plan, lens_scout_hits(&w->cost), LENS_SCOUT_WALL_NS, 0);
 		w->purpose = WINDOWS_SCOUT;
 		start(w, l, plan);
 		return true;
@@ -135,7 +148,7 @@ static struct lens *new_lens(const struct windows *w)
 		if (l->state == LENS_WINDOWS && !windows_is_gone(l) &&
 		    clock_monotonic_sec() >= l->scout_after_sec && pace_is_wanting(&l->pace) &&
 		    lens_cpu_ns(l) - l->opened_cpu_ns > LET_OFF_EVERY_NS &&
-		    budget_entry_ns(w->budget, l->watch->slot) > 0)
+		    budget_entry_ns(w->budget, l->watch->slot) > LET_OFF_PART * BUDGET_ENTRY_NS)
 			return l;
 	}
 	return NULL;
@@ -147,7 +160,7 @@ static struct lens *next_lens(struct windows *w, struct budget_window *ret)
 	uint32_t slot;
 
 	w->is_let_off = l;
-	*ret = (struct budget_window){ BUDGET_LOSS_MAX_NS / 2, BUDGET_WALL_MAX_NS };
+	*ret = (struct budget_window){ BUDGET_LOSS_MAX_NS, BUDGET_WALL_MAX_NS };
 	if (l || !budget_next(w->budget, clock_monotonic_ns(), &slot, ret))
 		return l;
 	l = windows_lens_of_slot(w, slot);
@@ -237,7 +250,7 @@ static void take_samples(struct windows *w, struct lens *l, const struct shutter
 	double work_ns = pace_sample(&l->pace, pw, &cost);
 	uint64_t cpu_ns = lens_cpu_ns(l);
 	double stands_for_ns = (double)(cpu_ns - l->cpu_ns) - l->traps_ns;
-	struct sampler_window sw = { .walk_of = WALK_OF,
+	struct sampler_window sw = { .walk_of = walk_of(w),
 				     .is_pending = l->pace.is_pending,
 				     .n_walked = r->gate.walked };
 
@@ -275,7 +288,7 @@ static void take_count(const struct windows *w, struct lens *l, const struct pac
 	pace_count(&l->pace, pw, &w->cost);
 	factor = pace_settle(&l->pace);
 	if (isfinite(factor))
-		sampler_settle(w->sampler, l, factor);
+		sampler_settle(w->sampler, l, factor, !(l->pace.pending_rate > 0));
 }
 
 /* What hits with the gate open have cost. */
@@ -287,6 +300,11 @@ static double loss_of(const struct windows *w, const struct lens *l, const struc
 		return (double)r->gate.allocs * cost.count_ns;
 	return (double)r->gate.allocs * cost.alloc_ns + (double)r->gate.frees * cost.free_ns;
 }
+
+static const char *const purpose_name[] = { [WINDOWS_SAMPLE] = "sample",
+					    [WINDOWS_RATE] = "count",
+					    [WINDOWS_SCOUT] = "scout",
+					    [WINDOWS_CALM] = "calm" };
 
 void turn_result(struct windows *w)
 {
@@ -321,6 +339,15 @@ void turn_result(struct windows *w)
 		l->scout_after_sec = clock_monotonic_sec() + FAILED_SEC;
 	if (r->is_late)
 		l->watch->lost_here[PGD_COUNTER_WINDOW_LATE]++;
+	log_debug(
+		0,
+		"pid %d: window %llu, %s: %llu allocs, %llu frees, %llu sampled, %llu walked, cpu "
+		"%.2f ms, gate %.2f ms, loss %.2f ms, all %.2f ms, own %.2f ms",
+		l->watch->pid, (unsigned long long)r->window, purpose_name[w->purpose],
+		(unsigned long long)r->gate.allocs, (unsigned long long)r->gate.frees,
+		(unsigned long long)r->gate.sampled, (unsigned long long)r->gate.walked,
+		(double)r->cpu_ns / 1e6, (double)r->gate_ns / 1e6, loss_ns / 1e6, all_ns / 1e6,
+		(double)r->own_ns / 1e6);
 	if (w->purpose == WINDOWS_SCOUT || w->purpose == WINDOWS_CALM) {
 		windows_pay(w, l, all_ns, (double)r->own_ns);
 		if (!r->error && !r->is_late && w->purpose == WINDOWS_SCOUT)
@@ -330,15 +357,6 @@ void turn_result(struct windows *w)
 		turn_next(w);
 		return;
 	}
-	log_debug(
-		0,
-		"pid %d: window %llu, %s: %llu allocs, %llu frees, %llu sampled, %llu walked, cpu "
-		"%.2f ms, gate %.2f ms, loss %.2f ms, all %.2f ms, own %.2f ms",
-		l->watch->pid, (unsigned long long)r->window,
-		r->kind == PGD_GATE_COUNT ? "count" : "sample", (unsigned long long)r->gate.allocs,
-		(unsigned long long)r->gate.frees, (unsigned long long)r->gate.sampled,
-		(unsigned long long)r->gate.walked, (double)r->cpu_ns / 1e6,
-		(double)r->gate_ns / 1e6, loss_ns / 1e6, all_ns / 1e6, (double)r->own_ns / 1e6);
 	windows_pay(w, l, loss_ns, all_ns - loss_ns + (double)r->own_ns);
 	pw = (struct pace_window){ r->gate.allocs, r->gate.frees, r->cpu_ns, r->site_hits };
 	if (r->error || r->is_late)

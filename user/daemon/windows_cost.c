@@ -9,16 +9,22 @@ struct pace_cost windows_cost(const struct windows *w, const struct lens *l)
 				   w->cost.free_ns * l->cost_scale, w->cost.count_ns };
 }
 
+struct pace_cost windows_always_cost(const struct windows *w)
+{
+	double trap_ns = probes_trap_ns(w->probes);
+
+	return (struct pace_cost){ trap_ns + WINDOWS_EXACT_ALLOC_NS,
+				   trap_ns + WINDOWS_EXACT_FREE_NS, 0 };
+}
+
 double windows_hit_cost(const struct windows *w, const struct lens *l, const struct pgd_hits *hits)
 {
-	struct pace_cost cost = windows_cost(w, l);
+	struct pace_cost cost = windows_cost(w, l), always = windows_always_cost(w);
 
 	if (l->state == LENS_ALWAYS)
-		return (double)hits->alloc * (probes_trap_ns(w->probes) + WINDOWS_EXACT_ALLOC_NS) +
-		       (double)hits->free * (probes_trap_ns(w->probes) + WINDOWS_EXACT_FREE_NS);
+		return (double)hits->alloc * always.alloc_ns + (double)hits->free * always.free_ns;
 	if (w->open != l) /* rare sites: their stacks are walked, too */
-		return (double)hits->alloc * (probes_trap_ns(w->probes) + WINDOWS_EXACT_ALLOC_NS) +
-		       (double)hits->free * cost.free_ns;
+		return (double)hits->alloc * always.alloc_ns + (double)hits->free * cost.free_ns;
 	return (double)hits->alloc * cost.alloc_ns + (double)hits->free * cost.free_ns +
 	       (double)hits->counted * cost.count_ns;
 }

@@ -74,6 +74,8 @@ static inline struct lens *windows_lens_of_slot(const struct windows *w, uint32_
 /* ── windows_cost.c ─── */
 /* What hits in windows of this target cost, each; and all of these. */
 struct pace_cost windows_cost(const struct windows *w, const struct lens *l);
+/* Of targets whose every block is followed. */
+struct pace_cost windows_always_cost(const struct windows *w);
 double windows_hit_cost(const struct windows *w, const struct lens *l, const struct pgd_hits *hits);
 /* Hits since the last call. */
 struct pgd_hits windows_take_hits(struct windows *w, struct lens *l);
@@ -83,6 +85,8 @@ void windows_pay(struct windows *w, const struct lens *l, double loss_ns, double
 /* ── always.c ─── */
 /* All links that are always on come off: the guard closes them, a part at each always_beat(). */
 void always_take_off(struct windows *w, struct lens *l);
+/* Those whose rare sites are not all rare any more. */
+void always_take_off_busy(struct windows *w, struct lens *l);
 void always_beat(struct windows *w);
 struct window_target always_target(const struct windows *w, const struct lens *l);
 /* The collector's sites: on for the first time; what they have cost since the last beat, and on or
@@ -90,7 +94,7 @@ struct window_target always_target(const struct windows *w, const struct lens *l
 int always_put_on_gc(struct windows *w, struct lens *l);
 double always_tend_gc(struct windows *w, struct lens *l, uint64_t cpu_ns);
 void always_trip_gc(struct windows *w, struct lens *l);
-/* Rare sites, a batch at a time; all sites: 0, -EBUSY: the guard is; -errno. */
+/* Rare sites, a group at a time; all sites: 0, -EBUSY: the guard is; -errno. */
 void always_put_on_rare(struct windows *w, struct lens *l);
 int always_put_on_all(struct windows *w, struct lens *l);
 /* The bucket: full; and what it has earned since the last time, less what was spent. False: empty.
@@ -99,6 +103,8 @@ void always_fill(struct windows *w, struct lens *l);
 bool always_tend(struct windows *w, struct lens *l, double cost_ns);
 /* What is in it now, for the kernel to count down. */
 void always_set_trip(struct windows *w, const struct lens *l);
+/* Hits that rare sites may have in so much of the target's CPU time. */
+double always_rare_may(const struct windows *w, double work_ns);
 uint32_t *always_rare_hits(const struct windows *w, const struct lens *l);
 
 /* ── regime.c ─── */

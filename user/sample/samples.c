@@ -244,7 +244,7 @@ void samples_del(struct samples *s, struct sample *sample)
 	row_del(s, container_of(sample, struct row, sample));
 }
 
-void samples_settle(struct samples *s, uint32_t number, double factor)
+void samples_settle(struct samples *s, uint32_t number, double factor, bool is_final)
 {
 	struct slot *slot = slot_of(s, number);
 
@@ -253,7 +253,7 @@ void samples_settle(struct samples *s, uint32_t number, double factor)
 
 		if (sample->is_pending && isfinite(factor))
 			sample->weight = fmax(sample->weight * factor, 1);
-		sample->is_pending = false;
+		sample->is_pending &= !is_final;
 	}
 }
 

@@ -78,9 +78,9 @@ void samples_alive(struct samples *s, struct sample *sample, double now_sec);
 #define SAMPLES_LOOK_MAX_SEC 300.0
 void samples_del(struct samples *s, struct sample *sample);
 /* The pending ones of a slot stand for so many times the blocks that was thought, but never for
- * less than themselves, and are pending no more. A factor that is not finite leaves them as they
- * are. */
-void samples_settle(struct samples *s, uint32_t slot, double factor);
+ * less than themselves; if that is final they are pending no more. A factor that is not finite
+ * leaves them as they are. */
+void samples_settle(struct samples *s, uint32_t slot, double factor, bool is_final);
 /* All of a slot, and what it lost: the next target there starts anew. */
 void samples_forget(struct samples *s, uint32_t slot);
 

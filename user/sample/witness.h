@@ -73,7 +73,7 @@ static inline void witness_unwatch(struct pgd_witness *row)
 void witnesses_take(struct witnesses *ws, uint32_t slot, const struct pgd_witness *row,
 		    const struct witness *witness);
 /* As samples_settle(). */
-void witnesses_settle(struct witnesses *ws, uint32_t slot, double factor);
+void witnesses_settle(struct witnesses *ws, uint32_t slot, double factor, bool is_final);
 
 /* What has become of witnesses since the last call. CYCLES_MET_FULL comes first, once at most. */
 typedef void (*witnesses_tell_t)(void *userdata, uint32_t slot, const struct witness *witness,

@@ -18,18 +18,20 @@
 #include "lib/splitmix.h"
 #include "target/budget.h"
 
-#define MEMORY_NS    10e9 /* time constant of all averages */
-#define WAIT_MAX_NS  100e6
-#define PREDICT_NS   200e6 /* credit is foreseen for as long; then budget_earn() is overdue */
-#define DEBT_NS	     30e9 /* debts beyond what is earned in this time are forgiven; see forgiven() */
-#define CPUS_MAX     1024 /* more CPU time than this many cores have is a measuring accident */
-#define EXTRA_NS     3e6 /* a guess, until a window was measured: 2 to 4 ms here */
-#define EXTRA_MAX_NS 1e9
-#define LOSS_TIMES   1.6 /* what a window costs beyond its loss, that may be */
-#define LOSS_MIN_NS  2e6
-#define WALL_MIN_NS  50e6
-#define HOST_CAP_NS  25e6 /* three windows */
-#define CAP_WINDOWS  2 /* credit: one for the window, one to grow in the delay */
+#define MEMORY_NS     10e9 /* time constant of all averages */
+#define WAIT_MAX_NS   100e6
+#define PREDICT_NS    200e6 /* credit is foreseen for as long; then budget_earn() is overdue */
+#define DEBT_NS	      30e9 /* debts beyond what is earned in this time are forgiven; see forgiven() */
+#define CPUS_MAX      1024 /* more CPU time than this many cores have is a measuring accident */
+#define EXTRA_NS      3e6 /* a guess, until a window was measured: 2 to 4 ms here */
+#define LEARN_WINDOWS 4 /* that what is learned is of */
+#define EXTRA_MAX_NS  1e9
+#define LOSS_TIMES    1.6 /* what a window costs beyond its loss, that may be */
+#define LOSS_MIN_NS   2e6
+#define WALL_MIN_NS   50e6
+#define HOST_CAP_NS   25e6 /* three windows */
+#define ENTRY_PART    0.5 /* of what it earns, that it gets besides from what it is let off with */
+#define CAP_WINDOWS   2 /* credit: one for the window, one to grow in the delay */
 
 struct target {
 	bool is_used;
@@ -39,6 +41,7 @@ struct target {
 	double cpus, cpus_weight; /* CPU time per time, decaying; how much of that is known, 0..1 */
 	double credit_ns, entry_ns;
 	double loss_scale; /* of what one window may cost, by the budget */
+	unsigned n_learned; /* windows, up to LEARN_WINDOWS */
 	double extra_ns; /* what a window costs beyond its loss_max_ns, learnt */
 	double cost_ns, cpu_ns; /* decaying alike, for budget_overhead() */
 	/* The next window, as planned at plan_ns: credit suffices after short_ns, then `delay`
@@ -156,13 +159,24 @@ static double forgiven(const struct target *t, double dt)
 	return fmin(debt_ns, fmax(debt_ns, window_cost(t)) * dt / DEBT_NS);
 }
 
-/* A single bad measurement must not make windows rare: it counts for twice the usual at most. */
+/* So much of what it is let off with, if there is so much. */
+static double let_off(struct target *t, double ns)
+{
+	ns = fmin(t->entry_ns, ns);
+	t->entry_ns -= ns;
+	return ns;
+}
+
+/* A single bad measurement must not make windows rare: it counts for twice the usual at most. The
+ * first ones count for more, since the guess they replace is another machine's. */
 static void learn(struct target *t, double loss_ns, double extra_ns)
 {
 	double seen = extra_ns + fmax(0, loss_ns - loss_max(t));
 
-	if (extra_ns > 0)
-		t->extra_ns += (fmin(seen, 2 * t->extra_ns) - t->extra_ns) / 4;
+	if (extra_ns > 0) {
+		t->n_learned += t->n_learned < LEARN_WINDOWS;
+		t->extra_ns += (fmin(seen, 2 * t->extra_ns) - t->extra_ns) / t->n_learned;
+	}
 	t->extra_ns = clamp(t->extra_ns, EXTRA_NS / 10, EXTRA_MAX_NS);
 }
 
@@ -325,6 +339,8 @@ void budget_earn(struct budget *b, uint32_t slot, uint64_t now_ns, uint64_t cpu_
 	t->cpu_ns = t->cpu_ns * exp(-fade) + cpu * (fade > 0 ? -expm1(-fade) / fade : 1);
 
 	earned = fmax(aim(b, t) * cpu, forgiven(t, dt));
+	if (t->entry_ns < BUDGET_ENTRY_NS && t->pace == BUDGET_PACE_FULL) /* it is being met */
+		earned += let_off(t, ENTRY_PART * aim(b, t) * cpu);
 	t->credit_ns = fmin(t->credit_ns + earned, CAP_WINDOWS * window_cost(t));
 	/* It has slept: not all its windows shall be in the moment when it wakes up. */
 	if (cpu > 0 && since(now_ns, t->ran_ns) > MEMORY_NS)
@@ -339,14 +355,12 @@ void budget_earn(struct budget *b, uint32_t slot, uint64_t now_ns, uint64_t cpu_
 void budget_spend(struct budget *b, uint32_t slot, uint64_t now_ns, uint64_t cost_ns)
 {
 	struct target *t = target_get(b, slot);
-
 	double entry_ns;
 
 	host_pay(b, now_ns, (double)cost_ns);
 	if (!t)
 		return;
-	entry_ns = fmin(t->entry_ns, (double)cost_ns);
-	t->entry_ns -= entry_ns;
+	entry_ns = let_off(t, (double)cost_ns);
 	t->cost_ns += entry_ns;
 	pay(b, t, (double)cost_ns - entry_ns);
 	plan(b, t, now_ns);

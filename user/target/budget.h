@@ -61,8 +61,10 @@ int budget_set_shares(struct budget *b, double share, double host_share);
 
 /* A target comes and goes. It starts with BUDGET_PACE_FULL and without credit, but the first
  * BUDGET_ENTRY_NS of budget_spend() are not taken off it: getting to know an idle process would put
- * it in debt for hours. cpu_ns: CPU time used so far. A window that is open when its target goes is
- * still budget_window_done(). A new pace counts from the next budget_earn(). */
+ * it in debt for hours. Once some of that was spent, the rest also comes with what it earns at full
+ * pace, half as much again, for windows that are not all in its first second. cpu_ns: CPU time used
+ * so far. A window that is open when its target goes is still budget_window_done(). A new pace
+ * counts from the next budget_earn(). */
 #define BUDGET_ENTRY_NS 200000000
 void budget_add(struct budget *b, uint32_t slot, uint64_t now_ns, uint64_t cpu_ns);
 void budget_del(struct budget *b, uint32_t slot);

@@ -16,6 +16,7 @@
 #define THIN_MAX	0.7 /* of the wide set's hits: with more the two equations are one */
 #define COUNT_WEIGHT	0.5 /* sampling windows that a counting window stands for, at least */
 #define ERROR_MAX	0.25 /* with more nothing is said by rate before PACE_COUNTS_WANTED */
+#define ERROR_OF_GUESS	0.7 /* of what scouting guesses, at best: a factor of 2 to 5 was seen */
 #define COUNT_MIN_NS	300000.0 /* of CPU time in a counting window: it has its full weight */
 #define COST_MIN	0.8 /* times what a hit costs in a loop of nothing else; */
 #define COST_MAX	5.0
@@ -71,7 +72,8 @@ static double square(double x)
 /* The variance of counts of hits, in terms of Poisson's. */
 static double scatter_of(const struct pace *p)
 {
-	return fmax((SCATTER_GUESS * SCATTER_WORTH + p->scatter) / (SCATTER_WORTH + p->n_scatter),
+	return fmax((SCATTER_GUESS * SCATTER_WORTH + p->seen.scatter) /
+			    (SCATTER_WORTH + p->seen.n_scatter),
 		    1);
 }
 
@@ -88,14 +90,14 @@ static void learn_scatter(struct pace *p, double off)
 {
 	if (!(off > 0))
 		return;
-	p->scatter += fmin(off, SCATTER_MAX);
-	p->n_scatter++;
+	p->seen.scatter += fmin(off, SCATTER_MAX);
+	p->seen.n_scatter++;
 }
 
 /* Thin set's hits, and wide set's hits, wherever both could be seen. */
 static double hits_seen(const struct pace *p, enum pace_set set)
 {
-	return p->share_hits[set] + p->wide_hits[set];
+	return p->seen.share_hits[set] + p->seen.wide_hits[set];
 }
 
 bool pace_has_two(const struct pace *p)
@@ -105,13 +107,14 @@ bool pace_has_two(const struct pace *p)
 
 static bool is_counted(const struct pace *p, enum pace_set set)
 {
-	return p->ref_hits[set] > 0 && p->ref_ns[set] > 0;
+	return p->seen.ref_hits[set] > 0 && p->seen.ref_ns[set] > 0;
 }
 
 /* What the work for a hit of the thin set is lately. */
 static void estimate_work(const struct pace *p, struct pace_estimate *e)
 {
-	double hits = p->late_hits[0] + p->late_hits[1], ns = p->late_ns[0] + p->late_ns[1];
+	double hits = p->seen.late_hits[0] + p->seen.late_hits[1],
+	       ns = p->seen.late_ns[0] + p->seen.late_ns[1];
 
 	e->work_ns = e->hit_ns - e->cost_ns;
 	e->of_late = e->of_ns[PACE_THIN];
@@ -123,17 +126,17 @@ static void estimate_work(const struct pace *p, struct pace_estimate *e)
 
 struct pace_shares pace_late_shares(const struct pace *p)
 {
-	struct pace_shares s = { p->share_allocs, p->share_hits[PACE_WIDE], hits_seen(p, PACE_WIDE),
-				 hits_seen(p, PACE_THIN) };
-	double thin = p->late_share_hits[PACE_THIN] + p->late_wide_hits[PACE_THIN];
+	struct pace_shares s = { p->seen.share_allocs, p->seen.share_hits[PACE_WIDE],
+				 hits_seen(p, PACE_WIDE), hits_seen(p, PACE_THIN) };
+	double thin = p->seen.late_share_hits[PACE_THIN] + p->seen.late_wide_hits[PACE_THIN];
 
-	if (p->late_share_hits[PACE_WIDE] >= LATE_HITS_MIN) {
-		s.all = p->late_allocs;
-		s.of_all = p->late_share_hits[PACE_WIDE];
+	if (p->seen.late_share_hits[PACE_WIDE] >= LATE_HITS_MIN) {
+		s.all = p->seen.late_allocs;
+		s.of_all = p->seen.late_share_hits[PACE_WIDE];
 	}
 	if (thin >= LATE_HITS_MIN) {
 		s.thin = thin;
-		s.wide = p->late_share_hits[PACE_WIDE] + p->late_wide_hits[PACE_WIDE];
+		s.wide = p->seen.late_share_hits[PACE_WIDE] + p->seen.late_wide_hits[PACE_WIDE];
 	}
 	return s;
 }
@@ -154,15 +157,16 @@ bool pace_estimate(const struct pace *p, struct pace_estimate *e)
 	bool is_two = pace_has_two(p);
 
 	if (!is_counted(p, PACE_THIN) || (is_two && !is_counted(p, PACE_WIDE)) ||
-	    !(p->share_hits[PACE_WIDE] > 0) || !(hits_seen(p, PACE_THIN) > 0))
+	    !(p->seen.share_hits[PACE_WIDE] > 0) || !(hits_seen(p, PACE_THIN) > 0))
 		return false;
 	thin = hits_seen(p, PACE_THIN) / hits_seen(p, PACE_WIDE);
-	from = 1 / p->share_hits[PACE_WIDE] - 1 / fmax(p->share_allocs, p->share_hits[PACE_WIDE]);
+	from = 1 / p->seen.share_hits[PACE_WIDE] -
+	       1 / fmax(p->seen.share_allocs, p->seen.share_hits[PACE_WIDE]);
 	e->of_share = scatter * from;
 	e->of_thin = scatter * (1 / hits_seen(p, PACE_THIN) - 1 / hits_seen(p, PACE_WIDE));
-	e->hit_ns = p->ref_ns[PACE_THIN] / p->ref_hits[PACE_THIN];
+	e->hit_ns = p->seen.ref_ns[PACE_THIN] / p->seen.ref_hits[PACE_THIN];
 	e->cost_ns = p->count_ns + PACE_COST_MORE_NS;
-	wide_ns = is_two ? p->ref_ns[PACE_WIDE] / p->ref_hits[PACE_WIDE] : 0;
+	wide_ns = is_two ? p->seen.ref_ns[PACE_WIDE] / p->seen.ref_hits[PACE_WIDE] : 0;
 	if (is_two)
 		e->cost_ns = wide_ns - thin / (1 - thin) * (e->hit_ns - wide_ns);
 	e->cost_ns = fmin(fmax(e->cost_ns, COST_MIN * p->count_ns), COST_MAX * p->count_ns);
@@ -170,13 +174,14 @@ bool pace_estimate(const struct pace *p, struct pace_estimate *e)
 
 	work_ns = is_two ? fmax(e->hit_ns - wide_ns, e->hit_ns / 20) : e->hit_ns - e->cost_ns;
 	e->of_ns[PACE_THIN] =
-		scatter / p->ref_seen[PACE_THIN] * square((e->hit_ns - e->cost_ns) / work_ns) +
-		square(CPU_ERROR * e->hit_ns / work_ns) / p->ref_windows[PACE_THIN];
+		scatter / p->seen.ref_seen[PACE_THIN] * square((e->hit_ns - e->cost_ns) / work_ns) +
+		square(CPU_ERROR * e->hit_ns / work_ns) / p->seen.ref_windows[PACE_THIN];
 	if (is_two) {
 		e->of_thin /= square(1 - thin);
 		e->of_ns[PACE_WIDE] =
-			(scatter / p->ref_seen[PACE_WIDE] * square(fmax(wide_ns - e->cost_ns, 0)) +
-			 square(CPU_ERROR * wide_ns) / p->ref_windows[PACE_WIDE] +
+			(scatter / p->seen.ref_seen[PACE_WIDE] *
+				 square(fmax(wide_ns - e->cost_ns, 0)) +
+			 square(CPU_ERROR * wide_ns) / p->seen.ref_windows[PACE_WIDE] +
 			 square(COST_DIFFERS * e->cost_ns)) /
 			square(work_ns);
 	} else {
@@ -196,18 +201,30 @@ static double error_of(const struct pace_estimate *e)
 
 static bool is_believed(const struct pace *p, const struct pace_estimate *e)
 {
-	return error_of(e) <= ERROR_MAX || p->n_counts >= PACE_COUNTS_WANTED;
+	return error_of(e) <= ERROR_MAX || p->seen.n_counts >= PACE_COUNTS_WANTED;
+}
+
+static double rate_of(const struct pace_estimate *e)
+{
+	/* The inverse of what scatters, once more. */
+	return NS_PER_SEC * e->inverse_share / e->work_ns /
+	       (1 + fmin(e->of_late + e->of_ns[PACE_WIDE], square(ERROR_MAX)));
 }
 
 double pace_rate(const struct pace *p)
 {
 	struct pace_estimate e;
 
-	if (!pace_estimate(p, &e) || !is_believed(p, &e))
+	return pace_estimate(p, &e) && is_believed(p, &e) ? rate_of(&e) : NAN;
+}
+
+double pace_best_rate(const struct pace *p)
+{
+	struct pace_estimate e;
+
+	if (!pace_estimate(p, &e) || (!is_believed(p, &e) && error_of(&e) > ERROR_OF_GUESS))
 		return NAN;
-	/* The inverse of what scatters, once more. */
-	return NS_PER_SEC * e.inverse_share / e.work_ns /
-	       (1 + fmin(e.of_late + e.of_ns[PACE_WIDE], square(ERROR_MAX)));
+	return rate_of(&e);
 }
 
 double pace_count_ns(const struct pace *p)
@@ -215,7 +232,7 @@ double pace_count_ns(const struct pace *p)
 	double ns = counting[p->turn].first_ns;
 
 	if (is_counted(p, p->turn))
-		ns = counting[p->turn].hits * p->ref_ns[p->turn] / p->ref_hits[p->turn];
+		ns = counting[p->turn].hits * p->seen.ref_ns[p->turn] / p->seen.ref_hits[p->turn];
 	return fmin(fmax(ns, counting[p->turn].min_ns), counting[p->turn].max_ns);
 }
 
@@ -232,10 +249,10 @@ double pace_error(const struct pace *p)
 		return 0;
 	if (pace_estimate(p, &e) && is_believed(p, &e))
 		return fmin(error_of(&e), 1);
-	/* What is known, and not believed yet, is not what weights rest on. */
+	/* What is known, and not believed yet, is not what these weights rest on. */
 	if (p->heaviness < BY_TIME_AT_MOST)
 		return BY_TIME_ERROR * p->heaviness / (1 - p->heaviness);
-	return 1;
+	return isfinite(pace_best_rate(p)) ? error_of(&e) : 1;
 }
 
 static double hits_in(const struct pace *p, const struct pace_window *w, enum pace_set set)
@@ -253,22 +270,22 @@ static double hits_in(const struct pace *p, const struct pace_window *w, enum pa
 static void forget(struct pace *p)
 {
 	for (unsigned k = 0; k < PACE_SETS; k++) {
-		p->ref_hits[k] *= FORGET;
-		p->ref_ns[k] *= FORGET;
-		p->ref_seen[k] *= FORGET;
-		p->ref_windows[k] *= FORGET;
-		p->share_hits[k] *= FORGET;
-		p->wide_hits[k] *= FORGET;
-		p->late_share_hits[k] *= FORGET_LATE;
-		p->late_wide_hits[k] *= FORGET_LATE;
+		p->seen.ref_hits[k] *= FORGET;
+		p->seen.ref_ns[k] *= FORGET;
+		p->seen.ref_seen[k] *= FORGET;
+		p->seen.ref_windows[k] *= FORGET;
+		p->seen.share_hits[k] *= FORGET;
+		p->seen.wide_hits[k] *= FORGET;
+		p->seen.late_share_hits[k] *= FORGET_LATE;
+		p->seen.late_wide_hits[k] *= FORGET_LATE;
 	}
 	for (size_t i = 0; i < p->n_sites; i++)
 		p->hits[i] *= (float)FORGET;
 	p->allocs *= FORGET;
-	p->share_allocs *= FORGET;
-	p->late_allocs *= FORGET_LATE;
-	p->scatter *= FORGET;
-	p->n_scatter *= FORGET;
+	p->seen.share_allocs *= FORGET;
+	p->seen.late_allocs *= FORGET_LATE;
+	p->seen.scatter *= FORGET;
+	p->seen.n_scatter *= FORGET;
 }
 
 static void remember(struct pace *p, const struct pace_window *w)
@@ -278,27 +295,28 @@ static void remember(struct pace *p, const struct pace_window *w)
 
 	forget(p);
 	for (unsigned k = 0; k < PACE_SETS; k++)
-		p->since_count[k]++;
+		p->seen.since_count[k]++;
 	for (size_t i = 0; i < p->n_sites; i++)
 		if (p->is_alloc[i])
 			p->hits[i] += (float)w->site_hits[i];
 	p->allocs += allocs;
 	if (!p->has_refs)
 		return;
-	if (p->share_allocs > 0)
+	if (p->seen.share_allocs > 0)
 		learn_scatter(p, off_squared(seen[PACE_WIDE],
-					     allocs * p->share_hits[PACE_WIDE] / p->share_allocs,
-					     p->share_hits[PACE_WIDE]));
-	p->share_allocs += allocs;
-	p->late_allocs += allocs;
+					     allocs * p->seen.share_hits[PACE_WIDE] /
+						     p->seen.share_allocs,
+					     p->seen.share_hits[PACE_WIDE]));
+	p->seen.share_allocs += allocs;
+	p->seen.late_allocs += allocs;
 	for (unsigned k = 0; k < PACE_SETS; k++)
-		p->share_hits[k] += seen[k], p->late_share_hits[k] += seen[k];
+		p->seen.share_hits[k] += seen[k], p->seen.late_share_hits[k] += seen[k];
 }
 
 /* By the rate that all pending work rests on; NAN: nobody has said one. */
 static double work_by_rate(struct pace *p, double allocs, double cpu_ns)
 {
-	double rate = pace_rate(p);
+	double rate = pace_best_rate(p);
 
 	if (!(p->pending_rate > 0))
 		p->pending_rate = isnan(rate) ? p->guess_rate : rate;
@@ -332,15 +350,15 @@ double pace_sample(struct pace *p, const struct pace_window *w, const struct pac
 
 static void learn_from_thin(struct pace *p, double hits, double cpu_ns)
 {
-	double known = p->late_hits[0] + p->late_hits[1];
-	double known_ns = p->late_ns[0] + p->late_ns[1];
+	double known = p->seen.late_hits[0] + p->seen.late_hits[1];
+	double known_ns = p->seen.late_ns[0] + p->seen.late_ns[1];
 
 	if (known > 0)
 		learn_scatter(p, off_squared(hits, cpu_ns * known / known_ns, known));
-	p->late_hits[0] = p->late_hits[1];
-	p->late_ns[0] = p->late_ns[1];
-	p->late_hits[1] = hits;
-	p->late_ns[1] = cpu_ns;
+	p->seen.late_hits[0] = p->seen.late_hits[1];
+	p->seen.late_ns[0] = p->seen.late_ns[1];
+	p->seen.late_hits[1] = hits;
+	p->seen.late_ns[1] = cpu_ns;
 }
 
 static void learn_from_wide(struct pace *p, double thin, double wide)
@@ -350,10 +368,10 @@ static void learn_from_wide(struct pace *p, double thin, double wide)
 			      off_squared(thin,
 					  wide * hits_seen(p, PACE_THIN) / hits_seen(p, PACE_WIDE),
 					  hits_seen(p, PACE_THIN)));
-	p->late_wide_hits[PACE_THIN] += thin;
-	p->late_wide_hits[PACE_WIDE] += wide;
-	p->wide_hits[PACE_THIN] += thin;
-	p->wide_hits[PACE_WIDE] += wide;
+	p->seen.late_wide_hits[PACE_THIN] += thin;
+	p->seen.late_wide_hits[PACE_WIDE] += wide;
+	p->seen.wide_hits[PACE_THIN] += thin;
+	p->seen.wide_hits[PACE_WIDE] += wide;
 }
 
 void pace_count(struct pace *p, const struct pace_window *w, const struct pace_cost *cost)
@@ -371,21 +389,21 @@ void pace_count(struct pace *p, const struct pace_window *w, const struct pace_c
 	 * the last one: while shares change, both averages are then of the same mixture of old and
 	 * new. */
 	scale = COUNT_MIN_NS / fmax(cpu_ns, COUNT_MIN_NS) *
-		fmax(p->since_count[p->turn], COUNT_WEIGHT);
-	p->since_count[p->turn] = 0;
-	p->ref_seen[p->turn] += (double)w->allocs;
-	p->ref_hits[p->turn] += (double)w->allocs * scale;
-	p->ref_ns[p->turn] += cpu_ns * scale;
-	p->ref_windows[p->turn]++;
-	p->n_counts++;
+		fmax(p->seen.since_count[p->turn], COUNT_WEIGHT);
+	p->seen.since_count[p->turn] = 0;
+	p->seen.ref_seen[p->turn] += (double)w->allocs;
+	p->seen.ref_hits[p->turn] += (double)w->allocs * scale;
+	p->seen.ref_ns[p->turn] += cpu_ns * scale;
+	p->seen.ref_windows[p->turn]++;
+	p->seen.n_counts++;
 }
 
 double pace_settle(struct pace *p)
 {
-	double rate = pace_rate(p), was = p->pending_rate;
+	double rate = pace_best_rate(p), was = p->pending_rate;
 
 	if (!(was > 0) || p->turn != PACE_THIN || isnan(rate))
 		return NAN;
-	p->pending_rate = 0;
+	p->pending_rate = isnan(pace_rate(p)) ? rate : 0;
 	return rate / was;
 }

@@ -56,16 +56,9 @@ enum pace_set {
 	PACE_SETS
 };
 
-struct pace {
-	size_t n_sites;
-	uint8_t is_alloc[PGD_SITES_MAX]; /* hands blocks out: the others do not count */
-	uint8_t is_ref[PACE_SETS][PGD_SITES_MAX]; /* on in counting windows: PACE_THIN, _WIDE */
-	unsigned turn; /* whose turn it is in the counting window that was asked for */
-	bool has_refs;
-	/* Sums over windows, slowly forgotten. */
-	float hits[PGD_SITES_MAX]; /* in sampling windows that were nearly all trap */
-	double allocs; /* of all sites, in these */
-	/* The same since the sets were chosen: of all sites, and of each set. */
+/* What windows have shown since the sets were chosen. */
+struct pace_seen {
+	/* Sums as pace.hits and .allocs: of all sites, and of each set. */
 	double share_allocs, share_hits[PACE_SETS];
 	double wide_hits[PACE_SETS]; /* of each set, in the wide one's counting windows */
 	/* In counting windows of each set, weighted: hits, and CPU time; not weighted: hits,
@@ -76,8 +69,20 @@ struct pace {
 	double late_hits[2], late_ns[2];
 	double scatter,
 		n_scatter; /* of counts, squared, over what Poisson's would be; and how many */
-	unsigned n_counts; /* counting windows with these sets */
+	unsigned n_counts; /* counting windows */
 	double since_count[PACE_SETS]; /* sampling windows since the last one of each set */
+};
+
+struct pace {
+	size_t n_sites;
+	uint8_t is_alloc[PGD_SITES_MAX]; /* hands blocks out: the others do not count */
+	uint8_t is_ref[PACE_SETS][PGD_SITES_MAX]; /* on in counting windows: PACE_THIN, _WIDE */
+	unsigned turn; /* whose turn it is in the counting window that was asked for */
+	bool has_refs;
+	/* Sums over windows, slowly forgotten. */
+	float hits[PGD_SITES_MAX]; /* in sampling windows that were nearly all trap */
+	double allocs; /* of all sites, in these */
+	struct pace_seen seen;
 	double guess_rate; /* allocations a second, by scouting or with the sets before */
 	double pending_rate; /* what pending work rests on; 0: nothing is pending */
 	bool is_pending; /* what pace_sample() has said last is */
@@ -99,7 +104,8 @@ double pace_sample(struct pace *p, const struct pace_window *w, const struct pac
  */
 void pace_count(struct pace *p, const struct pace_window *w, const struct pace_cost *cost);
 /* After pace_count(): what weights (one over work) of all that is pending are to be multiplied by.
- * NAN: nothing is, or it stays so. */
+ * NAN: nothing is, or it stays so. They are still pending after it if p->pending_rate is not 0: the
+ * rate is not known well enough to be believed, but better than what they rested on. */
 double pace_settle(struct pace *p);
 
 /* Would a counting window help now? `on`: sites that are hit, by index. Chooses p->turn, and

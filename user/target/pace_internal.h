@@ -35,6 +35,8 @@ struct pace_shares {
 /* False: nothing is known. */
 bool pace_estimate(const struct pace *p, struct pace_estimate *ret);
 struct pace_shares pace_late_shares(const struct pace *p);
+/* As pace_rate(), however badly it is known, as long as that is said: NAN. */
+double pace_best_rate(const struct pace *p);
 /* Is the thin set so much less than the wide one that there are two equations? */
 bool pace_has_two(const struct pace *p);
 

@@ -20,9 +20,12 @@
 #define TIMES_OFF_MAX 3.0 /* the share that is wanted */
 #define BETTER	      1.5 /* times nearer to the share that is wanted: worth to start anew for */
 #define WIDE_SHARES   5 /* times the thin set's share, at least, is the wide one's */
-#define COUNT_EVERY   2 /* windows; later, */
-#define COUNT_SELDOM  4 /* and once the error is below COUNT_ERROR */
-#define COUNT_ERROR   0.05
+#define COUNT_DEAR_NS                                                                  \
+	2000.0 /* a trap: sampling windows have few hits, and the share of the sets is \
+		* what is known worst; of the first windows they are half then */
+#define COUNT_EVERY  2 /* windows; later, */
+#define COUNT_SELDOM 4 /* and once the error is below COUNT_ERROR */
+#define COUNT_ERROR  0.05
 
 /* Of all allocations, by the sites of each set, at most. */
 static const double ref_share[PACE_SETS] = { 0.004, 0.03 };
@@ -93,7 +96,7 @@ static double thin_share(const struct pace *p)
 
 static double thin_wanted(const struct pace *p)
 {
-	double rate = pace_rate(p), cost_sec = (p->count_ns + PACE_COST_MORE_NS) / NS_PER_SEC;
+	double rate = pace_best_rate(p), cost_sec = (p->count_ns + PACE_COST_MORE_NS) / NS_PER_SEC;
 
 	rate = isnan(rate) ? p->guess_rate : rate;
 	if (!(rate > 0))
@@ -138,24 +141,11 @@ static void choose_refs(struct pace *p, const uint8_t *on)
 	    (memcmp(is_ref, p->is_ref, sizeof(is_ref)) == 0 ||
 	     times_off(p, thin) * BETTER > times_off(p, thin_share(p))))
 		return;
-	if (isfinite(pace_rate(p)))
-		p->guess_rate = pace_rate(p);
+	if (isfinite(pace_best_rate(p)))
+		p->guess_rate = pace_best_rate(p);
 	memcpy(p->is_ref, is_ref, sizeof(is_ref));
 	p->has_refs = thin > 0;
-	memset(p->ref_hits, 0, sizeof(p->ref_hits));
-	memset(p->ref_ns, 0, sizeof(p->ref_ns));
-	memset(p->ref_seen, 0, sizeof(p->ref_seen));
-	memset(p->ref_windows, 0, sizeof(p->ref_windows));
-	memset(p->share_hits, 0, sizeof(p->share_hits));
-	memset(p->wide_hits, 0, sizeof(p->wide_hits));
-	p->share_allocs = p->late_allocs = 0;
-	memset(p->since_count, 0, sizeof(p->since_count));
-	memset(p->late_hits, 0, sizeof(p->late_hits));
-	memset(p->late_ns, 0, sizeof(p->late_ns));
-	memset(p->late_share_hits, 0, sizeof(p->late_share_hits));
-	memset(p->late_wide_hits, 0, sizeof(p->late_wide_hits));
-	p->scatter = p->n_scatter = 0;
-	p->n_counts = 0;
+	p->seen = (struct pace_seen){ 0 };
 	if (had_refs && p->allocs > DRIFT_ALLOCS) {
 		for (size_t i = 0; i < p->n_sites; i++)
 			p->hits[i] *= (float)FORGET_BAD;
@@ -168,9 +158,9 @@ static enum pace_set next_set(const struct pace *p)
 {
 	struct pace_estimate e;
 
-	if (!pace_has_two(p) || p->n_counts % 3 == 0)
+	if (!pace_has_two(p) || p->seen.n_counts % 3 == 0)
 		return PACE_THIN;
-	if (p->n_counts % 3 == 1)
+	if (p->seen.n_counts % 3 == 1)
 		return PACE_WIDE;
 	if (!pace_estimate(p, &e))
 		return PACE_THIN;
@@ -181,14 +171,14 @@ bool pace_wants_count(struct pace *p, const uint8_t *on, uint64_t n_windows)
 {
 	if (p->heaviness < PACE_BY_TIME_BELOW || !(p->allocs > 0))
 		return false;
-	if (p->has_refs
-		    ? !are_refs_on(p, on) || (!are_refs_good(p) && p->share_allocs >= CHOOSE_ALLOCS)
-		    : p->allocs >= CHOOSE_ALLOCS)
+	if (p->has_refs ? !are_refs_on(p, on) ||
+				  (!are_refs_good(p) && p->seen.share_allocs >= CHOOSE_ALLOCS)
+			: p->allocs >= CHOOSE_ALLOCS)
 		choose_refs(p, on);
 	if (!p->has_refs)
 		return false;
 	p->turn = next_set(p);
-	if (p->n_counts < PACE_COUNTS_WANTED)
-		return n_windows % 3 != 0;
+	if (p->seen.n_counts < PACE_COUNTS_WANTED)
+		return n_windows % (p->count_ns > COUNT_DEAR_NS ? 2 : 3) != 0;
 	return n_windows % (pace_error(p) < COUNT_ERROR ? COUNT_SELDOM : COUNT_EVERY) == 1;
 }

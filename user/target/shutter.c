@@ -208,6 +208,8 @@ static void *shutter_main(void *arg)
 		if (s->is_ending)
 			return NULL;
 		memset(&s->result, 0, offsetof(struct shutter_result, site_hits));
+		if (!s->n_windows) /* what it took the guards and us to start is nobody's */
+			s->own_ns = own_ns(s);
 		s->result.slot = s->plan.target.slot;
 		s->result.kind = s->plan.kind;
 		prepare_gate(s);
