@@ -166,6 +166,37 @@ static bool survives_thinning(struct population *p, struct block *b)
 	return true;
 }
 
+/* Followed blocks are all known, and so stay as small as they are; only old ones that stay for ever
+ * are put together, two and two. False: there are none. */
+static bool merge_old(struct population *p)
+{
+	size_t n = 0, before = p->n;
+	bool may_take = false;
+
+	for (size_t i = 0; i < p->n; i++) {
+		struct block *last = n ? &p->blocks[n - 1] : NULL, *b = &p->blocks[i];
+
+		if (may_take && i < before / 2 && last->source == b->source &&
+		    isinf(last->dies_sec) && isinf(b->dies_sec)) {
+			last->weight += b->weight;
+			may_take = false;
+			continue;
+		}
+		p->blocks[n++] = *b;
+		may_take = true;
+	}
+	p->n = n;
+	return n < before;
+}
+
+static void make_room(struct population *p)
+{
+	if (p->is_exact && merge_old(p))
+		return;
+	compact(p, survives_thinning);
+	p->thin *= 2;
+}
+
 static void evict_oldest(struct population *p, unsigned source)
 {
 	double excess = p->held[source] - p->s->sources[source].cap_bytes;
@@ -188,8 +219,7 @@ static void add_block(struct population *p, unsigned source)
 	size_t at = p->n;
 
 	if (p->n == SAMPLES_ALIVE) {
-		compact(p, survives_thinning);
-		p->thin *= 2;
+		make_room(p);
 		at = p->n;
 	}
 	if (at == SAMPLES_ALIVE)

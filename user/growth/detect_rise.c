@@ -103,7 +103,8 @@ static bool quarter_load(const struct detect_past *past, const struct detect_lev
 	*ret = (struct quarter){
 		.low_bytes = median_of(low, n),
 		.error_bytes = median_of(error, n),
-		.taken_per_sec = n_taken && n_taken + 1 >= n ? taken_per_sec / (double)n_taken : NAN,
+		.taken_per_sec =
+			n_taken && n_taken + 1 >= n ? taken_per_sec / (double)n_taken : NAN,
 	};
 	return true;
 }
