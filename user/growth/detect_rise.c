@@ -19,7 +19,7 @@
 
 /* Each quarter rises by so much of the average one. */
 #define QUARTER_MIN	    0.2
-/* Births alive a second in the oldest quarter, over those in the second-youngest: a leak's are
+/* Births alive a second in an older quarter, over those in the second-youngest: a leak's are
  * even. More than EVEN_MIN: or the early ones are gone; less than EVEN_MAX: or they fade, as where
  * a cache fills. Sampled, a quarter of 20 survivors is 5 ± 2. */
 #define EVEN_MIN	    0.6
@@ -185,17 +185,27 @@ static bool is_still_rising(const struct detect_limits *l, const struct span *s)
 	       last->live_bytes - before->live_bytes >= l->still_rising * mean;
 }
 
-/* Is what was born in the oldest quarter of the span still there? */
+/* Alive of what was born in a quarter of the span, a second; 0: the youngest. */
+static double births_alive(const struct detect_query *q, const struct span *s, unsigned quarter)
+{
+	double sec = s->sec / QUARTERS;
+
+	return detect_bytes_between(q->limits, q->now, quarter * sec, (quarter + 1) * sec) / sec;
+}
+
+/* Is what was born in the older quarters still there? In each: a cache is young, a warm-up is old,
+ * and both in one stack are both. */
 static bool survivors_are_of_all_ages(const struct detect_query *q, const struct span *s,
 				      double slope)
 {
-	double quarter_sec = s->sec / QUARTERS;
-	double old = detect_bytes_between(q->limits, q->now, 3 * quarter_sec, s->sec) / quarter_sec;
-	double young =
-		detect_bytes_between(q->limits, q->now, quarter_sec, 2 * quarter_sec) / quarter_sec;
+	double young = births_alive(q, s, 1), old = 0;
 
-	return old >= EVEN_MIN * young && old <= EVEN_MAX * young && old >= EXPLAINS_MIN * slope &&
-	       slope >= EXPLAINS_MIN * old;
+	for (unsigned k = 2; k < QUARTERS; k++) {
+		old = births_alive(q, s, k);
+		if (!(old >= EVEN_MIN * young && old <= EVEN_MAX * young))
+			return false;
+	}
+	return old >= EXPLAINS_MIN * slope && slope >= EXPLAINS_MIN * old;
 }
 
 /* NAN: not known. */
