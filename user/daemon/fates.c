@@ -80,7 +80,7 @@ static void end_in_window(struct stack *stack, const struct capture_witnesses *c
 
 /* All that were taken, less those that are there at its end. */
 static void note_window(struct fates *f, const struct lens *l, const struct capture *c,
-			const struct sampler_window *w)
+			const struct lens_window *w)
 {
 	uint32_t slot = l->watch->slot;
 	struct stack *stack = NULL;
@@ -94,7 +94,7 @@ static void note_window(struct fates *f, const struct lens *l, const struct capt
 		hash = from->stack;
 		if (stack)
 			end_in_window(stack, &c->witnesses,
-				      sampler_weight(l, w, from->site, from->walk), from->bytes,
+				      lens_weight(l, w, from->site, from->walk), from->bytes,
 				      from->epoch, 1);
 	}
 	for (size_t i = 0; i < c->n; i++) {
@@ -103,7 +103,7 @@ static void note_window(struct fates *f, const struct lens *l, const struct capt
 		stack = stack_of(f, slot, from->stack);
 		if (stack)
 			end_in_window(stack, &c->witnesses,
-				      sampler_weight(l, w, from->site, from->walk), from->bytes,
+				      lens_weight(l, w, from->site, from->walk), from->bytes,
 				      from->epoch, -1);
 	}
 }
@@ -112,7 +112,7 @@ static void note_window(struct fates *f, const struct lens *l, const struct capt
  * and could have been one, also in windows that drew none: how many of it were drawn is then no
  * accident that a share could suffer from. */
 static void count_candidates(struct fates *f, const struct lens *l, const struct capture *c,
-			     const struct sampler_window *w)
+			     const struct lens_window *w)
 {
 	const struct capture_witnesses *from = &c->witnesses;
 
@@ -122,7 +122,7 @@ static void count_candidates(struct fates *f, const struct lens *l, const struct
 
 		if (stack && sample->epoch == from->epoch)
 			stack->drawn.unwatched_blocks +=
-				sampler_weight(l, w, sample->site, sample->walk);
+				lens_weight(l, w, sample->site, sample->walk);
 	}
 	for (size_t i = 0; i < from->n; i++) {
 		uint64_t hash = c->blocks[from->blocks[i]].sample.stack;
@@ -134,7 +134,7 @@ static void count_candidates(struct fates *f, const struct lens *l, const struct
 }
 
 static void take_witnesses(struct fates *f, const struct lens *l, const struct capture *c,
-			   const struct sampler_window *w)
+			   const struct lens_window *w)
 {
 	const struct capture_witnesses *from = &c->witnesses;
 
@@ -157,7 +157,7 @@ static void take_witnesses(struct fates *f, const struct lens *l, const struct c
 }
 
 void fates_window(struct fates *f, const struct lens *l, const struct capture *c,
-		  const struct sampler_window *w)
+		  const struct lens_window *w)
 {
 	log_debug(0,
 		  "pid %d: window %llu: %llu walked, %zu alive; who frees them is %s, %zu of %zu "

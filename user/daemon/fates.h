@@ -9,8 +9,10 @@
 #define USER_DAEMON_FATES_H
 
 #include "daemon/lens.h"
-#include "daemon/sampler.h"
 #include "lib/cleanup.h"
+#include "sample/capture.h"
+#include "sample/samples.h"
+#include "sample/stacktab.h"
 
 struct fates;
 
@@ -23,7 +25,7 @@ DEFINE_CLEANUP(struct fates *, fates_free)
 void fates_open(struct fates *f, const struct lens *l, struct capture *c);
 /* Its result; before another one is opened. */
 void fates_window(struct fates *f, const struct lens *l, const struct capture *c,
-		  const struct sampler_window *w);
+		  const struct lens_window *w);
 /* As samples_settle(). */
 void fates_settle(struct fates *f, uint32_t slot, double factor, bool is_final);
 /* A sample has died. */

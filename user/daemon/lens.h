@@ -151,4 +151,22 @@ void lens_set_odds(struct lens *l);
 /* Draw the sites of the next window. */
 void lens_draw_sites(const struct lens *l, uint8_t on[PGD_SITES_MAX]);
 
+/* A window, and what its blocks stand for. */
+struct lens_window {
+	uint64_t number;
+	double weight; /* of one block, the walk's chance not counted */
+	double span_ns; /* of the target's time */
+	bool is_pending; /* the rate it rests on will be known better: sampler_settle() */
+	uint32_t walk_of;
+	uint64_t n_walked; /* struct pgd_walked: of all that were taken in it */
+};
+
+/* What one block of it stands for, the walk's chance and its site's included. */
+static inline double lens_weight(const struct lens *l, const struct lens_window *w, uint32_t site,
+				 uint32_t walk)
+{
+	return w->weight * (walk == PGD_WALK_CHANCE ? w->walk_of : 1) /
+	       (double)l->odds[site & (PGD_SITES_MAX - 1)];
+}
+
 #endif

@@ -147,7 +147,7 @@ void sampler_open(struct sampler *s, const struct lens *l, struct capture *c)
 }
 
 void sampler_window(struct sampler *s, const struct lens *l, const struct capture *c,
-		    const struct sampler_window *w, double now_sec)
+		    const struct lens_window *w, double now_sec)
 {
 	for (size_t i = 0; i < c->n; i++) {
 		const struct pgd_sample *from = &c->blocks[i].sample;
@@ -156,7 +156,7 @@ void sampler_window(struct sampler *s, const struct lens *l, const struct captur
 			.stack = from->stack,
 			.leaf = from->leaf,
 			.window = w->number,
-			.weight = sampler_weight(l, w, from->site, from->walk),
+			.weight = lens_weight(l, w, from->site, from->walk),
 			.span_ns = w->span_ns,
 			.is_pending = w->is_pending,
 			.born_sec = now_sec,

@@ -23,29 +23,11 @@ int sampler_new(struct probes *p, struct stacktab *t, struct sampler **ret);
 void sampler_free(struct sampler *s);
 DEFINE_CLEANUP(struct sampler *, sampler_free)
 
-/* A window, and what its blocks stand for. */
-struct sampler_window {
-	uint64_t number;
-	double weight; /* of one block, the walk's chance not counted */
-	double span_ns; /* of the target's time */
-	bool is_pending; /* the rate it rests on will be known better: sampler_settle() */
-	uint32_t walk_of;
-	uint64_t n_walked; /* struct pgd_walked: of all that were taken in it */
-};
-
-/* What one block of it stands for, the walk's chance and its site's included. */
-static inline double sampler_weight(const struct lens *l, const struct sampler_window *w,
-				    uint32_t site, uint32_t walk)
-{
-	return w->weight * (walk == PGD_WALK_CHANCE ? w->walk_of : 1) /
-	       (double)l->odds[site & (PGD_SITES_MAX - 1)];
-}
-
 /* A window is about to open: room in `c` for witnesses. */
 void sampler_open(struct sampler *s, const struct lens *l, struct capture *c);
 /* The blocks that a window has caught alive. */
 void sampler_window(struct sampler *s, const struct lens *l, const struct capture *c,
-		    const struct sampler_window *w, double now_sec);
+		    const struct lens_window *w, double now_sec);
 /* Pending samples of this target have been given weights that were wrong by this factor; they stay
  * pending if the new ones are not final. */
 void sampler_settle(struct sampler *s, const struct lens *l, double factor, bool is_final);

@@ -250,9 +250,9 @@ static void take_samples(struct windows *w, struct lens *l, const struct shutter
 	double work_ns = pace_sample(&l->pace, pw, &cost);
 	uint64_t cpu_ns = lens_cpu_ns(l);
 	double stands_for_ns = (double)(cpu_ns - l->cpu_ns) - l->traps_ns;
-	struct sampler_window sw = { .walk_of = walk_of(w),
-				     .is_pending = l->pace.is_pending,
-				     .n_walked = r->gate.walked };
+	struct lens_window sw = { .walk_of = walk_of(w),
+				  .is_pending = l->pace.is_pending,
+				  .n_walked = r->gate.walked };
 
 	log_debug(
 		0,

@@ -340,7 +340,7 @@ static void judge_levels(struct detect *d, const struct detect_query *q, unsigne
 	}
 }
 
-static void judge(struct detect *d, const struct detect_query *q, unsigned closed)
+static void judge_bins(struct detect *d, const struct detect_query *q, unsigned closed)
 {
 	const struct detect_rise *passed;
 	struct detect_amount now;
@@ -389,7 +389,7 @@ int detect_push(struct detect *d, const struct detect_limits *limits, const stru
 		detect_restart(d);
 	taken_push(d, limits, p);
 	if (detect_past_push(&d->past, limits, p, &closed))
-		judge(d, &q, closed);
+		judge_bins(d, &q, closed);
 	*ret = d->verdict;
 	return 0;
 }

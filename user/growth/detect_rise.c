@@ -362,7 +362,8 @@ static enum detect_why judge_kind(const struct detect_query *q, const struct spa
 	return judge_length(q, s, is_of_all_ages, collector);
 }
 
-static enum detect_why judge(const struct detect_query *q, struct span *s, struct detect_rise *ret)
+static enum detect_why judge_span(const struct detect_query *q, struct span *s,
+				  struct detect_rise *ret)
 {
 	const struct detect_limits *l = q->limits;
 	struct trend t;
@@ -406,7 +407,7 @@ struct detect_rise detect_rise_best(const struct detect_query *q, unsigned level
 
 		s.bin_sec = detect_bin_sec(q->limits, level);
 		s.sec = s.bin_sec * s.n_bins;
-		rise.why = judge(q, &s, &rise);
+		rise.why = judge_span(q, &s, &rise);
 		if (rise.why >= best.why)
 			best = rise;
 	}
