@@ -253,25 +253,33 @@ static void feed_buffer(struct feed *f, double sec, double bytes_per_sec, double
 	}
 }
 
-static void detect__a_buffer_that_grows_must_have_kept_what_was_taken(void **state)
+/* Whatever is taken and given back beside it. */
+static void detect__a_buffer_that_grows_is_a_leak(void **state)
+{
+	static const double taken_per_sec[] = { 1000, 2000, 1e6, NAN };
+	struct feed f;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(taken_per_sec); i++) {
+		feed_init(&f);
+		feed_buffer(&f, 6 * HOUR, 1000, taken_per_sec[i]);
+		assert_true(f.grew_sec > f.limits.wait_sec && f.grew_sec < 3 * HOUR);
+		feed_done(&f);
+	}
+}
+
+/* All of it is young, and most of what was taken is gone. */
+static void detect__what_is_young_is_no_buffer(void **state)
 {
 	struct feed f;
 
 	(void)state;
 	feed_init(&f);
-	feed_buffer(&f, 3 * HOUR, 1000, 1000);
-	assert_true(f.grew_sec > 2 * f.limits.wait_sec && f.grew_sec < 3 * HOUR);
-	feed_done(&f);
-
-	feed_init(&f);
-	feed_buffer(&f, 30 * HOUR, 1000, 2000); /* half of it was given back */
+	f.life_sec = 30 * MIN;
+	for (int k = 0; k < 12 * 360; k++)
+		feed_step(&f, 1e4 * (1000 + k), 1);
 	assert_true(isnan(f.grew_sec));
 	assert_int_equal(f.v.why, DETECT_TURNS_OVER);
-	feed_done(&f);
-
-	feed_init(&f);
-	feed_buffer(&f, 30 * HOUR, 1000, NAN); /* nobody knows */
-	assert_true(isnan(f.grew_sec));
 	feed_done(&f);
 }
 
@@ -685,7 +693,8 @@ int main(void)
 		cmocka_unit_test(detect__a_few_steps_are_no_leak),
 		cmocka_unit_test(detect__small_and_slow_growth_is_left_alone),
 		cmocka_unit_test(detect__growth_within_sampling_error_is_none),
-		cmocka_unit_test(detect__a_buffer_that_grows_must_have_kept_what_was_taken),
+		cmocka_unit_test(detect__a_buffer_that_grows_is_a_leak),
+		cmocka_unit_test(detect__what_is_young_is_no_buffer),
 		cmocka_unit_test(detect__churn_hides_no_leak),
 		cmocka_unit_test(detect__what_takes_all_that_is_free_need_not_wait),
 		cmocka_unit_test(detect__garbage_that_waits_for_the_collector_is_told_apart),

@@ -161,15 +161,16 @@ static void judge__an_exact_leak_grows(void **state)
 	assert_ptr_equal(cause.stack, s);
 }
 
-/* One buffer that grows, and whose owner takes four times as much and gives it back again. Only the
- * bytes taken tell that from a leak. */
+/* More and more, all of it ten minutes old, and four times as much was taken and given back: load.
+ */
 static void judge__what_is_taken_and_given_back_counts(void **state)
 {
 	struct fixture *f = *state;
 
 	for (int i = 0; i < (int)(3 * HOUR / STEP_SEC); i++) {
 		take(f, &f->stacks[0], PER_STEP);
-		f->births[0].bytes = f->stacks[0].live_bytes; /* one block */
+		f->births[0].bytes = f->stacks[0].live_bytes;
+		f->births[0].born_sec = f->now_sec - 10 * MIN;
 		f->n_births = 1;
 		f->stacks[0].taken_bytes += (uint64_t)(PER_STEP * BLOCK) * 4;
 		f->processes[0].uss_bytes += (int64_t)(PER_STEP * BLOCK);

@@ -17,8 +17,8 @@
  *   - judged is what is older than a while (DETECT_LEVELS), not the requests in flight;
  *   - survivors of a leak are of all ages back to its beginning, in equal measure. Those of a load
  *     that rises, of a cache that turns over, of a batch are young.
- * A buffer that grows is a single block, born once. So where it is known what was taken meanwhile
- * (every block is followed) it will do, too, that most of it has stayed.
+ * A buffer that grows is a single block, born once. So where every block is followed it will do,
+ * too, that most of what was taken meanwhile has stayed, or that what was there before has grown.
  *
  * What no test here can tell: a cache that fills in a straight line for longer than wait_sec is a
  * leak until it is full. docs/DETECTOR.md has the figures.

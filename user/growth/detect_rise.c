@@ -26,7 +26,8 @@
 #define EVEN_MAX	    2.0
 /* The slope over births alive a second in the oldest quarter, and inversely. */
 #define EXPLAINS_MIN	    0.4
-/* Where it is known what was taken in the span: of it so many bytes must have stayed. */
+/* Where it is known what was taken in the span: of it so many bytes must have stayed; of what grows
+ * in place: of its growth. */
 #define STAYED_MIN	    0.7
 /* Birth intervals more than at the span's beginning, and bins that exceed all before. */
 #define BIRTHS_MIN	    6
@@ -229,6 +230,16 @@ static int births_gained(const struct span *s)
 	return s->births[s->n - 1] - s->births[0];
 }
 
+/* What was born before the span is more than what was held then: blocks that are known all of them,
+ * and that realloc makes larger. Whatever else came and went beside them. */
+static bool grows_in_place(const struct detect_query *q, const struct span *s)
+{
+	double old = detect_bytes_between(q->limits, q->now, s->sec, INFINITY);
+
+	return q->now->has_ages && error_of_growth(s->q) <= 0 &&
+	       old >= s->q[0].low_bytes + STAYED_MIN * growth_of(s->q);
+}
+
 /* Bursts must be watched for hours (level 2); what is judged earlier has to rise steadily. At level
  * 0 that is decided by what is urgent. */
 static bool could_be_chance(const struct span *s)
@@ -321,13 +332,13 @@ static bool is_urgent(const struct detect_query *q, const struct span *s)
 
 /* What is less sure must last longer. */
 static enum detect_why judge_length(const struct detect_query *q, const struct span *s,
-				    bool is_of_all_ages, enum collector collector)
+				    bool is_of_all_ages, bool is_in_place, enum collector collector)
 {
 	double wait_sec = q->limits->wait_sec;
 
 	if (collector == COLLECTOR_IDLE || (is_of_all_ages && could_be_chance(s)))
 		wait_sec *= 2;
-	if (!is_of_all_ages)
+	if (!is_of_all_ages && !is_in_place)
 		wait_sec *= 2;
 	if (!is_as_long(s, wait_sec) && !is_urgent(q, s))
 		return DETECT_TOO_SHORT;
@@ -340,11 +351,12 @@ static enum detect_why judge_kind(const struct detect_query *q, const struct spa
 {
 	double slope = rise->slope;
 	bool is_of_all_ages = q->now->has_ages && survivors_are_of_all_ages(q, s, slope);
+	bool is_in_place = grows_in_place(q, s);
 	enum collector collector;
 
 	if (!is_still_rising(q->limits, s))
 		return DETECT_LEVELS_OFF;
-	if (!is_of_all_ages && !most_stayed(s, slope))
+	if (!is_of_all_ages && !is_in_place && !most_stayed(s, slope))
 		return DETECT_TURNS_OVER;
 	if (has_few_births(s, is_of_all_ages))
 		return DETECT_FEW_BIRTHS;
@@ -359,7 +371,7 @@ static enum detect_why judge_kind(const struct detect_query *q, const struct spa
 		return DETECT_WAITS_FOR_COLLECTOR;
 	if (process_is_steady(q, s))
 		return DETECT_PROCESS_STEADY;
-	return judge_length(q, s, is_of_all_ages, collector);
+	return judge_length(q, s, is_of_all_ages, is_in_place, collector);
 }
 
 static enum detect_why judge_span(const struct detect_query *q, struct span *s,
