@@ -48,8 +48,7 @@ struct windows_options setup_windows(const struct setup *s)
 {
 	return (struct windows_options){
 		.budget = { s->options.overhead, s->options.host_overhead, clock_monotonic_ns() },
-		.new_sec = WINDOWS_NEW_SEC *
-			   compression(s), /* as many windows in what it stands for */
+		.new_sec = WINDOWS_NEW_SEC * compression(s),
 	};
 }
 

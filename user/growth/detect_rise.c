@@ -350,12 +350,13 @@ static enum detect_why judge_kind(const struct detect_query *q, const struct spa
 				  struct detect_rise *rise)
 {
 	double slope = rise->slope;
-	bool is_of_all_ages = q->now->has_ages && survivors_are_of_all_ages(q, s, slope);
-	bool is_in_place = grows_in_place(q, s);
+	bool is_of_all_ages, is_in_place;
 	enum collector collector;
 
 	if (!is_still_rising(q->limits, s))
 		return DETECT_LEVELS_OFF;
+	is_of_all_ages = q->now->has_ages && survivors_are_of_all_ages(q, s, slope);
+	is_in_place = grows_in_place(q, s);
 	if (!is_of_all_ages && !is_in_place && !most_stayed(s, slope))
 		return DETECT_TURNS_OVER;
 	if (has_few_births(s, is_of_all_ages))
