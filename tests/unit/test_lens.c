@@ -493,6 +493,80 @@ static void lens__rare_sites_with_most_hits_are_promoted(void **state)
 	assert_true(l->rates[4] == 0);
 }
 
+/* It was off from then until its first window, which others of the same window were not. */
+static void lens__first_window_of_a_promoted_site_stands_for_the_time_since(void **state)
+{
+	static const uint32_t hits[PGD_SITES_MAX] = { 1000, 0 };
+	struct lens_window w = { .weight = 100, .walk_of = 3 };
+	uint64_t off_ns;
+
+	(void)state;
+	add_sites(SITE_POP, 2);
+	start();
+	l->sites[0] = LENS_SITE_RARE;
+	l->sites[1] = LENS_SITE_BUSY;
+	assert_true(lens_promote_rare(l, hits, 0.5, 0));
+	off_ns = l->came_off_cpu_ns[0];
+	assert_true(off_ns > 0);
+	l->odds[0] = l->odds[1] = 0.5F;
+	for (int i = 0; i < 64; i++) {
+		lens_draw_sites(l, on);
+		assert_true(on[0]); /* whatever its odds are */
+	}
+
+	w.to_cpu_ns = off_ns + 400;
+	w.from_cpu_ns = off_ns - 400; /* followed for the first half of its time */
+	assert_true(fabs(lens_weight(l, &w, 0, PGD_WALK_SUSPECT) - 50) < 1e-9);
+	assert_true(fabs(lens_weight(l, &w, 0, PGD_WALK_CHANCE) - 150) < 1e-9);
+	assert_true(fabs(lens_weight(l, &w, 1, PGD_WALK_SUSPECT) - 200) < 1e-9);
+	w.from_cpu_ns = off_ns + 300; /* the window before had been planned without it */
+	assert_true(fabs(lens_weight(l, &w, 0, PGD_WALK_SUSPECT) - 400) < 1e-9);
+	w.from_cpu_ns = w.to_cpu_ns - 40000;
+	assert_true(lens_weight(l, &w, 0, PGD_WALK_SUSPECT) >= 1);
+
+	memset(on, 0, sizeof(on));
+	lens_window_done(l, on, hits, 0.01); /* it was not on */
+	assert_int_equal(l->came_off_cpu_ns[0], off_ns);
+	on[0] = 1;
+	lens_window_done(l, on, hits, 0.01);
+	assert_int_equal(l->came_off_cpu_ns[0], 0);
+	assert_true(fabs(lens_weight(l, &w, 0, PGD_WALK_SUSPECT) - 200) < 1e-9);
+}
+
+/* A site that was rare until it turned busy was hit far less often before. */
+static void lens__rates_follow_the_windows(void **state)
+{
+	static const uint32_t hits[PGD_SITES_MAX] = { 1000, 10, 0 };
+
+	(void)state;
+	add_sites(SITE_POP, 4);
+	start();
+	l->sites[0] = LENS_SITE_RARE;
+	assert_true(lens_promote_rare(l, hits, 100, 0));
+	assert_true(fabs((double)l->rates[0] - 10) < 0.01);
+	l->rates[1] = l->rates[2] = l->rates[3] = 5000;
+	on[0] = on[1] = on[2] = 1;
+	lens_window_done(l, on, hits, 0.001);
+	assert_true(fabs((double)l->rates[0] - 1e6) < 1); /* at once */
+	assert_true(l->rates[1] > 5000 && l->rates[1] < 10000);
+	assert_true(l->rates[2] > 0 && l->rates[2] < 5000);
+	assert_true(l->rates[3] == 5000);
+}
+
+/* What was off before they are scouted is in the backlog of all sites. */
+static void lens__scouting_again_forgets_when_sites_came_off(void **state)
+{
+	static const uint32_t hits[PGD_SITES_MAX] = { 1000 };
+
+	(void)state;
+	add_sites(SITE_POP, 1);
+	start();
+	l->sites[0] = LENS_SITE_RARE;
+	assert_true(lens_promote_rare(l, hits, 0.5, 0));
+	lens_scout_again(l);
+	assert_int_equal(l->came_off_cpu_ns[0], 0);
+}
+
 static void lens__rare_sites_without_hits_are_not_promoted(void **state)
 {
 	static const uint32_t none[PGD_SITES_MAX];
@@ -614,6 +688,9 @@ int main(void)
 		TEST(lens__odds_follow_the_share_of_hits),
 		TEST(lens__sites_that_pace_counts_by_are_certain),
 		TEST(lens__rare_sites_with_most_hits_are_promoted),
+		TEST(lens__first_window_of_a_promoted_site_stands_for_the_time_since),
+		TEST(lens__scouting_again_forgets_when_sites_came_off),
+		TEST(lens__rates_follow_the_windows),
 		TEST(lens__rare_sites_without_hits_are_not_promoted),
 		TEST(lens__odds_without_any_hits_are_odds),
 		TEST(lens__sites_are_drawn_by_their_odds),

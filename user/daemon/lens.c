@@ -16,6 +16,7 @@
 #define ODDS_MIN	0.2
 #define COST_SCALE	2 /* a guess; 1.5 to 2.8 were seen */
 #define PROMOTE_SEC_MIN 0.01
+#define RATE_NEWS	0.2F /* weight of a window, in what is known of a site */
 #define NS_PER_SEC	1e9
 
 static void mark_allocs(const struct lens *l, uint8_t is_alloc[PGD_SITES_MAX])
@@ -196,6 +197,7 @@ void lens_scout_again(struct lens *l)
 	l->state = LENS_SCOUTING;
 	l->is_scouted = false;
 	l->was_cut = true; /* who is scouted is busy */
+	memset(l->came_off_cpu_ns, 0, sizeof(l->came_off_cpu_ns)); /* lens.backlog_ns has that */
 	for (size_t i = 0; i < count_sites(l); i++)
 		l->sites[i] = is_scouted(l, i) ? LENS_SITE_UNKNOWN : LENS_SITE_OFF;
 }
@@ -263,7 +265,8 @@ void lens_draw_sites(const struct lens *l, uint8_t on[PGD_SITES_MAX])
 	memset(on, 0, PGD_SITES_MAX);
 	for (size_t i = 0; i < count_sites(l); i++)
 		on[i] = l->sites[i] == LENS_SITE_BUSY &&
-			(l->odds[i] >= 1 || drand48() < (double)l->odds[i]);
+			(l->odds[i] >= 1 || l->came_off_cpu_ns[i] ||
+			 drand48() < (double)l->odds[i]);
 }
 
 void lens_busy_sites(const struct lens *l, uint8_t on[PGD_SITES_MAX])
@@ -271,6 +274,33 @@ void lens_busy_sites(const struct lens *l, uint8_t on[PGD_SITES_MAX])
 	memset(on, 0, PGD_SITES_MAX);
 	for (size_t i = 0; i < count_sites(l); i++)
 		on[i] = l->sites[i] == LENS_SITE_BUSY;
+}
+
+double lens_weight(const struct lens *l, const struct lens_window *w, uint32_t site, uint32_t walk)
+{
+	double weight = w->weight * (walk == PGD_WALK_CHANCE ? w->walk_of : 1);
+	size_t i = site & (PGD_SITES_MAX - 1);
+
+	if (!l->came_off_cpu_ns[i])
+		return weight / (double)l->odds[i];
+	if (w->to_cpu_ns <= w->from_cpu_ns || w->to_cpu_ns <= l->came_off_cpu_ns[i])
+		return weight;
+	return fmax(weight * (double)(w->to_cpu_ns - l->came_off_cpu_ns[i]) /
+			    (double)(w->to_cpu_ns - w->from_cpu_ns),
+		    1);
+}
+
+void lens_window_done(struct lens *l, const uint8_t on[PGD_SITES_MAX],
+		      const uint32_t hits[PGD_SITES_MAX], double work_sec)
+{
+	for (size_t i = 0; i < count_sites(l); i++) {
+		float news = l->came_off_cpu_ns[i] ? 1 : RATE_NEWS;
+
+		if (!on[i])
+			continue;
+		l->rates[i] += news * ((float)(hits[i] / work_sec) - l->rates[i]);
+		l->came_off_cpu_ns[i] = 0;
+	}
 }
 
 bool lens_is_running(const struct lens *l, double now_sec)
@@ -305,6 +335,7 @@ bool lens_promote_rare(struct lens *l, const uint32_t hits[PGD_SITES_MAX], doubl
 			return !is_first;
 		l->sites[most] = (uint8_t)busy(l, most);
 		l->rates[most] = (float)(hits[most] / fmax(work_sec, PROMOTE_SEC_MIN));
+		l->came_off_cpu_ns[most] = lens_cpu_ns(l);
 		sum -= hits[most];
 	}
 	return true;

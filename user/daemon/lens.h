@@ -57,6 +57,10 @@ struct lens {
 	 * others off. */
 	struct window rare[LENS_RARE_GROUPS];
 	uint8_t rare_group[PGD_SITES_MAX]; /* of a site that is on: from 1; 0: it is not */
+	/* Of a rare site that turned busy: the target's CPU clock when it came off. It is on in the
+	 * next window for certain, and its samples there stand for all the time since then: what
+	 * begins to grow is taken at such sites. 0: it has been on in a window. */
+	uint64_t came_off_cpu_ns[PGD_SITES_MAX];
 	clockid_t cpu_clock; /* of the target */
 	/* What sites that are always on may still cost: a bucket that fills by the budget. When it
 	 * is empty they come off. */
@@ -156,17 +160,18 @@ struct lens_window {
 	uint64_t number;
 	double weight; /* of one block, the walk's chance not counted */
 	double span_ns; /* of the target's time */
+	uint64_t from_cpu_ns, to_cpu_ns; /* the target's CPU clock then, our traps included */
 	bool is_pending; /* the rate it rests on will be known better: sampler_settle() */
 	uint32_t walk_of;
 	uint64_t n_walked; /* struct pgd_walked: of all that were taken in it */
 };
 
 /* What one block of it stands for, the walk's chance and its site's included. */
-static inline double lens_weight(const struct lens *l, const struct lens_window *w, uint32_t site,
-				 uint32_t walk)
-{
-	return w->weight * (walk == PGD_WALK_CHANCE ? w->walk_of : 1) /
-	       (double)l->odds[site & (PGD_SITES_MAX - 1)];
-}
+double lens_weight(const struct lens *l, const struct lens_window *w, uint32_t site, uint32_t walk);
+/* All blocks of a window with these sites on have their weight. Hits by site, in so much of the
+ * target's work: what scouting said of a site, or how often it was hit as long as it was rare, is
+ * of another time. */
+void lens_window_done(struct lens *l, const uint8_t on[PGD_SITES_MAX],
+		      const uint32_t hits[PGD_SITES_MAX], double work_sec);
 
 #endif
