@@ -54,9 +54,9 @@ __noinline int hit_walk(struct scratch *s, __u32 slot)
 
 /* Is the block at an allocation site news? Behind PyMem_Realloc it is if libc moved it; a pool's
  * block there was seen at its own site. *ret_before: the block that realloc made it of. */
-static __always_inline bool hit_is_news(__u32 how, struct pgd_live *ret_before)
+static __always_inline bool hit_is_news(__u32 how, struct resizing *ret_before)
 {
-	struct pgd_live *before;
+	struct resizing *before;
 	__u32 tid;
 
 	if (how == PGD_HOW_POOL)
@@ -77,7 +77,7 @@ static __always_inline int hit_alloc(struct pt_regs *regs, __u64 cookie)
 	__u64 block = sample_block(regs, cookie), bytes;
 	struct pgd_hits *hits = bpf_map_lookup_elem(&pgd_hits, &slot);
 	struct pgd_target *t = hit_target(slot);
-	struct pgd_live before = {};
+	struct resizing before = {};
 	struct scratch *s;
 
 	if (!hits || !t)
@@ -88,7 +88,7 @@ static __always_inline int hit_alloc(struct pt_regs *regs, __u64 cookie)
 	if (!hit_is_news(how, &before) || !block)
 		return 0;
 	if (t->mode == PGD_MODE_WINDOWS)
-		return window_alloc(t, cookie, block, lane);
+		return window_alloc(t, cookie, block, lane, before.block);
 	window_trip(slot);
 	if (!sample_is_wanted(t))
 		return 0;
@@ -104,13 +104,13 @@ static __always_inline int hit_alloc(struct pt_regs *regs, __u64 cookie)
 		return 0;
 	}
 	hit_walk(s, slot);
-	account_alloc(&s->event, block, bytes, lane, &before);
+	account_alloc(&s->event, block, bytes, lane, &before.was);
 	scratch_release(s);
 	return 0;
 }
 
 /* This thread will get a block back from realloc, in place of this one. */
-static __always_inline void hit_resizing(const struct pgd_live *before)
+static __always_inline void hit_resizing(const struct resizing *before)
 {
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
 
@@ -138,7 +138,7 @@ static __always_inline int hit_free(struct pt_regs *regs, __u64 cookie)
 	__u64 block = sample_block(regs, cookie);
 	struct pgd_hits *hits = bpf_map_lookup_elem(&pgd_hits, &slot);
 	struct pgd_target *t = hit_target(slot);
-	struct pgd_live live = {};
+	struct resizing gone = { .block = block };
 
 	if (!hits || !t)
 		return 0;
@@ -146,9 +146,9 @@ static __always_inline int hit_free(struct pt_regs *regs, __u64 cookie)
 	if (t->mode == PGD_MODE_WINDOWS)
 		window_rare(cookie);
 	if (block)
-		hit_take_back(t, cookie, block, &live);
+		hit_take_back(t, cookie, block, &gone.was);
 	if (PGD_COOKIE_HOW(cookie) == PGD_HOW_REALLOC)
-		hit_resizing(&live);
+		hit_resizing(&gone);
 	return 0;
 }
 

@@ -99,14 +99,19 @@ struct {
 	__type(value, __u64);
 } pgd_counters SEC(".maps");
 
-/* Thread → the block that it gave to a realloc whose result it has not seen yet; stack 0: none that
- * was followed. Least recently used rows go first: a thread that died in between must not stay for
- * ever. */
+/* A block that was given to realloc. */
+struct resizing {
+	__u64 block; /* 0: none, that realloc is a malloc */
+	struct pgd_live was; /* stack 0: it was not followed */
+};
+
+/* Thread → what it gave to a realloc whose result it has not seen yet. Least recently used rows go
+ * first: a thread that died in between must not stay for ever. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
 	__type(key, __u32);
-	__type(value, struct pgd_live);
+	__type(value, struct resizing);
 } pgd_resizing SEC(".maps");
 
 /* slot * PGD_CODES_MAX + hash of the address → a code object's check. The walker writes, a free of

@@ -185,7 +185,8 @@ static __always_inline void window_sample(__u64 cookie, __u64 block, __u64 bytes
 		window_log(row);
 }
 
-static __always_inline void window_birth(__u64 cookie, __u64 block, __u64 bytes, __u32 lane)
+static __always_inline void window_birth(__u64 cookie, __u64 block, __u64 bytes, __u32 lane,
+					 __u64 made_of)
 {
 	__u32 slot = PGD_COOKIE_SLOT(cookie);
 	struct pgd_birth birth = {
@@ -195,6 +196,7 @@ static __always_inline void window_birth(__u64 cookie, __u64 block, __u64 bytes,
 			    .bytes = (__u32)bytes,
 			    .site = PGD_COOKIE_SITE(cookie),
 			    .lane = lane },
+		.made_of = made_of,
 	};
 
 	if (window_take(slot, 1, &birth.sample))
@@ -203,8 +205,9 @@ static __always_inline void window_birth(__u64 cookie, __u64 block, __u64 bytes,
 		counter_add(slot, PGD_COUNTER_BIRTH_FULL);
 }
 
+/* made_of: the block that realloc made it of; 0: it is new. */
 static __always_inline int window_alloc(const struct pgd_target *t, __u64 cookie, __u64 block,
-					__u32 lane)
+					__u32 lane, __u64 made_of)
 {
 	__u32 slot = PGD_COOKIE_SLOT(cookie);
 	bool is_rare = PGD_COOKIE_IS_RARE(cookie), is_sampling = window_is_sampling(slot);
@@ -227,7 +230,7 @@ static __always_inline int window_alloc(const struct pgd_target *t, __u64 cookie
 	if (is_rare && pgd_trips[slot & (PGD_TARGETS_MAX - 1)].is_off)
 		counter_add(slot, PGD_COUNTER_BIRTH_OFF);
 	else if (is_rare)
-		window_birth(cookie, block, bytes, lane);
+		window_birth(cookie, block, bytes, lane, made_of);
 	else
 		window_sample(cookie, block, bytes, lane);
 	return 0;

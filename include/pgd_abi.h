@@ -228,6 +228,7 @@ struct pgd_birth {
 	__u32 what; /* enum pgd_birth_what */
 	__u32 slot;
 	struct pgd_sample sample;
+	__u64 made_of; /* the block that realloc made it of, may be itself; 0: it is new */
 };
 
 /* Hits that the sites which are always on may still have; the daemon fills it up, the kernel counts
@@ -423,7 +424,7 @@ _Static_assert(sizeof(struct pgd_stack_event) ==
 	       "padding");
 _Static_assert(sizeof(struct pgd_gate) == 80, "padding");
 _Static_assert(sizeof(struct pgd_sample) == 32, "padding");
-_Static_assert(sizeof(struct pgd_birth) == 40, "padding");
+_Static_assert(sizeof(struct pgd_birth) == 48, "padding");
 _Static_assert(sizeof(struct pgd_proc_event) == 24, "padding");
 _Static_assert(PGD_TARGETS_MAX <= 128, "a slot has 7 bits in a cookie");
 _Static_assert(PGD_SITES_MAX <= 4096, "a site has 12 bits in a cookie");

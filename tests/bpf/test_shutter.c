@@ -22,6 +22,7 @@
 #define BLOCK_BYTES  64
 #define MS	     1000000ull
 #define WALL_NS	     (150 * MS) /* time enough for what is to happen in a window */
+#define CHUNKS	     3
 #define ALLOC	     0 /* indexes of the sites */
 #define FREE	     1
 
@@ -45,6 +46,12 @@ struct fixture {
 static uint64_t block(const struct fixture *f, unsigned i)
 {
 	return (uintptr_t)f->pool + 48 + i * BLOCK_BYTES;
+}
+
+/* One of libc's: its header says 64 bytes. */
+static uint64_t chunk(const struct fixture *f, unsigned i)
+{
+	return (uintptr_t)f->pool + POOL_BYTES / 2 + 128 * i;
 }
 
 static bool text_of(pid_t pid, uint64_t addr, uint8_t text[16])
@@ -82,6 +89,8 @@ static int setup(void **state)
 	assert_true(map != MAP_FAILED);
 	f->pool = (uint8_t *)(((uintptr_t)map + POOL_BYTES - 1) & ~(uintptr_t)(POOL_BYTES - 1));
 	*(uint32_t *)(f->pool + SZIDX_OFFSET) = BLOCK_BYTES / 16 - 1;
+	for (unsigned i = 0; i < CHUNKS; i++)
+		*(uint64_t *)(chunk(f, i) - 8) = 64 | 1;
 	if (probes_open(&o, &f->p, &why) < 0)
 		fail_msg("%s", why.buf);
 	probes_shared(f->p, &f->shared);
@@ -624,6 +633,35 @@ static void rare__births_are_told_in_a_window_too(void **state)
 	window_close(&w);
 }
 
+static void rare__births_say_what_realloc_made_them_of(void **state)
+{
+	struct fixture *f = *state;
+	struct window w = WINDOW_INIT;
+	struct births b;
+
+	f->v[ALLOC].kind = SITE_MALLOC;
+	f->v[FREE].kind = SITE_REALLOC;
+	put_on(f, &w, true);
+	child_pass(&f->c, false, chunk(f, 0), 1);
+	child_pass(&f->c, true, chunk(f, 0), 1);
+	child_pass(&f->c, false, chunk(f, 1), 1); /* moved */
+	child_pass(&f->c, true, chunk(f, 1), 1);
+	child_pass(&f->c, false, chunk(f, 1), 1); /* in its place */
+	child_pass(&f->c, true, 0, 1); /* realloc(NULL, …) */
+	child_pass(&f->c, false, chunk(f, 2), 1);
+	child_pass(&f->c, false, chunk(f, 0), 1); /* behind no realloc */
+	take_births(f, &b);
+	assert_int_equal(b.n, 5);
+	assert_int_equal(b.v[0].made_of, 0);
+	assert_int_equal(b.v[1].made_of, chunk(f, 0));
+	assert_int_equal(b.v[1].sample.block, chunk(f, 1));
+	assert_int_equal(b.v[2].made_of, chunk(f, 1));
+	assert_int_equal(b.v[2].sample.block, chunk(f, 1));
+	assert_int_equal(b.v[3].made_of, 0);
+	assert_int_equal(b.v[4].made_of, 0);
+	window_close(&w);
+}
+
 static unsigned count_trips(struct fixture *f)
 {
 	struct births b;
@@ -965,6 +1003,7 @@ int main(int argc, char **argv)
 		T(rare__births_are_told_with_their_stack),
 		T(rare__hits_are_counted_by_slot_and_site),
 		T(rare__births_are_told_in_a_window_too),
+		T(rare__births_say_what_realloc_made_them_of),
 		T(rare__trip_is_told_once_and_again_after_a_refill),
 		T(exact__trip_is_told_once_and_again_after_a_refill),
 		T(shutter__hits_of_a_window_are_no_trip),

@@ -10,6 +10,8 @@ from loaded import Loaded, guards_of
 
 FULL_SPEED = 0.9  # of its normal speed, within the budget
 FIRST_SECONDS = 30  # until the leak leads the report, at 5 %
+GROWN_SECONDS = 40  # until a buffer has twice the size, that is made larger by an eighth at a time
+OLD_SECONDS = 8  # it has no size for so long meanwhile
 SURVIVAL_KEYS = {"age_seconds", "share"}
 
 
@@ -278,6 +280,30 @@ def exits_between_and_in_windows(t):
     wait_until("more windows of the other one",
                lambda: process_of(pygrowd, stays.pid)["windows"] > windows + 3, 10)
     assert pygrowd.stop()[0] == 0, pygrowd.stderr()
+
+
+@once
+def growing_buffer(t):
+    """realloc makes one block larger and larger: it was born once, and gets older than it ever was of
+    one size."""
+    program = t.process(*t.python.argv(t.python.script("leaks/receive_buffer.py"), "1", "0.2", "40"))
+    assert program.popen.stdout.readline() == b"ready\n", program.stderr()
+    pygrowd = t.pygrowd([program.pid], "--overhead", "20%", "--host-overhead", "100%", "--interval", "1s",
+                        exact=False).wait_watching()
+    wait_regime(pygrowd, program.pid, "windows", 30)
+    sizes, ages = [], []
+
+    def is_old():
+        for stack in pygrowd.report()["stacks"]:
+            if stack["blame"] and stack["blame"]["function"] == "receive" and stack["live_bytes"]:
+                sizes.append(stack["live_bytes"])
+                ages[:] = [point["age_seconds"] for point in stack["survival"] if point["share"]]
+        time.sleep(0.5)
+        return ages and max(ages) >= OLD_SECONDS and sizes[-1] > 2 * sizes[0]
+    try:
+        wait_until("the buffer is twice as large, and known to be old", is_old, GROWN_SECONDS)
+    except AssertionError as late:
+        raise AssertionError("%s; sizes: %s; ages: %s" % (late, sizes, ages))
 
 
 @once

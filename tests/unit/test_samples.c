@@ -175,6 +175,22 @@ static void samples__batch_is_worked_through(void **state)
 	assert_int_equal(samples_count(s, 0), 250);
 }
 
+static void samples__one_is_found_by_its_block(void **state)
+{
+	_cleanup_(samples_freep) struct samples *s = NULL;
+
+	(void)state;
+	assert_ok(samples_new(4, 1, NULL, NULL, &s));
+	assert_null(samples_find(s, 0, 64));
+	assert_ok(take_on(s, 0, 64, 1, 10));
+	assert_ok(take_on(s, 1, 80, 1, 10));
+	assert_int_equal(samples_find(s, 0, 64)->block, 64);
+	assert_null(samples_find(s, 0, 80)); /* another target's */
+	assert_null(samples_find(s, PGD_TARGETS_MAX, 64));
+	samples_del(s, samples_find(s, 0, 64));
+	assert_null(samples_find(s, 0, 64));
+}
+
 static void samples__same_block_is_replaced(void **state)
 {
 	_cleanup_(samples_freep) struct samples *s = NULL;
@@ -387,6 +403,7 @@ int main(void)
 		cmocka_unit_test(samples__late_look_skips_ages),
 		cmocka_unit_test(samples__due_are_of_one_slot_and_at_most_so_many),
 		cmocka_unit_test(samples__batch_is_worked_through),
+		cmocka_unit_test(samples__one_is_found_by_its_block),
 		cmocka_unit_test(samples__same_block_is_replaced),
 		cmocka_unit_test(samples__impossible_ones_are_refused),
 		cmocka_unit_test(samples__slots_that_cannot_be_are_empty),

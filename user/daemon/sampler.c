@@ -178,20 +178,38 @@ void sampler_settle(struct sampler *s, const struct lens *l, double factor, bool
 }
 
 void sampler_add(struct sampler *s, const struct lens *l, const struct pgd_sample *from,
-		 double weight, double now_sec)
+		 double weight, double born_sec)
 {
 	struct sample sample = {
 		.block = from->block,
 		.stack = from->stack,
 		.leaf = from->leaf,
 		.weight = weight,
-		.born_sec = now_sec,
+		.born_sec = born_sec,
 		.slot = l->watch->slot,
 		.bytes = from->bytes,
 		.lane = from->lane,
 	};
 
 	add(s, &sample);
+}
+
+void sampler_birth(struct sampler *s, const struct lens *l, const struct pgd_birth *birth,
+		   double now_sec)
+{
+	uint32_t slot = l->watch->slot;
+	struct sample *was = birth->made_of ? samples_find(s->samples, slot, birth->made_of) : NULL;
+	double born_sec = now_sec;
+
+	/* The kernel saw it change hands: of another stack, the next look finds that it died. */
+	if (was && was->stack == birth->sample.stack) {
+		born_sec = was->born_sec;
+		samples_del(s->samples, was);
+	}
+	sampler_add(s, l, &birth->sample, 1, born_sec);
+	was = born_sec < now_sec ? samples_find(s->samples, slot, birth->sample.block) : NULL;
+	if (was) /* its next look is what its age says, and not the first ones once more */
+		samples_alive(s->samples, was, now_sec);
 }
 
 /* ── looking ──────────────────────────────────────────────────────────────────────────────── */

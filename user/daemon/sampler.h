@@ -31,10 +31,14 @@ void sampler_window(struct sampler *s, const struct lens *l, const struct captur
 /* Pending samples of this target have been given weights that were wrong by this factor; they stay
  * pending if the new ones are not final. */
 void sampler_settle(struct sampler *s, const struct lens *l, double factor, bool is_final);
-/* One block of a rare site, or of a target that was followed exactly until now: weight 1 or, if
- * only some of its blocks were kept, more. */
+/* One block of a target that was followed exactly until now: weight 1 or, if only some of its
+ * blocks were kept, more. */
 void sampler_add(struct sampler *s, const struct lens *l, const struct pgd_sample *from,
-		 double weight, double now_sec);
+		 double weight, double born_sec);
+/* A block that was taken at a rare site. If realloc made it of one that is known, in the same
+ * stack, that one has become this: it is as old, and has not died. */
+void sampler_birth(struct sampler *s, const struct lens *l, const struct pgd_birth *birth,
+		   double now_sec);
 
 /* Look at the samples of this target that are due. Nanoseconds of our CPU time that it took. */
 uint64_t sampler_look(struct sampler *s, struct lens *l, double now_sec);

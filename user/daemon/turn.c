@@ -277,7 +277,8 @@ static void take_samples(struct windows *w, struct lens *l, const struct shutter
 	sw.weight =
 		fmax(stands_for_ns / work_ns * (double)r->gate.allocs / (double)r->gate.sampled, 1);
 	sampler_window(w->sampler, l, w->capture, &sw, clock_monotonic_sec());
-	lens_window_done(l, shutter_plan(w->shutter)->on, r->site_hits, work_ns / WINDOWS_NS_PER_SEC);
+	lens_window_done(l, shutter_plan(w->shutter)->on, r->site_hits,
+			 work_ns / WINDOWS_NS_PER_SEC);
 	l->cpu_ns = cpu_ns;
 	l->sampled_sec = clock_monotonic_sec();
 	l->traps_ns = 0;

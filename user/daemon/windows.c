@@ -42,7 +42,7 @@ static int on_birth(void *userdata, void *data, size_t n_bytes)
 	} else {
 		l->samples++;
 		l->n_births++;
-		sampler_add(w->sampler, l, &birth->sample, 1, clock_monotonic_sec());
+		sampler_birth(w->sampler, l, birth, clock_monotonic_sec());
 	}
 	return 0;
 }

@@ -431,6 +431,14 @@ int samples_add(struct samples *s, const struct sample *sample, struct sample *r
 	return add(s, slot, sample);
 }
 
+struct sample *samples_find(const struct samples *s, uint32_t number, uint64_t block)
+{
+	const struct slot *slot = slot_of(s, number);
+	struct row *row = slot ? row_find(slot, block) : NULL;
+
+	return row ? &row->sample : NULL;
+}
+
 /* Rows that are due hang together at the top of the heap. Those that were found are the queue of
  * those whose children may be due too, so the cost is that of what is found. */
 size_t samples_due(struct samples *s, uint32_t number, double now_sec, struct sample **ret,

@@ -66,6 +66,8 @@ DEFINE_CLEANUP(struct samples *, samples_free)
  * (each target has one sample or none). */
 int samples_add(struct samples *s, const struct sample *sample, struct sample *ret_replaced);
 #define SAMPLES_LOOK_FIRST 1 /* index into survival_age_sec */
+/* The one of this block; NULL: there is none. Good as long as those of samples_due(). */
+struct sample *samples_find(const struct samples *s, uint32_t slot, uint64_t block);
 /* Up to `max` samples of the slot that are due at now_sec, in no order; those that are neither
  * looked at (samples_alive) nor deleted come again. How many. A pointer is good until its sample is
  * deleted or forgotten, and until the next samples_add, which may let any go. */
