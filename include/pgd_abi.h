@@ -237,6 +237,8 @@ struct pgd_trip {
 	__s64 left;
 	__u32 told;
 	__u32 is_off; /* the daemon's: these sites are coming off, a hit shall do next to nothing */
+	__u32 answers; /* the daemon's: how often it has taken `told` back */
+	__u32 pad;
 };
 
 /* ── stacks ───────────────────────────────────────────────────────────────────────────────── */
@@ -320,7 +322,7 @@ struct pgd_gc_trip {
 	__u32 n_witnesses; /* the daemon's: rows of pgd_witnesses from here on are empty */
 	__u32 n_fulls; /* the kernel's: full collections whose end was seen */
 	__u32 witnesses_a_hit; /* the daemon's: so many cost as much as a hit; 0: as below */
-	__u32 pad;
+	__u32 answers; /* the daemon's: how often it has taken `told` back */
 };
 
 /* ── witnesses ────────────────────────────────────────────────────────────────────────────────
@@ -415,6 +417,7 @@ _Static_assert(sizeof(struct pgd_live) == 16, "padding");
 _Static_assert(sizeof(struct pgd_stack_key) == 16, "padding");
 _Static_assert(sizeof(struct pgd_stack_total) == 96, "padding");
 _Static_assert(sizeof(struct pgd_gc_generation) == 480, "padding");
+_Static_assert(sizeof(struct pgd_trip) == 24, "padding");
 _Static_assert(sizeof(struct pgd_gc_trip) == 40, "padding");
 _Static_assert(sizeof(struct pgd_witness) == 48, "padding");
 _Static_assert(sizeof(struct pgd_walked) == 16, "padding");

@@ -467,6 +467,46 @@ static void guard__trips_that_are_answered_are_no_reason(void **state)
 	kill_parent(pid, end);
 }
 
+/* Where many targets are busy there always is one that has just tripped. */
+static void guard__trips_of_several_targets_are_no_reason(void **state)
+{
+	uint64_t end_ns = clock_monotonic_ns() + (GUARD_TRIP_SEC + 1) * 1000 * MS;
+	int end;
+	pid_t pid;
+
+	(void)state;
+	pid = start_parent(IDLE, &end);
+	for (unsigned i = 0; clock_monotonic_ns() < end_ns; i++) {
+		shared.trips[i % 5].told = 1;
+		usleep(50000);
+		shared.trips[(i + 4) % 5].answers++; /* the one before */
+		shared.trips[(i + 4) % 5].told = 0;
+	}
+	for (unsigned i = 0; i < 5; i++)
+		shared.trips[i].told = 0;
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+	kill_parent(pid, end);
+}
+
+/* One that is hit on and on, until its sites are off, trips again at once. */
+static void guard__trips_that_come_again_are_no_reason(void **state)
+{
+	uint64_t end_ns = clock_monotonic_ns() + (GUARD_TRIP_SEC + 1) * 1000 * MS;
+	int end;
+	pid_t pid;
+
+	(void)state;
+	pid = start_parent(IDLE, &end);
+	shared.trips[SLOT].told = 1;
+	while (clock_monotonic_ns() < end_ns) {
+		usleep(100000);
+		shared.trips[SLOT].answers++;
+	}
+	shared.trips[SLOT].told = 0;
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+	kill_parent(pid, end);
+}
+
 /* A target that trips and is let go leaves nothing to answer. */
 static void guard__trip_of_a_slot_given_back_is_forgotten(void **state)
 {
@@ -499,6 +539,8 @@ int main(void)
 		cmocka_unit_test(guard__killed_at_any_moment_leaves_nothing_behind),
 		cmocka_unit_test(guard__kills_us_if_a_trip_is_not_answered),
 		cmocka_unit_test(guard__trips_that_are_answered_are_no_reason),
+		cmocka_unit_test(guard__trips_of_several_targets_are_no_reason),
+		cmocka_unit_test(guard__trips_that_come_again_are_no_reason),
 		cmocka_unit_test(guard__trip_of_a_slot_given_back_is_forgotten),
 	};
 

@@ -76,19 +76,40 @@ static void wake(_Atomic uint32_t *word)
 	syscall(SYS_futex, word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 }
 
-/* Is there a trip that nobody has answered since we first saw it, GUARD_TRIP_SEC ago? */
-static bool is_deaf(const struct probes_shared *shared, uint64_t *since_ns, uint64_t now)
-{
-	bool told = false;
+/* A trip, as we saw it last. */
+struct trip_seen {
+	uint64_t since_ns; /* told, and not answered; 0: it was not told */
+	uint32_t answers;
+};
 
-	for (unsigned i = 0; i < PGD_TARGETS_MAX; i++)
-		told |= __atomic_load_n(&shared->trips[i].told, __ATOMIC_RELAXED) != 0 ||
-			__atomic_load_n(&shared->gc_trips[i].told, __ATOMIC_RELAXED) != 0;
-	if (!told)
-		*since_ns = 0;
-	else if (!*since_ns)
-		*since_ns = now;
-	return told && now - *since_ns > GUARD_TRIP_SEC * NS_PER_SEC;
+static bool is_unanswered(struct trip_seen *seen, const uint32_t *told_now,
+			  const uint32_t *answers_now, uint64_t now)
+{
+	uint32_t told = __atomic_load_n(told_now, __ATOMIC_RELAXED);
+	uint32_t answers = __atomic_load_n(answers_now, __ATOMIC_RELAXED);
+
+	if (!told || !seen->since_ns || answers != seen->answers)
+		seen->since_ns = told ? now : 0;
+	seen->answers = answers;
+	return told && now - seen->since_ns > GUARD_TRIP_SEC * NS_PER_SEC;
+}
+
+/* Is there a trip that nobody has answered since we first saw it, GUARD_TRIP_SEC ago? Each by
+ * itself: where many targets are busy there always is one, and it need not be the one of a moment
+ * ago. */
+static bool is_deaf(const struct probes_shared *shared, uint64_t now)
+{
+	static struct trip_seen sites[PGD_TARGETS_MAX], collector[PGD_TARGETS_MAX];
+	bool is_deaf = false;
+
+	for (unsigned i = 0; i < PGD_TARGETS_MAX; i++) {
+		const struct pgd_trip *trip = &shared->trips[i];
+		const struct pgd_gc_trip *gc_trip = &shared->gc_trips[i];
+
+		is_deaf |= is_unanswered(&sites[i], &trip->told, &trip->answers, now);
+		is_deaf |= is_unanswered(&collector[i], &gc_trip->told, &gc_trip->answers, now);
+	}
+	return is_deaf;
 }
 
 static void note_cpu(struct guarded *page)
@@ -173,8 +194,6 @@ static void close_others(void)
 static _Noreturn void guard_run(struct guarded *page, pid_t parent,
 				const struct probes_shared *shared)
 {
-	uint64_t tripped_ns = 0;
-
 	note_cpu(page); /* what it took to start is nobody's */
 	for (;;) {
 		uint32_t changes = atomic_load(&page->changes);
@@ -193,7 +212,7 @@ static _Noreturn void guard_run(struct guarded *page, pid_t parent,
 			close_link(page, due != 0);
 			continue;
 		}
-		if (is_deaf(shared, &tripped_ns, now)) {
+		if (is_deaf(shared, now)) {
 			(void)!write(STDERR_FILENO, DEAF_TEXT, sizeof(DEAF_TEXT) - 1);
 			kill(parent, SIGKILL);
 		}
