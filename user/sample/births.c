@@ -2,7 +2,6 @@
 /* user/sample/births.c — see births.h. Rows are dense; a table of places finds the row of a stack
  * and a time of birth (open addressing, at most half full).
  */
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -10,8 +9,8 @@
 
 #include "lib/clock.h"
 #include "sample/births.h"
+#include "target/maprows.h"
 
-#define BATCH	   4096
 #define PLACES_MIN 1024
 #define BORN_MASK  ((1u << PGD_BORN_BITS) - 1)
 
@@ -176,37 +175,17 @@ int births_add(struct births *b, uint32_t slot, const struct pgd_live *live)
 	return 0;
 }
 
-static int add_all(struct births *b, const uint64_t *keys, const struct pgd_live *rows, uint32_t n)
+static int add_all(void *userdata, void *keys, void *values, uint32_t n)
 {
+	struct births *b = userdata;
+	const uint64_t *key = keys;
+	const struct pgd_live *rows = values;
+
 	for (uint32_t i = 0; i < n; i++) {
-		int r = rows[i].is_sampled ? 0 : births_add(b, PGD_BLOCK_SLOT(keys[i]), &rows[i]);
+		int r = rows[i].is_sampled ? 0 : births_add(b, PGD_BLOCK_SLOT(key[i]), &rows[i]);
 
 		if (r < 0)
 			return r;
-	}
-	return 0;
-}
-
-static int read_all(struct births *b)
-{
-	_cleanup_free_ uint64_t *keys = malloc(BATCH * sizeof(*keys));
-	_cleanup_free_ struct pgd_live *rows = malloc(BATCH * sizeof(*rows));
-	uint32_t in = 0, out = 0;
-	void *from = NULL;
-	int r = 0;
-
-	if (!keys || !rows)
-		return -ENOMEM;
-	while (r == 0) {
-		uint32_t n = BATCH;
-
-		r = bpf_map_lookup_batch(b->live_fd, from, &out, keys, rows, &n, NULL);
-		if (r < 0 && r != -ENOENT) /* ENOENT: that was the last batch */
-			return r;
-		if (add_all(b, keys, rows, n) < 0)
-			return -ENOMEM;
-		in = out;
-		from = &in;
 	}
 	return 0;
 }
@@ -219,7 +198,7 @@ int births_read(struct births *b)
 	if (now_ns < b->due_ns)
 		return 0;
 	births_begin(b, now_ns);
-	r = read_all(b);
+	r = maprows_each(b->live_fd, sizeof(uint64_t), sizeof(struct pgd_live), add_all, b);
 	b->due_ns = now_ns +
 		    (uint64_t)((double)(clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_ns) / b->share);
 	if (r < 0)

@@ -7,17 +7,16 @@
 #include <stdlib.h>
 
 #include "sample/drain.h"
+#include "target/maprows.h"
 
-#define DRAIN_BATCH    1024
 #define DRAIN_EVICT_AT (PGD_STACKS_MAX / 4 * 3) /* rows; above it, empty rows may go */
 
 struct drain {
 	int stacks_fd;
 	struct ring_buffer *events;
 	struct drain_sink sink;
-	size_t n_rows; /* at the last drain */
-	struct pgd_stack_key keys[DRAIN_BATCH];
-	struct pgd_stack_total totals[DRAIN_BATCH];
+	size_t n_rows; /* of this drain so far, or at the last one */
+	int may_evict;
 };
 
 static int on_event(void *userdata, void *data, size_t n_bytes)
@@ -69,37 +68,32 @@ int drain_events(struct drain *d)
 
 /* A row that holds nothing may still be counted up between our read and our delete: that block's
  * death is then counted as STACK_GONE, and its stack announces itself again with its next block. */
-static void give(struct drain *d, uint32_t n, int may_evict)
+static int give(void *userdata, void *keys, void *values, uint32_t n)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		int evict = may_evict && d->totals[i].live_blocks == 0;
+	struct drain *d = userdata;
+	const struct pgd_stack_key *key = keys;
+	const struct pgd_stack_total *totals = values;
 
-		if (d->sink.total(d->sink.userdata, &d->keys[i], &d->totals[i], evict) && evict)
-			bpf_map_delete_elem(d->stacks_fd, &d->keys[i]);
+	for (uint32_t i = 0; i < n; i++) {
+		int evict = d->may_evict && totals[i].live_blocks == 0;
+
+		if (d->sink.total(d->sink.userdata, &key[i], &totals[i], evict) && evict)
+			bpf_map_delete_elem(d->stacks_fd, &key[i]);
 	}
+	d->n_rows += n;
+	return 0;
 }
 
 int drain_totals(struct drain *d)
 {
-	int may_evict = d->n_rows >= DRAIN_EVICT_AT;
-	uint32_t in, out;
-	void *from = NULL;
-	size_t n_rows = 0;
+	size_t n_rows = d->n_rows;
+	int r;
 
-	for (;;) {
-		uint32_t n = DRAIN_BATCH;
-		int r = bpf_map_lookup_batch(d->stacks_fd, from, &out, d->keys, d->totals, &n,
-					     NULL);
-
-		if (r < 0 && r != -ENOENT) /* ENOENT: that was the last batch */
-			return r;
-		give(d, n, may_evict);
-		n_rows += n;
-		if (r < 0)
-			break;
-		in = out;
-		from = &in;
-	}
-	d->n_rows = n_rows;
-	return 0;
+	d->may_evict = n_rows >= DRAIN_EVICT_AT;
+	d->n_rows = 0;
+	r = maprows_each(d->stacks_fd, sizeof(struct pgd_stack_key), sizeof(struct pgd_stack_total),
+			 give, d);
+	if (r < 0)
+		d->n_rows = n_rows;
+	return r;
 }

@@ -2,46 +2,41 @@
 /* user/target/probes_live.c — a slot's rows in the kernel's hash maps: blocks that are followed,
  * and stacks.
  *
- * Both maps are of all slots, so whatever is done to all rows of one reads those of the others too,
- * in batches.
+ * Both maps are of all slots, so whatever is done to all rows of one reads those of the others too.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <errno.h>
-#include <stdlib.h>
-
+#include "target/maprows.h"
 #include "target/probes_internal.h"
 
-#define BATCH_ROWS 4096
+struct slot_rows {
+	int map_fd;
+	size_t key_bytes, value_bytes;
+	uint32_t slot;
+	uint32_t (*key_slot)(const void *key);
+	int (*each)(void *userdata, const void *key, void *value); /* non-zero deletes the row */
+	void *userdata;
+};
 
-/* All rows of a hash map whose key belongs to `slot`; non-zero from `each` deletes the row. Best
- * effort: a row that is missed is found by nobody, since a slot's blocks are looked up by address
- * and its stacks by hash. */
-static void each_row(int map_fd, size_t key_bytes, size_t value_bytes, uint32_t slot,
-		     uint32_t (*key_slot)(const void *key),
-		     int (*each)(void *userdata, const void *key, void *value), void *userdata)
+static int each_of_slot(void *userdata, void *keys, void *values, uint32_t n)
 {
-	_cleanup_free_ uint8_t *keys = malloc(BATCH_ROWS * key_bytes);
-	_cleanup_free_ uint8_t *values = malloc(BATCH_ROWS * value_bytes);
-	uint32_t in = 0, out = 0;
-	void *from = NULL;
-	int r = 0;
+	const struct slot_rows *rows = userdata;
 
-	while (keys && values && r == 0) {
-		uint32_t n = BATCH_ROWS;
+	for (uint32_t i = 0; i < n; i++) {
+		const void *key = (uint8_t *)keys + i * rows->key_bytes;
+		void *value = (uint8_t *)values + i * rows->value_bytes;
 
-		r = bpf_map_lookup_batch(map_fd, from, &out, keys, values, &n, NULL);
-		if (r < 0 && r != -ENOENT)
-			return;
-		for (uint32_t i = 0; i < n; i++) {
-			const uint8_t *key = keys + i * key_bytes;
-
-			if (key_slot(key) == slot && each(userdata, key, values + i * value_bytes))
-				bpf_map_delete_elem(map_fd, key);
-		}
-		in = out;
-		from = &in;
+		if (rows->key_slot(key) == rows->slot && rows->each(rows->userdata, key, value))
+			bpf_map_delete_elem(rows->map_fd, key);
 	}
+	return 0;
+}
+
+/* All rows whose key belongs to the slot. Best effort: a row that is missed is found by nobody,
+ * since a slot's blocks are looked up by address and its stacks by hash. */
+static void each_row(const struct slot_rows *rows)
+{
+	maprows_each(rows->map_fd, rows->key_bytes, rows->value_bytes, each_of_slot, (void *)rows);
 }
 
 static uint32_t block_slot(const void *key)
@@ -62,12 +57,31 @@ static int let_go(void *userdata, const void *key, void *value)
 	return 1;
 }
 
+static struct slot_rows blocks_of(const struct probes *p, uint32_t slot)
+{
+	return (struct slot_rows){ .map_fd = probes_live_fd(p),
+				   .key_bytes = sizeof(uint64_t),
+				   .value_bytes = sizeof(struct pgd_live),
+				   .slot = slot,
+				   .key_slot = block_slot };
+}
+
+static struct slot_rows stacks_of(const struct probes *p, uint32_t slot)
+{
+	return (struct slot_rows){ .map_fd = bpf_map__fd(p->skel->maps.pgd_stacks),
+				   .key_bytes = sizeof(struct pgd_stack_key),
+				   .value_bytes = sizeof(struct pgd_stack_total),
+				   .slot = slot,
+				   .key_slot = stack_slot };
+}
+
 void probes_rows_forget(struct probes *p, uint32_t slot)
 {
-	each_row(probes_live_fd(p), sizeof(uint64_t), sizeof(struct pgd_live), slot, block_slot,
-		 let_go, NULL);
-	each_row(bpf_map__fd(p->skel->maps.pgd_stacks), sizeof(struct pgd_stack_key),
-		 sizeof(struct pgd_stack_total), slot, stack_slot, let_go, NULL);
+	struct slot_rows blocks = blocks_of(p, slot), stacks = stacks_of(p, slot);
+
+	blocks.each = stacks.each = let_go;
+	each_row(&blocks);
+	each_row(&stacks);
 }
 
 int probes_follow(struct probes *p, uint32_t slot, uint64_t block)
@@ -110,9 +124,11 @@ void probes_live_each(struct probes *p, uint32_t slot,
 		      void *userdata)
 {
 	struct live_visit v = { each, userdata };
+	struct slot_rows blocks = blocks_of(p, slot);
 
-	each_row(probes_live_fd(p), sizeof(uint64_t), sizeof(struct pgd_live), slot, block_slot,
-		 visit_live, &v);
+	blocks.each = visit_live;
+	blocks.userdata = &v;
+	each_row(&blocks);
 }
 
 static int reset_stack(void *userdata, const void *key, void *value)
@@ -127,8 +143,9 @@ static int reset_stack(void *userdata, const void *key, void *value)
 
 void probes_stacks_reset(struct probes *p, uint32_t slot)
 {
-	int fd = bpf_map__fd(p->skel->maps.pgd_stacks);
+	struct slot_rows stacks = stacks_of(p, slot);
 
-	each_row(fd, sizeof(struct pgd_stack_key), sizeof(struct pgd_stack_total), slot, stack_slot,
-		 reset_stack, &fd);
+	stacks.each = reset_stack;
+	stacks.userdata = &stacks.map_fd;
+	each_row(&stacks);
 }
