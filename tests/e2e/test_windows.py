@@ -11,6 +11,7 @@ from loaded import Loaded, guards_of
 FULL_SPEED = 0.9  # of its normal speed, within the budget
 FIRST_SECONDS = 30  # until the leak leads the report, at 5 %
 GROWN_SECONDS = 40  # until a buffer has twice the size, that is made larger by an eighth at a time
+MANY, MANY_SECONDS = 30, 60
 OLD_SECONDS = 8  # it has no size for so long meanwhile
 SURVIVAL_KEYS = {"age_seconds", "share"}
 
@@ -279,6 +280,26 @@ def exits_between_and_in_windows(t):
     assert row["live_bytes"] >= held / 2, "%s bytes before, %s after" % (held, row["live_bytes"])
     wait_until("more windows of the other one",
                lambda: process_of(pygrowd, stays.pid)["windows"] > windows + 3, 10)
+    assert pygrowd.stop()[0] == 0, pygrowd.stderr()
+
+
+@once
+def many_that_do_a_little(t):
+    """Each looks idle, and is too busy to be followed exactly: found out of a few at a time."""
+    programs = [t.process(*t.python.argv(t.python.script("leaks/unbounded_dict.py"), str(seed), "1", "30"))
+                for seed in range(MANY)]
+    for program in programs:
+        assert program.popen.stdout.readline() == b"ready\n", program.stderr()
+    pygrowd = t.pygrowd([program.pid for program in programs], exact=False)
+    rows = []
+
+    def all_observed():
+        rows[:] = pygrowd.json("status")["processes"] if pygrowd.is_watching(programs[-1].pid) else []
+        return len(rows) == MANY and all(row["regime"] in ("windows", "exact") for row in rows)
+    try:
+        wait_until("all are observed", all_observed, MANY_SECONDS)
+    except AssertionError as late:
+        raise AssertionError("%s; %s; %s" % (late, [row["regime"] for row in rows], pygrowd.stderr()[-300:]))
     assert pygrowd.stop()[0] == 0, pygrowd.stderr()
 
 

@@ -283,11 +283,10 @@ double lens_weight(const struct lens *l, const struct lens_window *w, uint32_t s
 
 	if (!l->came_off_cpu_ns[i])
 		return weight / (double)l->odds[i];
-	if (w->to_cpu_ns <= w->from_cpu_ns || w->to_cpu_ns <= l->came_off_cpu_ns[i])
+	if (w->to_cpu_ns <= w->from_cpu_ns || l->came_off_cpu_ns[i] >= w->from_cpu_ns)
 		return weight;
-	return fmax(weight * (double)(w->to_cpu_ns - l->came_off_cpu_ns[i]) /
-			    (double)(w->to_cpu_ns - w->from_cpu_ns),
-		    1);
+	return weight * (double)(w->to_cpu_ns - l->came_off_cpu_ns[i]) /
+	       (double)(w->to_cpu_ns - w->from_cpu_ns);
 }
 
 void lens_window_done(struct lens *l, const uint8_t on[PGD_SITES_MAX],
@@ -335,7 +334,7 @@ bool lens_promote_rare(struct lens *l, const uint32_t hits[PGD_SITES_MAX], doubl
 			return !is_first;
 		l->sites[most] = (uint8_t)busy(l, most);
 		l->rates[most] = (float)(hits[most] / fmax(work_sec, PROMOTE_SEC_MIN));
-		l->came_off_cpu_ns[most] = lens_cpu_ns(l);
+		l->came_off_cpu_ns[most] = l->cpu_ns;
 		sum -= hits[most];
 	}
 	return true;

@@ -51,14 +51,17 @@ struct lens {
 	struct window always; /* the links of all its sites, if they are always on */
 	struct gcwatch *gc; /* NULL: its collector's sites were not found */
 	bool is_going_on; /* ALWAYS, but its sites are not on yet */
+	double tried_sec; /* monotonic: when it was put into ALWAYS without being scouted; 0: never
+			   */
 	bool was_cut; /* the last scouting window was, by its hits */
 	bool is_scouted; /* sites[] is known, from now or from before */
 	/* Rare sites go on by groups, each with links of its own: one that turns busy takes no
 	 * others off. */
 	struct window rare[LENS_RARE_GROUPS];
 	uint8_t rare_group[PGD_SITES_MAX]; /* of a site that is on: from 1; 0: it is not */
-	/* Of a rare site that turned busy: the target's CPU clock when it came off. It is on in the
-	 * next window for certain, and its samples there stand for all the time since then: what
+	/* Of a rare site that turned busy and came off: the target's CPU clock at the last window
+	 * before. It is on in the next one for certain, and its samples there stand for all the
+	 * time between, as those of other sites do, which can be more than one window's: what
 	 * begins to grow is taken at such sites. 0: it has been on in a window. */
 	uint64_t came_off_cpu_ns[PGD_SITES_MAX];
 	clockid_t cpu_clock; /* of the target */

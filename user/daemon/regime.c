@@ -11,6 +11,8 @@
 #include "sample/births.h"
 
 #define IMPORT_MAX     8192 /* blocks followed exactly that are kept as samples, the rest by weight */
+#define TRIAL_SEC      1.0 /* a target that does little does it every now and then */
+#define TRIALS_MAX     3
 #define COMING_OFF_SEC 0.4 /* until the last site of many is off, on a busy machine */
 
 static void regime_windows(struct windows *w, struct lens *l)
@@ -128,17 +130,38 @@ static void regime_leave_always(struct windows *w, struct lens *l)
 		lens_scout_again(l);
 }
 
-/* Is it idle? Then all its sites go on at once, and a trip would tell if that was wrong. */
+/* Of those that were taken for idle it is not known yet, or it has just turned out wrong, and their
+ * sites are still coming off. */
+static size_t count_on_trial(const struct windows *w)
+{
+	double now_sec = clock_monotonic_sec();
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->n_lenses; i++) {
+		const struct lens *l = w->lenses[i];
+
+		n += l->tried_sec > 0 && !windows_is_gone(l) &&
+		     (l->is_going_on || now_sec < l->tried_sec + TRIAL_SEC ||
+		      now_sec < l->coming_off_sec);
+	}
+	return n;
+}
+
+/* Is it idle? Then all its sites go on at once, and a trip would tell if that was wrong. Where
+ * forty workers do a little each, it is wrong of all of them, and they would trip together, each
+ * slowed many times until its turn has come: a few at a time, the others wait. */
 void regime_look_at_new(struct windows *w, struct lens *l)
 {
 	double sec = clock_monotonic_sec() - l->began_sec;
 
 	if (sec < LENS_NEW_SEC)
 		return;
-	if ((double)(lens_cpu_ns(l) - l->cpu_ns) / WINDOWS_NS_PER_SEC < LENS_IDLE_SHARE * sec)
-		regime_always(w, l);
-	else
+	if ((double)(lens_cpu_ns(l) - l->cpu_ns) / WINDOWS_NS_PER_SEC >= LENS_IDLE_SHARE * sec) {
 		lens_scout_again(l);
+	} else if (count_on_trial(w) < TRIALS_MAX) {
+		l->tried_sec = clock_monotonic_sec();
+		regime_always(w, l);
+	}
 }
 
 /* All of its sites are known. */

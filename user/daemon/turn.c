@@ -30,7 +30,7 @@
  * costs where a trap takes 0.5 µs, and a third where it takes 5. */
 static uint32_t walk_of(const struct windows *w)
 {
-	return (uint32_t)fmin(fmax(WALK_NS / probes_trap_ns(w->probes), 1), WALK_OF);
+	return (uint32_t)fmin(fmax(round(WALK_NS / probes_trap_ns(w->probes)), 1), WALK_OF);
 }
 
 /* ── a window: planning ───────────────────────────────────────────────────────────────────── */
