@@ -21,6 +21,8 @@ FROM_START = (0.0, 3.0)  # seconds
 KINDS = ("from the start", "in mid-window", "in mid-write")
 CALM = 20  # processes with all sites on, in started_again_at_once
 PUT_IN_ORDER = 60  # seconds; 0.15 for each of them, unless all cores are busy
+# A daemon that is started again writes nothing in the step of the one before: steps of a second.
+LEVELS = "history-levels = '1s for 10m, 10s for 1h, 1m for 1d'\n"
 ADDS_AFTER = 2.0  # a daemon that has answered for so long has written something
 choose = random.Random(100)
 Known = collections.namedtuple("Known", "first ticks stacks")
@@ -36,7 +38,7 @@ class Service:
         config = write(os.path.join(t.directory, "pygrowd.conf"),
                        "metrics = %s\noverhead = 20%%\nhost-overhead = 60%%\n"
                        % ("127.0.0.1:%d" % port if port else "off")
-                       + ONLY % watched)
+                       + LEVELS + ONLY % watched)
         self.words = ("-c", config, "--socket", self.socket, "--state", self.state)
 
     def start(self):
