@@ -11,8 +11,8 @@ from loaded import Loaded, guards_of
 FULL_SPEED = 0.9  # of its normal speed, within the budget
 FIRST_SECONDS = 30  # until the leak leads the report, at 5 %
 GROWN_SECONDS = 40  # until a buffer has twice the size, that is made larger by an eighth at a time
-MANY, MANY_SECONDS = 30, 60
 OLD_SECONDS = 8  # it has no size for so long meanwhile
+MANY, MANY_SECONDS = 30, 60
 SURVIVAL_KEYS = {"age_seconds", "share"}
 
 

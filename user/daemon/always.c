@@ -233,8 +233,7 @@ void always_set_trip(struct windows *w, const struct lens *l)
 	/* Closing a link takes a grace period, and there are some of them. */
 	trip->is_off = clock_monotonic_sec() < l->coming_off_sec;
 	__atomic_store_n(&trip->left, (int64_t)(fmax(l->bucket_ns, 0) / hit_ns), __ATOMIC_RELAXED);
-	__atomic_store_n(&trip->answers, trip->answers + 1, __ATOMIC_RELAXED);
-	__atomic_store_n(&trip->told, 0, __ATOMIC_RELEASE);
+	guard_answer(&trip->told, &trip->answers);
 }
 
 uint32_t *always_rare_hits(const struct windows *w, const struct lens *l)

@@ -163,8 +163,7 @@ static void come_off(struct gcwatch *g)
 	look(g);
 	g->was_off = g->watch->has_gc_gaps = true;
 	__atomic_store_n(&g->trip->phase, g->trip->phase + 1, __ATOMIC_RELEASE); /* even */
-	__atomic_store_n(&g->trip->answers, g->trip->answers + 1, __ATOMIC_RELAXED);
-	__atomic_store_n(&g->trip->told, 0, __ATOMIC_RELEASE);
+	guard_answer(&g->trip->told, &g->trip->answers);
 	give_links(g);
 	gcbudget_came_off(&g->budget);
 	g->on_ns += clock_monotonic_ns() - g->on_since_ns;

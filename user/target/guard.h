@@ -36,6 +36,13 @@ struct guard;
  * (pgd_trip.told) for GUARD_TRIP_SEC: its sites would go on slowing the target. */
 #define GUARD_TRIP_SEC 3
 int guard_new(const struct probes *p, struct guard **ret);
+/* Answers a trip: its `told` is taken back, and that somebody has done so can be seen even if it is
+ * told again at once. */
+static inline void guard_answer(uint32_t *told, uint32_t *answers)
+{
+	__atomic_store_n(answers, *answers + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(told, 0, __ATOMIC_RELEASE);
+}
 void guard_free(struct guard *g);
 DEFINE_CLEANUP(struct guard *, guard_free)
 

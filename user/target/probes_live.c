@@ -6,6 +6,7 @@
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+
 #include "target/maprows.h"
 #include "target/probes_internal.h"
 
