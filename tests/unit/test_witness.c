@@ -217,6 +217,26 @@ static void witness__who_was_seen_to_die_died_outside_of_collections(void **stat
 	assert_int_equal(told.n[CYCLES_BY_COLLECTOR], 1);
 }
 
+/* realloc has made something else of it: nobody freed it, and its row is free. */
+static void witness__what_lives_on_elsewhere_was_freed_by_nobody(void **state)
+{
+	struct witness_room room;
+
+	(void)state;
+	add(7, 10, 3);
+	row(1)->state = PGD_WITNESS_GONE; /* the kernel has looked at it since */
+	witnesses_let_go(ws, SLOT, row(0)->block);
+	witnesses_let_go(ws, SLOT, row(1)->block);
+	witnesses_let_go(ws, SLOT, row(2)->block + 16); /* nobody's */
+	witnesses_let_go(ws, SLOT + 1, row(2)->block);
+	assert_int_equal(row(0)->state, PGD_WITNESS_EMPTY);
+	assert_int_equal(end_all(PGD_WITNESS_GONE), 1);
+	harvest();
+	assert_int_equal(told.n[CYCLES_BY_REFERENCES], 1);
+	witnesses_reserve(ws, SLOT, PGD_WITNESSES_MAX, &room);
+	assert_ptr_equal(room.rows[0], row(0));
+}
+
 static void witness__weights_that_were_wrong_are_set_right(void **state)
 {
 	const struct witness w = { .stack = 7, .weight = 10, .bytes = 64, .is_pending = true };
@@ -333,6 +353,7 @@ int main(void)
 		TEST(witness__what_was_not_taken_is_nobody),
 		TEST(witness__while_the_probes_are_off_nothing_is_known),
 		TEST(witness__who_was_seen_to_die_died_outside_of_collections),
+		TEST(witness__what_lives_on_elsewhere_was_freed_by_nobody),
 		TEST(witness__weights_that_were_wrong_are_set_right),
 		TEST(witness__words_that_tell),
 	};

@@ -187,6 +187,11 @@ void fates_end(struct fates *f, const struct sample *sample)
 	witnesses_bury(f->witnesses, sample->slot, sample->block);
 }
 
+void fates_move(struct fates *f, const struct sample *sample)
+{
+	witnesses_let_go(f->witnesses, sample->slot, sample->block);
+}
+
 static void on_fate(void *userdata, uint32_t slot, const struct witness *witness,
 		    enum cycles_fate fate)
 {

@@ -30,6 +30,8 @@ void fates_window(struct fates *f, const struct lens *l, const struct capture *c
 void fates_settle(struct fates *f, uint32_t slot, double factor, bool is_final);
 /* A sample has died. */
 void fates_end(struct fates *f, const struct sample *sample);
+/* A sample has not died, and is at another address now. */
+void fates_move(struct fates *f, const struct sample *sample);
 /* What has become of witnesses since the last call. */
 void fates_harvest(struct fates *f, uint32_t slot);
 /* Full collections whose end was seen so far; a number to compare. */

@@ -204,6 +204,7 @@ void sampler_birth(struct sampler *s, const struct lens *l, const struct pgd_bir
 	/* The kernel saw it change hands: of another stack, the next look finds that it died. */
 	if (was && was->stack == birth->sample.stack) {
 		born_sec = was->born_sec;
+		fates_move(s->fates, was);
 		samples_del(s->samples, was);
 	}
 	sampler_add(s, l, &birth->sample, 1, born_sec);

@@ -321,18 +321,31 @@ void witnesses_harvest(struct witnesses *ws, uint32_t slot, witnesses_tell_t tel
 	}
 }
 
+/* The row of a witness; -1: this block is none. */
+static int find(const struct witnesses *ws, uint32_t slot, uint64_t block)
+{
+	for (int i = 0; ws->slots[slot] && i < PGD_WITNESSES_MAX; i++)
+		if (row_of(ws, slot, (size_t)i)->block == block && ws->slots[slot]->of[i].is_taken)
+			return i;
+	return -1;
+}
+
 /* It was there when the last collection was done, and none has begun since. */
 void witnesses_bury(struct witnesses *ws, uint32_t slot, uint64_t block)
 {
-	for (size_t i = 0; ws->slots[slot] && i < PGD_WITNESSES_MAX; i++) {
-		struct pgd_witness *row = row_of(ws, slot, i);
-		uint32_t watched = PGD_WITNESS_WATCHED;
+	uint32_t watched = PGD_WITNESS_WATCHED;
+	int i = find(ws, slot, block);
 
-		if (row->block != block || !ws->slots[slot]->of[i].is_taken)
-			continue;
-		if (witness_is_quiet(&ws->trips[slot]))
-			__atomic_compare_exchange_n(&row->state, &watched, PGD_WITNESS_GONE, false,
-						    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-		return;
-	}
+	if (i >= 0 && witness_is_quiet(&ws->trips[slot]))
+		__atomic_compare_exchange_n(&row_of(ws, slot, (size_t)i)->state, &watched,
+					    PGD_WITNESS_GONE, false, __ATOMIC_ACQ_REL,
+					    __ATOMIC_ACQUIRE);
+}
+
+void witnesses_let_go(struct witnesses *ws, uint32_t slot, uint64_t block)
+{
+	int i = find(ws, slot, block);
+
+	if (i >= 0)
+		let_go(ws, slot, (size_t)i);
 }

@@ -81,6 +81,8 @@ typedef void (*witnesses_tell_t)(void *userdata, uint32_t slot, const struct wit
 void witnesses_harvest(struct witnesses *ws, uint32_t slot, witnesses_tell_t tell, void *userdata);
 /* This block has died, as was seen otherwise: outside of collections, if none is running. */
 void witnesses_bury(struct witnesses *ws, uint32_t slot, uint64_t block);
+/* This block is another one now (realloc), so no witness: it was not freed. */
+void witnesses_let_go(struct witnesses *ws, uint32_t slot, uint64_t block);
 /* Nobody looks any more, what becomes of them is not known; or the slot gets another target. */
 void witnesses_drop(struct witnesses *ws, uint32_t slot);
 
