@@ -8,7 +8,6 @@
 
 #define NS_PER_SEC	1e9
 #define FORGET		0.995 /* of the sums, a window: half of them is of the last 140 windows */
-#define FORGET_LATE	0.85 /* of what is known lately: it is of the last 7 windows */
 #define BY_RATE_ABOVE	0.4 /* above, by rate alone; between, from one to the other */
 #define BY_TIME_AT_MOST 0.7 /* below, by time as long as the rate is not known */
 #define BY_TIME_ERROR	0.25 /* of what traps take, until it was learned here: standard error */
@@ -29,7 +28,11 @@
 #define SCATTER_HITS	5.0 /* fewer that were expected say nothing of it */
 #define SCATTER_MAX	100.0 /* of one count: more is no scatter but a change */
 
-#define LATE_HITS_MIN 50 /* with fewer late ones: what is known of all windows */
+#define LATE_HITS_MIN 100 /* of the thin set, by which its share lately is known, */
+#define LATE_SCATTER  20 /* or so many times what they scatter; half as many of the wide one */
+#define SHARE_MOST                                                                      \
+	0.15 /* a relative variance of more is not known itself: no more is made up for \
+	      */
 
 /* A counting window of each set: hits that it should have, time until that is known, and limits. */
 static const struct {
@@ -113,32 +116,43 @@ static bool is_counted(const struct pace *p, enum pace_set set)
 /* What the work for a hit of the thin set is lately. */
 static void estimate_work(const struct pace *p, struct pace_estimate *e)
 {
-	double hits = p->seen.late_hits[0] + p->seen.late_hits[1],
-	       ns = p->seen.late_ns[0] + p->seen.late_ns[1];
+	double hits = p->seen.late.thin_hits, ns = p->seen.late.thin_ns;
 
 	e->work_ns = e->hit_ns - e->cost_ns;
 	e->of_late = e->of_ns[PACE_THIN];
-	if (hits < LATE_HITS_MIN)
+	if (!(hits > 0))
 		return;
 	e->work_ns = fmax(ns / hits - e->cost_ns, ns / hits / 2);
 	e->of_late = scatter_of(p) / hits + square(CPU_ERROR * ns / hits / e->work_ns) / 2;
 }
 
+/* Hits that the thin set's share of the wide one's was taken from. */
+static double late_thin(const struct pace_late *l)
+{
+	return l->share_hits[PACE_THIN] + l->wide_hits[PACE_THIN];
+}
+
+/* As many hits are expected there, by the shares of all windows, that shares can be told by them.
+ * Who waits for the hits themselves has shares that are too large. */
+static bool says_enough(const struct pace *p, const struct pace_late *l)
+{
+	double thin_of_wide = hits_seen(p, PACE_THIN) / hits_seen(p, PACE_WIDE);
+	double wide = p->seen.share_hits[PACE_WIDE] / p->seen.share_allocs * l->allocs;
+	double enough = fmax(LATE_HITS_MIN, LATE_SCATTER * scatter_of(p));
+
+	return wide >= enough / 2 && thin_of_wide * (wide + l->wide_hits[PACE_WIDE]) >= enough;
+}
+
 struct pace_shares pace_late_shares(const struct pace *p)
 {
-	struct pace_shares s = { p->seen.share_allocs, p->seen.share_hits[PACE_WIDE],
-				 hits_seen(p, PACE_WIDE), hits_seen(p, PACE_THIN) };
-	double thin = p->seen.late_share_hits[PACE_THIN] + p->seen.late_wide_hits[PACE_THIN];
+	const struct pace_late *l = &p->seen.late;
 
-	if (p->seen.late_share_hits[PACE_WIDE] >= LATE_HITS_MIN) {
-		s.all = p->seen.late_allocs;
-		s.of_all = p->seen.late_share_hits[PACE_WIDE];
-	}
-	if (thin >= LATE_HITS_MIN) {
-		s.thin = thin;
-		s.wide = p->seen.late_share_hits[PACE_WIDE] + p->seen.late_wide_hits[PACE_WIDE];
-	}
-	return s;
+	if (!(late_thin(l) > 0 && l->share_hits[PACE_WIDE] > 0))
+		return (struct pace_shares){ p->seen.share_allocs, p->seen.share_hits[PACE_WIDE],
+					     hits_seen(p, PACE_WIDE), hits_seen(p, PACE_THIN) };
+	return (struct pace_shares){ l->allocs, l->share_hits[PACE_WIDE],
+				     l->share_hits[PACE_WIDE] + l->wide_hits[PACE_WIDE],
+				     late_thin(l) };
 }
 
 static void estimate_share(const struct pace *p, struct pace_estimate *e)
@@ -147,8 +161,8 @@ static void estimate_share(const struct pace *p, struct pace_estimate *e)
 	double of_all = 1 / s.of_all - 1 / fmax(s.all, s.of_all), of_thin = 1 / s.thin - 1 / s.wide;
 
 	/* The inverse of what scatters is too much on average. */
-	e->inverse_share =
-		s.all / s.of_all * (s.wide / s.thin) / (1 + scatter_of(p) * (of_all + of_thin));
+	e->inverse_share = s.all / s.of_all * (s.wide / s.thin) /
+			   (1 + fmin(scatter_of(p) * (of_all + of_thin), SHARE_MOST));
 }
 
 bool pace_estimate(const struct pace *p, struct pace_estimate *e)
@@ -265,7 +279,7 @@ static double hits_in(const struct pace *p, const struct pace_window *w, enum pa
 	return hits;
 }
 
-/* All sums forget together, of long and of late: of two memories of different lengths the quotient
+/* All sums forget together: of two memories of different lengths the quotient
  * would be wrong for as long as the longer one lasts, whenever shares change. */
 static void forget(struct pace *p)
 {
@@ -276,14 +290,11 @@ static void forget(struct pace *p)
 		p->seen.ref_windows[k] *= FORGET;
 		p->seen.share_hits[k] *= FORGET;
 		p->seen.wide_hits[k] *= FORGET;
-		p->seen.late_share_hits[k] *= FORGET_LATE;
-		p->seen.late_wide_hits[k] *= FORGET_LATE;
 	}
 	for (size_t i = 0; i < p->n_sites; i++)
 		p->hits[i] *= (float)FORGET;
 	p->allocs *= FORGET;
 	p->seen.share_allocs *= FORGET;
-	p->seen.late_allocs *= FORGET_LATE;
 	p->seen.scatter *= FORGET;
 	p->seen.n_scatter *= FORGET;
 }
@@ -308,9 +319,9 @@ static void remember(struct pace *p, const struct pace_window *w)
 						     p->seen.share_allocs,
 					     p->seen.share_hits[PACE_WIDE]));
 	p->seen.share_allocs += allocs;
-	p->seen.late_allocs += allocs;
 	for (unsigned k = 0; k < PACE_SETS; k++)
-		p->seen.share_hits[k] += seen[k], p->seen.late_share_hits[k] += seen[k];
+		p->seen.share_hits[k] += seen[k], p->seen.next.share_hits[k] += seen[k];
+	p->seen.next.allocs += allocs;
 }
 
 /* By the rate that all pending work rests on; NAN: nobody has said one. */
@@ -350,15 +361,19 @@ double pace_sample(struct pace *p, const struct pace_window *w, const struct pac
 
 static void learn_from_thin(struct pace *p, double hits, double cpu_ns)
 {
-	double known = p->seen.late_hits[0] + p->seen.late_hits[1];
-	double known_ns = p->seen.late_ns[0] + p->seen.late_ns[1];
+	struct pace_late *next = &p->seen.next;
+	const struct pace_late *known = p->seen.late.thin_hits > 0 ? &p->seen.late : next;
 
-	if (known > 0)
-		learn_scatter(p, off_squared(hits, cpu_ns * known / known_ns, known));
-	p->seen.late_hits[0] = p->seen.late_hits[1];
-	p->seen.late_ns[0] = p->seen.late_ns[1];
-	p->seen.late_hits[1] = hits;
-	p->seen.late_ns[1] = cpu_ns;
+	if (known->thin_hits > 0)
+		learn_scatter(p, off_squared(hits, cpu_ns * known->thin_hits / known->thin_ns,
+					     known->thin_hits));
+	next->thin_hits += hits;
+	next->thin_ns += cpu_ns;
+	p->seen.is_late_new = says_enough(p, next);
+	if (!p->seen.is_late_new)
+		return;
+	p->seen.late = *next;
+	*next = (struct pace_late){ .thin_hits = hits, .thin_ns = cpu_ns };
 }
 
 static void learn_from_wide(struct pace *p, double thin, double wide)
@@ -368,8 +383,8 @@ static void learn_from_wide(struct pace *p, double thin, double wide)
 			      off_squared(thin,
 					  wide * hits_seen(p, PACE_THIN) / hits_seen(p, PACE_WIDE),
 					  hits_seen(p, PACE_THIN)));
-	p->seen.late_wide_hits[PACE_THIN] += thin;
-	p->seen.late_wide_hits[PACE_WIDE] += wide;
+	p->seen.next.wide_hits[PACE_THIN] += thin;
+	p->seen.next.wide_hits[PACE_WIDE] += wide;
 	p->seen.wide_hits[PACE_THIN] += thin;
 	p->seen.wide_hits[PACE_WIDE] += wide;
 }
@@ -404,6 +419,6 @@ double pace_settle(struct pace *p)
 
 	if (!(was > 0) || p->turn != PACE_THIN || isnan(rate))
 		return NAN;
-	p->pending_rate = isnan(pace_rate(p)) ? rate : 0;
+	p->pending_rate = p->seen.is_late_new && !isnan(pace_rate(p)) ? 0 : rate;
 	return rate / was;
 }

@@ -22,11 +22,12 @@
  * much hits come in bursts, and so what the counts are worth, shows in how they scatter.
  *
  * What a hit costs is remembered for long, the rate is not: a program that begins to keep what it
- * dropped before takes new pages from the kernel, and does the same work a quarter slower. So
- * the time for a hit of the thin set is that of its last two counting windows, the one before some
- * sampling windows and the one after them (until the second has come, their work is pending),
- * and its share is that of some windows more. A rate of so little scatters; but weights of many
- * windows add up, where that averages out, while a rate of long ago is wrong for all of them.
+ * dropped before takes new pages from the kernel, does the same work a quarter slower, and has
+ * hits at other sites. So the work of some sampling windows is pending until it is known how long
+ * a hit of the thin set took in its counting windows before, among and after them, and what share
+ * it had in these windows themselves: both of the same time. A rate of so little scatters; but
+ * weights of many windows add up, where that averages out, while a rate of long ago, or a share of
+ * another time, is wrong for all of them.
  * Pure: no clock, no I/O.
  */
 #ifndef USER_TARGET_PACE_H
@@ -56,6 +57,13 @@ enum pace_set {
 	PACE_SETS
 };
 
+/* Of the time from one counting window of the thin set to another: as share_ and wide_ below; and
+ * in the thin set's, both of these included. */
+struct pace_late {
+	double allocs, share_hits[PACE_SETS], wide_hits[PACE_SETS];
+	double thin_hits, thin_ns;
+};
+
 /* What windows have shown since the sets were chosen. */
 struct pace_seen {
 	/* Sums as pace.hits and .allocs: of all sites, and of each set. */
@@ -64,9 +72,9 @@ struct pace_seen {
 	/* In counting windows of each set, weighted: hits, and CPU time; not weighted: hits,
 	 * windows. */
 	double ref_hits[PACE_SETS], ref_ns[PACE_SETS], ref_seen[PACE_SETS], ref_windows[PACE_SETS];
-	/* Lately: as share_ and wide_ above, and the thin set's last two counting windows. */
-	double late_allocs, late_share_hits[PACE_SETS], late_wide_hits[PACE_SETS];
-	double late_hits[2], late_ns[2];
+	/* The shortest such time that says enough; and what has come since. */
+	struct pace_late late, next;
+	bool is_late_new; /* late: since the last counting window */
 	double scatter,
 		n_scatter; /* of counts, squared, over what Poisson's would be; and how many */
 	unsigned n_counts; /* counting windows */
