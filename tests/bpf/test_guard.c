@@ -102,14 +102,11 @@ static struct guard_order *write_order(struct guard *g, enum guard_link link)
 	static const enum window_prog progs[] = { WINDOW_ON_ALLOC, WINDOW_ON_FREE,
 						  WINDOW_ON_COUNT };
 	const struct window_pick pick = { .progs = 1u << progs[link] };
-	struct window_target t = { .pid = target.pid, .slot = SLOT };
+	struct window_target t = { .path = "/proc/self/exe", .pid = target.pid, .slot = SLOT };
 	struct guard_order *o = guard_order(g, link);
 
 	probes_prog_fds(p, t.prog_fds);
-	o->prog_fd = t.prog_fds[progs[link]];
-	o->pid = target.pid;
-	snprintf(o->path, sizeof(o->path), "/proc/self/exe");
-	o->n = window_list(&t, &sites, &pick, progs[link], o->offsets, o->cookies);
+	guard_order_sites(o, &t, &sites, &pick, progs[link]);
 	return o;
 }
 

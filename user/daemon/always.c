@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -111,15 +110,13 @@ static int put_on(struct windows *w, struct lens *l, const uint8_t *only, bool i
 	if (guard_is_busy(guard, GUARD_ALWAYS))
 		return -EBUSY;
 	w->always_slot = l->watch->slot;
-	o->pid = t.pid;
-	snprintf(o->path, sizeof(o->path), "%s", t.path);
 	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
-		o->prog_fd = t.prog_fds[order[i]];
-		o->n = window_list(&t, &l->watch->sites, &pick, order[i], o->offsets, o->cookies);
-		fd = o->n ? guard_attach(guard, GUARD_ALWAYS, UINT64_MAX) : 0;
+		if (!guard_order_sites(o, &t, &l->watch->sites, &pick, order[i]))
+			continue;
+		fd = guard_attach(guard, GUARD_ALWAYS, UINT64_MAX);
 		if (fd < 0)
 			return fd;
-		if (o->n && window_keep(ret, fd) < 0)
+		if (window_keep(ret, fd) < 0)
 			return close(fd), -ENOMEM;
 	}
 	return 0;

@@ -2,7 +2,6 @@
 /* user/daemon/gcwatch.c — see gcwatch.h. */
 #include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -104,17 +103,13 @@ static void fill(struct gcwatch *g)
 static int attach(struct gcwatch *g, enum window_prog prog)
 {
 	const struct window_pick pick = { .progs = 1u << prog };
-	struct guard_order *o = guard_order(g->o.guard, GUARD_ALWAYS);
 	struct window_target t = { .path = g->watch->path,
 				   .pid = g->watch->pid,
 				   .slot = g->watch->slot };
 	int fd;
 
 	probes_prog_fds(g->o.probes, t.prog_fds);
-	o->pid = t.pid;
-	snprintf(o->path, sizeof(o->path), "%s", t.path);
-	o->prog_fd = t.prog_fds[prog];
-	o->n = window_list(&t, &g->watch->sites, &pick, prog, o->offsets, o->cookies);
+	guard_order_sites(guard_order(g->o.guard, GUARD_ALWAYS), &t, &g->watch->sites, &pick, prog);
 	fd = guard_attach(g->o.guard, GUARD_ALWAYS, UINT64_MAX);
 	if (fd < 0)
 		return fd;

@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -333,6 +334,17 @@ void guard_free(struct guard *g)
 struct guard_order *guard_order(struct guard *g, enum guard_link link)
 {
 	return &g->page[link]->order;
+}
+
+size_t guard_order_sites(struct guard_order *o, const struct window_target *t,
+			 const struct sites *s, const struct window_pick *pick,
+			 enum window_prog prog)
+{
+	o->prog_fd = t->prog_fds[prog];
+	o->pid = t->pid;
+	snprintf(o->path, sizeof(o->path), "%s", t->path);
+	o->n = window_list(t, s, pick, prog, o->offsets, o->cookies);
+	return o->n;
 }
 
 bool guard_is_busy(const struct guard *g, enum guard_link link)

@@ -22,6 +22,7 @@
 #include "lib/cleanup.h"
 #include "pgd_abi.h"
 #include "target/probes.h"
+#include "target/window.h"
 
 enum guard_link {
 	GUARD_ALLOC = 0,
@@ -55,6 +56,11 @@ struct guard_order {
 	uint64_t offsets[PGD_SITES_MAX], cookies[PGD_SITES_MAX];
 };
 struct guard_order *guard_order(struct guard *g, enum guard_link link);
+/* The sites of the target that are picked for this program; how many: 0, there is nothing to order.
+ */
+size_t guard_order_sites(struct guard_order *o, const struct window_target *t,
+			 const struct sites *s, const struct window_pick *pick,
+			 enum window_prog prog);
 /* Have it attached, and wait until it is. Its descriptor, or -errno; -EBUSY: the guard has not done
  * what it was asked before; -ETIMEDOUT: it does not come to it, and drops what it attaches yet;
  * -ECHILD: somebody has killed the guard. allowed_ns: from then on it may be open for so long, then

@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -49,12 +48,8 @@ static void write_order(struct shutter *s, enum guard_link link, enum window_pro
 	const struct window_pick pick = { .progs = 1u << prog,
 					  .skip_chunks = s->plan.skip_chunks,
 					  .only = s->plan.on };
-	struct guard_order *o = guard_order(s->guard, link);
 
-	o->prog_fd = s->plan.target.prog_fds[prog];
-	o->pid = s->plan.target.pid;
-	snprintf(o->path, sizeof(o->path), "%s", s->plan.target.path);
-	o->n = window_list(&s->plan.target, s->plan.sites, &pick, prog, o->offsets, o->cookies);
+	guard_order_sites(guard_order(s->guard, link), &s->plan.target, s->plan.sites, &pick, prog);
 }
 
 /* 0: no sites; 1; -errno. */
