@@ -304,6 +304,24 @@ def many_that_do_a_little(t):
 
 
 @once
+def many_wake_together(t):
+    """Workers that were idle, each followed exactly, get requests in the same second."""
+    workers = [t.target("busy.py", "json") for _ in range(MANY)]
+    pygrowd = t.pygrowd([worker.pid for worker in workers], exact=False)
+
+    def all_are(*regimes):
+        rows = pygrowd.json("status")["processes"] if pygrowd.is_watching(workers[-1].pid) else []
+        return len(rows) == MANY and all(row["regime"] in regimes for row in rows)
+    wait_until("all are followed", lambda: all_are("exact"), MANY_SECONDS)
+    for worker in workers:
+        worker.tell("pace", 20)
+    for worker in workers:
+        worker.answer()
+    wait_until("all are in windows", lambda: all_are("windows"), MANY_SECONDS)
+    assert pygrowd.stop()[0] == 0, pygrowd.stderr()
+
+
+@once
 def growing_buffer(t):
     """realloc makes one block larger and larger: it was born once, and gets older than it ever was of
     one size."""

@@ -51,6 +51,7 @@ struct lens {
 	struct window always; /* the links of all its sites, if they are always on */
 	struct gcwatch *gc; /* NULL: its collector's sites were not found */
 	bool is_going_on; /* ALWAYS, but its sites are not on yet */
+	bool is_to_import; /* it has left ALWAYS, with blocks that are followed: regime_import() */
 	double tried_sec; /* monotonic: when it was put into ALWAYS without being scouted; 0: never
 			   */
 	bool was_cut; /* the last scouting window was, by its hits */

@@ -77,39 +77,55 @@ void regime_always(struct windows *w, struct lens *l)
 
 struct import {
 	struct windows *w;
-	struct lens *l;
-	double weight;
+	struct lens *of[PGD_TARGETS_MAX]; /* by slot */
+	double weights[PGD_TARGETS_MAX];
 	uint64_t now_ns;
 };
 
-static int import_block(void *userdata, uint64_t block, const struct pgd_live *live)
+static int import_block(void *userdata, uint32_t slot, uint64_t block, const struct pgd_live *live)
 {
-	struct import *i = userdata;
+	const struct import *i = userdata;
 	struct pgd_sample sample = { .block = block,
 				     .stack = live->stack,
 				     .bytes = live->bytes,
 				     .lane = (uint8_t)live->lane };
-	double born_sec;
+	double weight = i->weights[slot], born_sec;
 
 	if (live->is_sampled)
 		return 0;
-	if (i->weight > 1 && drand48() * i->weight >= 1)
+	if (weight > 1 && drand48() * weight >= 1)
 		return 1;
 	born_sec = births_sec(live->born, probes_born_shift(i->w->probes), i->now_ns);
 	/* What was held a moment ago is held now. */
-	sampler_add(i->w->sampler, i->l, &sample, i->weight,
+	sampler_add(i->w->sampler, i->of[slot], &sample, weight,
 		    fmin(born_sec, (double)i->now_ns / WINDOWS_NS_PER_SEC - SAMPLER_SETTLED_SEC));
 	return 0;
 }
 
-static void import_blocks(struct windows *w, struct lens *l)
+/* Workers that wake up together trip together. Their sites come off one after the other, so none
+ * waits for what was followed in another one; and it is read for all of them in one pass. */
+void regime_import(struct windows *w)
 {
-	struct import i = { .w = w, .l = l, .now_ns = clock_monotonic_ns() };
-	size_t n = probes_live_count(w->probes, l->watch->slot);
+	struct import i = { .w = w, .now_ns = clock_monotonic_ns() };
+	bool is_of[PGD_TARGETS_MAX] = { false }, is_any = false;
 
-	i.weight = n > IMPORT_MAX ? (double)n / IMPORT_MAX : 1;
-	probes_live_each(w->probes, l->watch->slot, import_block, &i);
-	probes_stacks_reset(w->probes, l->watch->slot);
+	for (size_t k = 0; k < w->n_lenses; k++) {
+		struct lens *l = w->lenses[k];
+		uint32_t slot = l->watch->slot;
+		size_t n;
+
+		if (!l->is_to_import)
+			continue;
+		l->is_to_import = false;
+		n = probes_live_count(w->probes, slot);
+		is_any = is_of[slot] = true;
+		i.of[slot] = l;
+		i.weights[slot] = n > IMPORT_MAX ? (double)n / IMPORT_MAX : 1;
+	}
+	if (!is_any)
+		return;
+	probes_live_each(w->probes, is_of, import_block, &i);
+	probes_stacks_reset(w->probes, is_of);
 }
 
 /* From following every block back to finding out which sites are busy. */
@@ -119,7 +135,7 @@ static void regime_leave_always(struct windows *w, struct lens *l)
 	probes_set_mode(w->probes, l->watch->slot, PGD_MODE_WINDOWS);
 	probes_remember_codes(w->probes, l->watch->slot, false);
 	always_take_off(w, l);
-	import_blocks(w, l);
+	l->is_to_import = true;
 	l->cpu_ns = lens_cpu_ns(l);
 	l->traps_ns = l->backlog_ns = 0;
 	l->pace.pending_rate = 0;

@@ -87,6 +87,7 @@ void windows_beat(struct windows *w)
 		if (!windows_is_gone(w->lenses[i]))
 			beat_one(w, w->lenses[i]);
 	always_beat(w);
+	regime_import(w);
 	turn_next(w);
 }
 

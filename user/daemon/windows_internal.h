@@ -114,6 +114,8 @@ void regime_always(struct windows *w, struct lens *l);
 void regime_go_on(struct windows *w, struct lens *l);
 void regime_settle(struct windows *w, struct lens *l);
 void regime_trip(struct windows *w, struct lens *l);
+/* What was followed in those that have left ALWAYS becomes samples. */
+void regime_import(struct windows *w);
 /* A counting window with all busy sites on: could they be on always? */
 void regime_calm_done(struct windows *w, struct lens *l, const struct shutter_result *r);
 

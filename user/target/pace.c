@@ -30,9 +30,7 @@
 
 #define LATE_HITS_MIN 100 /* of the thin set, by which its share lately is known, */
 #define LATE_SCATTER  20 /* or so many times what they scatter; half as many of the wide one */
-#define SHARE_MOST                                                                      \
-	0.15 /* a relative variance of more is not known itself: no more is made up for \
-	      */
+#define MADE_UP_MAX   0.15 /* a relative variance of more is hardly known itself */
 
 /* A counting window of each set: hits that it should have, time until that is known, and limits. */
 static const struct {
@@ -162,7 +160,7 @@ static void estimate_share(const struct pace *p, struct pace_estimate *e)
 
 	/* The inverse of what scatters is too much on average. */
 	e->inverse_share = s.all / s.of_all * (s.wide / s.thin) /
-			   (1 + fmin(scatter_of(p) * (of_all + of_thin), SHARE_MOST));
+			   (1 + fmin(scatter_of(p) * (of_all + of_thin), MADE_UP_MAX));
 }
 
 bool pace_estimate(const struct pace *p, struct pace_estimate *e)
@@ -279,8 +277,8 @@ static double hits_in(const struct pace *p, const struct pace_window *w, enum pa
 	return hits;
 }
 
-/* All sums forget together: of two memories of different lengths the quotient
- * would be wrong for as long as the longer one lasts, whenever shares change. */
+/* All sums forget together: of two memories of different lengths the quotient would be wrong for as
+ * long as the longer one lasts, whenever shares change. */
 static void forget(struct pace *p)
 {
 	for (unsigned k = 0; k < PACE_SETS; k++) {

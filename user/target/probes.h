@@ -74,13 +74,16 @@ int probes_follow(struct probes *p, uint32_t slot, uint64_t block);
 bool probes_is_followed(const struct probes *p, uint32_t slot, uint64_t block);
 void probes_unfollow(struct probes *p, uint32_t slot, uint64_t block);
 
-/* The blocks that are followed: about how many; each. Non-zero from `each`: its row goes. */
+/* About how many blocks are followed. */
 size_t probes_live_count(const struct probes *p, uint32_t slot);
-void probes_live_each(struct probes *p, uint32_t slot,
-		      int (*each)(void *userdata, uint64_t block, const struct pgd_live *live),
+/* Each block that is followed, of these slots: one pass over all rows, whose time is that of the
+ * map and not of what is found. Non-zero from `each`: its row goes. */
+typedef int (*probes_live_visit_t)(void *userdata, uint32_t slot, uint64_t block,
+				   const struct pgd_live *live);
+void probes_live_each(struct probes *p, const bool is_of[PGD_TARGETS_MAX], probes_live_visit_t each,
 		      void *userdata);
-/* Its stacks hold nothing any more, as far as the kernel's sums go. */
-void probes_stacks_reset(struct probes *p, uint32_t slot);
+/* Their stacks hold nothing any more, as far as the kernel's sums go. */
+void probes_stacks_reset(struct probes *p, const bool is_of[PGD_TARGETS_MAX]);
 
 /* What the kernel knows of a slot now. */
 int probes_state(const struct probes *p, uint32_t slot, enum pgd_target_state *ret);

@@ -2,7 +2,8 @@
 /* user/target/probes_live.c — a slot's rows in the kernel's hash maps: blocks that are followed,
  * and stacks.
  *
- * Both maps are of all slots, so whatever is done to all rows of one reads those of the others too.
+ * Both maps are of all slots, so whatever is done to all rows of one reads those of the others too:
+ * of several slots, do it at once.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -13,13 +14,13 @@
 struct slot_rows {
 	int map_fd;
 	size_t key_bytes, value_bytes;
-	uint32_t slot;
+	const bool *is_of; /* by slot */
 	uint32_t (*key_slot)(const void *key);
 	int (*each)(void *userdata, const void *key, void *value); /* non-zero deletes the row */
 	void *userdata;
 };
 
-static int each_of_slot(void *userdata, void *keys, void *values, uint32_t n)
+static int each_of_slots(void *userdata, void *keys, void *values, uint32_t n)
 {
 	const struct slot_rows *rows = userdata;
 
@@ -27,17 +28,18 @@ static int each_of_slot(void *userdata, void *keys, void *values, uint32_t n)
 		const void *key = (uint8_t *)keys + i * rows->key_bytes;
 		void *value = (uint8_t *)values + i * rows->value_bytes;
 
-		if (rows->key_slot(key) == rows->slot && rows->each(rows->userdata, key, value))
+		if (rows->is_of[rows->key_slot(key) & (PGD_TARGETS_MAX - 1)] &&
+		    rows->each(rows->userdata, key, value))
 			bpf_map_delete_elem(rows->map_fd, key);
 	}
 	return 0;
 }
 
-/* All rows whose key belongs to the slot. Best effort: a row that is missed is found by nobody,
- * since a slot's blocks are looked up by address and its stacks by hash. */
+/* All rows whose key belongs to one of the slots. Best effort: a row that is missed is found by
+ * nobody, since a slot's blocks are looked up by address and its stacks by hash. */
 static void each_row(const struct slot_rows *rows)
 {
-	maprows_each(rows->map_fd, rows->key_bytes, rows->value_bytes, each_of_slot, (void *)rows);
+	maprows_each(rows->map_fd, rows->key_bytes, rows->value_bytes, each_of_slots, (void *)rows);
 }
 
 static uint32_t block_slot(const void *key)
@@ -58,28 +60,30 @@ static int let_go(void *userdata, const void *key, void *value)
 	return 1;
 }
 
-static struct slot_rows blocks_of(const struct probes *p, uint32_t slot)
+static struct slot_rows blocks_of(const struct probes *p, const bool is_of[PGD_TARGETS_MAX])
 {
 	return (struct slot_rows){ .map_fd = probes_live_fd(p),
 				   .key_bytes = sizeof(uint64_t),
 				   .value_bytes = sizeof(struct pgd_live),
-				   .slot = slot,
+				   .is_of = is_of,
 				   .key_slot = block_slot };
 }
 
-static struct slot_rows stacks_of(const struct probes *p, uint32_t slot)
+static struct slot_rows stacks_of(const struct probes *p, const bool is_of[PGD_TARGETS_MAX])
 {
 	return (struct slot_rows){ .map_fd = bpf_map__fd(p->skel->maps.pgd_stacks),
 				   .key_bytes = sizeof(struct pgd_stack_key),
 				   .value_bytes = sizeof(struct pgd_stack_total),
-				   .slot = slot,
+				   .is_of = is_of,
 				   .key_slot = stack_slot };
 }
 
 void probes_rows_forget(struct probes *p, uint32_t slot)
 {
-	struct slot_rows blocks = blocks_of(p, slot), stacks = stacks_of(p, slot);
+	bool is_of[PGD_TARGETS_MAX] = { false };
+	struct slot_rows blocks = blocks_of(p, is_of), stacks = stacks_of(p, is_of);
 
+	is_of[slot] = true;
 	blocks.each = stacks.each = let_go;
 	each_row(&blocks);
 	each_row(&stacks);
@@ -109,23 +113,23 @@ void probes_unfollow(struct probes *p, uint32_t slot, uint64_t block)
 }
 
 struct live_visit {
-	int (*each)(void *userdata, uint64_t block, const struct pgd_live *live);
+	probes_live_visit_t each;
 	void *userdata;
 };
 
 static int visit_live(void *userdata, const void *key, void *value)
 {
 	const struct live_visit *v = userdata;
+	uint64_t k = *(const uint64_t *)key;
 
-	return v->each(v->userdata, PGD_BLOCK_ADDR(*(const uint64_t *)key), value);
+	return v->each(v->userdata, PGD_BLOCK_SLOT(k), PGD_BLOCK_ADDR(k), value);
 }
 
-void probes_live_each(struct probes *p, uint32_t slot,
-		      int (*each)(void *userdata, uint64_t block, const struct pgd_live *live),
+void probes_live_each(struct probes *p, const bool is_of[PGD_TARGETS_MAX], probes_live_visit_t each,
 		      void *userdata)
 {
 	struct live_visit v = { each, userdata };
-	struct slot_rows blocks = blocks_of(p, slot);
+	struct slot_rows blocks = blocks_of(p, is_of);
 
 	blocks.each = visit_live;
 	blocks.userdata = &v;
@@ -142,9 +146,9 @@ static int reset_stack(void *userdata, const void *key, void *value)
 	return 0;
 }
 
-void probes_stacks_reset(struct probes *p, uint32_t slot)
+void probes_stacks_reset(struct probes *p, const bool is_of[PGD_TARGETS_MAX])
 {
-	struct slot_rows stacks = stacks_of(p, slot);
+	struct slot_rows stacks = stacks_of(p, is_of);
 
 	stacks.each = reset_stack;
 	stacks.userdata = &stacks.map_fd;
