@@ -47,19 +47,25 @@ static void remember(struct fixture *f, double now_sec, double bytes, double oth
 	assert_ok(history_add(f->history, &s, now_sec));
 }
 
-static int setup(void **state)
+static int open_history(struct fixture *f)
 {
 	_cleanup_(strbuf_done) struct strbuf why = STRBUF_INIT;
-	struct fixture *f = calloc(1, sizeof(*f));
 	struct history_options o;
+
+	history_options_init(&o);
+	o.dir = f->directory;
+	return history_open(&o, T, &why, &f->history);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
 
 	strcpy(f->directory, "/tmp/pygrowd-test-diff-XXXXXX");
 	if (!mkdtemp(f->directory))
 		return -1;
-	history_options_init(&o);
-	o.dir = f->directory;
 	*state = f;
-	return history_open(&o, T, &why, &f->history);
+	return open_history(f);
 }
 
 static int teardown(void **state)
@@ -122,6 +128,29 @@ static void answer_diff__limit_cuts_rows_and_says_how_many(void **state)
 	doc = ask(f, f->history, "{\"from\": 1800000000, \"limit\": 1}");
 	assert_int_equal(json_object_array_length(json_object_object_get(doc, "stacks")), 1);
 	assert_string_equal(text_at(doc, "changed"), "2");
+}
+
+/* What another daemon held is not known to the next one, and would look like freed. */
+static void answer_diff__restarts_in_between_are_counted(void **state)
+{
+	static const struct {
+		const char *request, *want;
+	} rows[] = {
+		{ "{\"from\": 1800000000}", "1" },
+		{ "{\"from\": 1800000600, \"to\": 1800000660}", "0" },
+		{ "{\"from\": 1800000000, \"to\": 1800000060}", "0" },
+	};
+	struct fixture *f = *state;
+
+	remember(f, T, 1000, 0);
+	remember(f, T + 60, 2000, 0);
+	history_close(f->history);
+	assert_ok(open_history(f));
+	remember(f, T + 600, 10, 0);
+	remember(f, T + 660, 20, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		assert_string_equal(text_at(ask(f, f->history, rows[i].request), "restarts"),
+				    rows[i].want);
 }
 
 static void answer_diff__what_cannot_be_told_is_said(void **state)
@@ -190,6 +219,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(answer_diff__largest_change_comes_first),
+		TEST(answer_diff__restarts_in_between_are_counted),
 		TEST(answer_diff__limit_cuts_rows_and_says_how_many),
 		TEST(answer_diff__what_cannot_be_told_is_said),
 		TEST(answer_diff__empty_history_says_so),

@@ -369,6 +369,9 @@ static void diff_write(struct page *p, json_object *doc, const struct writer_opt
 		  field_text_or(field_object(doc, "to"), "at", "?"), change < 0 ? "-" : "+",
 		  units_bytes_format(bytes, fabs(change)), error > 0 ? " ±" : "",
 		  error > 0 ? units_bytes_format(off, error) : "");
+	if (field_number(doc, "restarts") > 0)
+		page_line(p, "pygrowd was started anew in between: what was held before is not "
+			     "known any more, and counts as gone");
 	page_line(p, "%s", "");
 	if (!n)
 		page_line(p, "Nothing has changed.");

@@ -62,6 +62,7 @@ static json_object *document(struct history *h, const struct history_snapshot *f
 	jsonput_moment(o, "at", now_sec);
 	jsonput_object(o, "from", moment_new(from));
 	jsonput_object(o, "to", moment_new(to));
+	jsonput_count(o, "restarts", history_restarts(h, from, to));
 	jsonput_bytes(o, "change_bytes", diff.change_bytes);
 	jsonput_bytes(o, "change_bytes_error", diff.change_error);
 	jsonput_count(o, "changed", (int64_t)diff.n_rows);

@@ -204,6 +204,10 @@ struct history_snapshot {
  */
 int history_snapshot_at(struct history *h, double time_sec, struct history_snapshot *ret);
 void history_snapshot_done(struct history_snapshot *s);
+/* How often was pygrowd started anew between two such moments? What it held before is not known
+ * after it, though it may be there. 0 too if the history cannot be read. */
+unsigned history_restarts(struct history *h, const struct history_snapshot *from,
+			  const struct history_snapshot *to);
 
 /* The first and the last tick that are known. */
 int history_extent(struct history *h, double *ret_first_sec, double *ret_last_sec);

@@ -431,6 +431,21 @@ void history_snapshot_done(struct history_snapshot *s)
 	*s = (struct history_snapshot){ 0 };
 }
 
+unsigned history_restarts(struct history *h, const struct history_snapshot *from,
+			  const struct history_snapshot *to)
+{
+	unsigned n = 0;
+
+	if (history_read_begin(h) < 0)
+		return 0;
+	history_query(h, SQL_START_EACH, "iii", (int64_t)from->time_sec, (int64_t)to->time_sec + 1,
+		      (int64_t)HISTORY_STARTS_MAX);
+	while (history_row_next(h, SQL_START_EACH))
+		n++;
+	history_query_end(h, SQL_START_EACH);
+	return history_read_end(h) < 0 ? 0 : n;
+}
+
 int64_t history_first_at(struct history *h)
 {
 	int64_t first = INT64_MAX, end;
