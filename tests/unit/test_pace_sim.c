@@ -38,11 +38,11 @@ static const struct {
 	      { 0.05, 2 }, { 0.01, 13 }, { 0.01, 4 },  { 0.02, 1 },  { 0.01, 1 },  { 0.02, 2 },
 	      { 0.1, 1 },  { 0.2, 1 },	 { 0.004, 1 }, { 0.008, 3 }, { 0.012, 2 }, { 0.016, 1 } };
 
-/* What is kept in a step: blocks alone, or thirteen at once. */
-static const struct {
-	double chance;
-	unsigned n;
-} keepers[] = { { 0.05, 1 }, { 0.01, 13 } };
+/* What is kept: the blocks of these sites, alone, or thirteen at once. They are among those that
+ * the rate is counted by. A window that has more of them by chance weighs less for it
+ * (docs/ARCHITECTURE, 5, NEEDSWORK), most where there are few windows: bias_max is what that comes
+ * to. */
+static const size_t keepers[] = { 5, 7 };
 #define KEEPERS ARRAY_SIZE(keepers)
 
 struct run {
@@ -73,16 +73,6 @@ static double about_normal(void)
 	for (int i = 0; i < 12; i++)
 		sum += uniform();
 	return sum - 6;
-}
-
-static unsigned poisson(double mean)
-{
-	double p = uniform(), end = exp(-mean);
-	unsigned n = 0;
-
-	for (; p > end; n++)
-		p *= uniform();
-	return n;
 }
 
 static double chance_of(size_t i)
@@ -158,10 +148,7 @@ static bool sample(double step_ns, const struct pace_cost *cost, double span_ns,
 		return false;
 	run.n_windows++;
 	for (size_t k = 0; k < KEEPERS && is_keeping; k++) {
-		double steps = (double)w.allocs / step_allocs();
-		unsigned n = keepers[k].n * poisson(steps * keepers[k].chance);
-
-		for (unsigned i = 0; i < n; i++) {
+		for (unsigned i = 0; i < run.site_hits[keepers[k]]; i++) {
 			size_t at = run.n_samples[k]++;
 
 			assert_true(at < SAMPLES_MAX);
@@ -221,7 +208,7 @@ struct outcome {
 static void outcome_add(struct outcome *o, size_t k)
 {
 	double steps = run.scene->keep_ns / run.step_ns / run.scene->slower;
-	double truth = steps * keepers[k].chance * keepers[k].n * 64;
+	double truth = steps * chance_of(keepers[k]) * sites[keepers[k]].n * 64;
 	struct estimate e = estimate_live(run.samples[k], run.n_samples[k], run.n_windows,
 					  pace_error(&run.pace));
 	double off = e.bytes / truth - 1;
@@ -238,7 +225,7 @@ static void pace_sim__intervals_hold_what_is_kept(void **state)
 		{ "traps of 0.5 us", 16e6, 500, 950, 1900, 0, 12000, 130e6, 0.02, 0, 1, 1, 8e9, 6e9,
 		  0.03, 0.99 },
 		{ "noise, and slower by 8 %", 16e6, 500, 950, 1900, 0.15, 9000, 150e6, 0.03, 0.05,
-		  1.08, 1, 8e9, 6e9, 0.03, 0.99 },
+		  1.08, 1, 8e9, 6e9, 0.03, 0.995 },
 		{ "slower by a quarter", 16e6, 500, 950, 1900, 0.15, 9000, 150e6, 0.03, 0.05, 1.25,
 		  1, 8e9, 6e9, 0.03, 0.99 },
 		{ "and seldom sites half", 16e6, 500, 950, 1900, 0.15, 9000, 150e6, 0.03, 0.05,
@@ -246,14 +233,14 @@ static void pace_sim__intervals_hold_what_is_kept(void **state)
 		{ "or twice as often", 16e6, 500, 950, 1900, 0.15, 9000, 300e6, 0.03, 0.05, 1.25, 2,
 		  8e9, 6e9, 0.03, 1 },
 		{ "half, few hits", 16e6, 500, 950, 1900, 0.15, 5000, 300e6, 0.03, 0.05, 1.25, 0.5,
-		  8e9, 6e9, 0.03, 1 },
+		  8e9, 6e9, 0.05, 1 },
 		{ "traps of 5 us", 14e6, 5250, 5900, 7000, 0.1, 2000, 280e6, 0.03, 0.05, 1, 1, 8e9,
-		  6e9, 0.06, 0.995 },
+		  6e9, 0.15, 0.995 },
 		{ "and slower by a quarter", 14e6, 5250, 5900, 7000, 0.1, 2000, 280e6, 0.03, 0.05,
-		  1.25, 1, 8e9, 6e9, 0.08, 0.995 },
+		  1.25, 1, 8e9, 6e9, 0.15, 0.995 },
 		/* as the demo has it within 1 %: it keeps from the start, 15 windows sample */
 		{ "5 us, first half minute", 4e6, 5250, 5900, 7000, 0.1, 600, 900e6, 0.03, 0.05, 1,
-		  1, 0.5e9, 25e9, 0.1, 1 },
+		  1, 0.5e9, 25e9, 0.25, 1 },
 	};
 
 	(void)state;
@@ -268,11 +255,11 @@ static void pace_sim__intervals_hold_what_is_kept(void **state)
 		for (size_t k = 0; k < KEEPERS; k++) {
 			double scatter = 1.96 * sqrt(o[k].squares - o[k].bias * o[k].bias);
 
-			print_message("  %-24s %2u at once: holds %.1f %%, bias %+.1f %%, 95 %% "
+			print_message("  %-24s %2.0f at once: holds %.1f %%, bias %+.1f %%, 95 %% "
 				      "within %.0f %%, said +-%.0f %%\n",
-				      rows[i].name, keepers[k].n, o[k].holds * 100, o[k].bias * 100,
-				      scatter * 100, o[k].error * 100);
-			assert_true(o[k].holds >= 0.9 && o[k].holds <= rows[i].holds_max);
+				      rows[i].name, sites[keepers[k]].n, o[k].holds * 100,
+				      o[k].bias * 100, scatter * 100, o[k].error * 100);
+			assert_true(o[k].holds >= 0.9 && o[k].holds <= rows[i].holds_max + 1e-9);
 			assert_true(fabs(o[k].bias) < rows[i].bias_max);
 			/* Another mixture is taken for scatter, too. */
 			assert_true(o[k].error < (rows[i].rarer == 1 ? 2.1 : 2.6) * scatter);
