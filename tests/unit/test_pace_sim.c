@@ -54,7 +54,7 @@ struct run {
 	uint8_t on[PGD_SITES_MAX];
 	uint32_t site_hits[PGD_SITES_MAX];
 	struct estimate_sample samples[KEEPERS][SAMPLES_MAX];
-	bool is_pending[KEEPERS][SAMPLES_MAX];
+	uint8_t pending[KEEPERS][SAMPLES_MAX];
 	size_t n_samples[KEEPERS], n_windows;
 };
 
@@ -120,20 +120,18 @@ static void count(double step_ns, const struct pace_cost *cost)
 {
 	bool is_wide = run.pace.turn == PACE_WIDE;
 	struct pace_window w;
-	double factor;
+	struct pace_settlement settlement;
 
 	expose(run.pace.is_ref[run.pace.turn],
 	       run.scene->count_ns * (is_wide ? 1 + run.scene->wide_more : 1), COUNT_HITS,
 	       pace_count_ns(&run.pace), step_ns, &w);
 	pace_count(&run.pace, &w, cost);
-	factor = pace_settle(&run.pace);
-	if (!isfinite(factor))
+	if (!pace_settle(&run.pace, &settlement))
 		return;
-	for (size_t k = 0; k < KEEPERS; k++) {
+	for (size_t k = 0; k < KEEPERS; k++)
 		for (size_t i = 0; i < run.n_samples[k]; i++)
-			run.samples[k][i].weight *= run.is_pending[k][i] ? factor : 1;
-		memset(run.is_pending[k], 0, sizeof(run.is_pending[k]));
-	}
+			run.samples[k][i].weight = pace_settle_weight(
+				&settlement, run.samples[k][i].weight, &run.pending[k][i]);
 }
 
 /* False: its work says nothing, and the next one stands for its time too. */
@@ -152,7 +150,7 @@ static bool sample(double step_ns, const struct pace_cost *cost, double span_ns,
 			size_t at = run.n_samples[k]++;
 
 			assert_true(at < SAMPLES_MAX);
-			run.is_pending[k][at] = run.pace.is_pending;
+			run.pending[k][at] = run.pace.is_pending ? PACE_OPEN : PACE_FOR_GOOD;
 			run.samples[k][at] = (struct estimate_sample){ run.n_windows, 64,
 								       span_ns / work_ns, span_ns };
 		}
@@ -225,22 +223,22 @@ static void pace_sim__intervals_hold_what_is_kept(void **state)
 		{ "traps of 0.5 us", 16e6, 500, 950, 1900, 0, 12000, 130e6, 0.02, 0, 1, 1, 8e9, 6e9,
 		  0.03, 0.99 },
 		{ "noise, and slower by 8 %", 16e6, 500, 950, 1900, 0.15, 9000, 150e6, 0.03, 0.05,
-		  1.08, 1, 8e9, 6e9, 0.03, 0.995 },
+		  1.08, 1, 8e9, 6e9, 0.03, 1 },
 		{ "slower by a quarter", 16e6, 500, 950, 1900, 0.15, 9000, 150e6, 0.03, 0.05, 1.25,
 		  1, 8e9, 6e9, 0.03, 0.99 },
 		{ "and seldom sites half", 16e6, 500, 950, 1900, 0.15, 9000, 150e6, 0.03, 0.05,
-		  1.25, 0.5, 8e9, 6e9, 0.03, 1 },
+		  1.25, 0.5, 8e9, 6e9, 0.05, 1 },
 		{ "or twice as often", 16e6, 500, 950, 1900, 0.15, 9000, 300e6, 0.03, 0.05, 1.25, 2,
-		  8e9, 6e9, 0.03, 1 },
+		  8e9, 6e9, 0.06, 1 },
 		{ "half, few hits", 16e6, 500, 950, 1900, 0.15, 5000, 300e6, 0.03, 0.05, 1.25, 0.5,
 		  8e9, 6e9, 0.05, 1 },
 		{ "traps of 5 us", 14e6, 5250, 5900, 7000, 0.1, 2000, 280e6, 0.03, 0.05, 1, 1, 8e9,
-		  6e9, 0.15, 0.995 },
+		  6e9, 0.08, 1 },
 		{ "and slower by a quarter", 14e6, 5250, 5900, 7000, 0.1, 2000, 280e6, 0.03, 0.05,
-		  1.25, 1, 8e9, 6e9, 0.15, 0.995 },
+		  1.25, 1, 8e9, 6e9, 0.08, 1 },
 		/* as the demo has it within 1 %: it keeps from the start, 15 windows sample */
 		{ "5 us, first half minute", 4e6, 5250, 5900, 7000, 0.1, 600, 900e6, 0.03, 0.05, 1,
-		  1, 0.5e9, 25e9, 0.25, 1 },
+		  1, 0.5e9, 25e9, 0.17, 1 },
 	};
 
 	(void)state;
@@ -262,7 +260,7 @@ static void pace_sim__intervals_hold_what_is_kept(void **state)
 			assert_true(o[k].holds >= 0.9 && o[k].holds <= rows[i].holds_max + 1e-9);
 			assert_true(fabs(o[k].bias) < rows[i].bias_max);
 			/* Another mixture is taken for scatter, too. */
-			assert_true(o[k].error < (rows[i].rarer == 1 ? 2.1 : 2.6) * scatter);
+			assert_true(o[k].error < (rows[i].rarer == 1 ? 2.2 : 2.6) * scatter);
 		}
 	}
 }

@@ -80,13 +80,15 @@ static void samples__pending_weights_are_set_right_once(void **state)
 
 		new.window = i + 1;
 		new.weight = i == 5 ? 1 : 4;
-		new.is_pending = i >= 2;
+		new.pending = i >= 2 ? PACE_OPEN : PACE_FOR_GOOD;
 		assert_ok(samples_add(s, &new, NULL));
 	}
-	samples_settle(s, 0, 5, false); /* a better guess, */
-	samples_settle(s, 0, 0.5, true);
-	samples_settle(s, 0, 2.5, true); /* nothing is pending any more */
-	samples_settle(s, 1, 0.5, true); /* none stands for less than itself */
+	samples_settle(s, 0, &(struct pace_settlement){ 5, 9, 0 }); /* a better guess, */
+	samples_settle(s, 0, &(struct pace_settlement){ 0.25, 9, 1 });
+	samples_settle(s, 0, &(struct pace_settlement){ 9, 2, 1 });
+	samples_settle(s, 0,
+		       &(struct pace_settlement){ 9, 9, 1 }); /* nothing is pending any more */
+	samples_settle(s, 1, &(struct pace_settlement){ 0.5, 1, 2 }); /* none stands for less */
 	assert_ok(samples_list(s, 0, &list, &n));
 	assert_int_equal(n, 5);
 	for (size_t i = 0; i < n; i++)
@@ -105,13 +107,14 @@ static void samples__pending_without_a_factor_stay_as_they_are(void **state)
 
 	(void)state;
 	new.weight = 4;
-	new.is_pending = true;
+	new.pending = PACE_OPEN;
 	assert_ok(samples_new(16, 1, NULL, NULL, &s));
 	assert_ok(samples_add(s, &new, NULL));
-	samples_settle(s, 0, NAN, true);
-	samples_settle(s, 0, 2, true);
+	samples_settle(s, 0, &(struct pace_settlement){ NAN, NAN, 1 });
+	samples_settle(s, 0, &(struct pace_settlement){ 2, NAN, 1 });
+	samples_settle(s, 0, &(struct pace_settlement){ 2, 2, 1 });
 	assert_ok(samples_list(s, 0, &list, &n));
-	assert_true(n == 1 && list[0]->weight == 4 && !list[0]->is_pending);
+	assert_true(n == 1 && list[0]->weight == 4 && !list[0]->pending);
 }
 
 static void samples__late_look_skips_ages(void **state)

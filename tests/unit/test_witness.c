@@ -239,16 +239,17 @@ static void witness__what_lives_on_elsewhere_was_freed_by_nobody(void **state)
 
 static void witness__weights_that_were_wrong_are_set_right(void **state)
 {
-	const struct witness w = { .stack = 7, .weight = 10, .bytes = 64, .is_pending = true };
+	const struct witness w = { .stack = 7, .weight = 10, .bytes = 64, .pending = PACE_OPEN };
 
 	(void)state;
 	add(7, 10, 2);
 	witnesses_take(ws, SLOT, row(0), &w);
-	witnesses_settle(ws, SLOT, 3, true);
-	witnesses_settle(ws, SLOT, 3, true);
+	witnesses_settle(ws, SLOT, &(struct pace_settlement){ 3, 7, 1 });
+	witnesses_settle(ws, SLOT, &(struct pace_settlement){ 7, 2, 1 });
+	witnesses_settle(ws, SLOT, &(struct pace_settlement){ 7, 7, 1 });
 	end_all(PGD_WITNESS_GONE);
 	harvest();
-	assert_int_equal((int)told.weight[CYCLES_BY_REFERENCES], 30 + 10);
+	assert_int_equal((int)told.weight[CYCLES_BY_REFERENCES], 60 + 10);
 }
 
 static void witness__words_that_tell(void **state)

@@ -146,7 +146,7 @@ static void take_witnesses(struct fates *f, const struct lens *l, const struct c
 		struct stack *stack = stack_of(f, l->watch->slot, sample->stack);
 		struct witness witness = { .stack = sample->stack,
 					   .bytes = sample->bytes,
-					   .is_pending = w->is_pending };
+					   .pending = w->pending };
 
 		if (!stack)
 			continue;
@@ -173,9 +173,9 @@ void fates_window(struct fates *f, const struct lens *l, const struct capture *c
 
 /* ── afterwards ───────────────────────────────────────────────────────────────────────────── */
 
-void fates_settle(struct fates *f, uint32_t slot, double factor, bool is_final)
+void fates_settle(struct fates *f, uint32_t slot, const struct pace_settlement *settlement)
 {
-	witnesses_settle(f->witnesses, slot, factor, is_final);
+	witnesses_settle(f->witnesses, slot, settlement);
 }
 
 void fates_end(struct fates *f, const struct sample *sample)

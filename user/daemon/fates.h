@@ -27,7 +27,7 @@ void fates_open(struct fates *f, const struct lens *l, struct capture *c);
 void fates_window(struct fates *f, const struct lens *l, const struct capture *c,
 		  const struct lens_window *w);
 /* As samples_settle(). */
-void fates_settle(struct fates *f, uint32_t slot, double factor, bool is_final);
+void fates_settle(struct fates *f, uint32_t slot, const struct pace_settlement *settlement);
 /* A sample has died. */
 void fates_end(struct fates *f, const struct sample *sample);
 /* A sample has not died, and is at another address now. */

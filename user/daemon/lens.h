@@ -165,7 +165,7 @@ struct lens_window {
 	double weight; /* of one block, the walk's chance not counted */
 	double span_ns; /* of the target's time */
 	uint64_t from_cpu_ns, to_cpu_ns; /* the target's CPU clock then, our traps included */
-	bool is_pending; /* the rate it rests on will be known better: sampler_settle() */
+	uint8_t pending; /* enum pace_pending, of the weight */
 	uint32_t walk_of;
 	uint64_t n_walked; /* struct pgd_walked: of all that were taken in it */
 };

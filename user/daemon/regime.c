@@ -138,8 +138,8 @@ static void regime_leave_always(struct windows *w, struct lens *l)
 	l->is_to_import = true;
 	l->cpu_ns = lens_cpu_ns(l);
 	l->traps_ns = l->backlog_ns = 0;
-	l->pace.pending_rate = 0;
-	sampler_settle(w->sampler, l, 1, true);
+	pace_settle_end(&l->pace);
+	sampler_settle(w->sampler, l, &pace_as_they_are);
 	if (l->is_scouted)
 		regime_windows(w, l);
 	else

@@ -158,7 +158,7 @@ void sampler_window(struct sampler *s, const struct lens *l, const struct captur
 			.window = w->number,
 			.weight = lens_weight(l, w, from->site, from->walk),
 			.span_ns = w->span_ns,
-			.is_pending = w->is_pending,
+			.pending = w->pending,
 			.born_sec = now_sec,
 			.slot = l->watch->slot,
 			.bytes = from->bytes,
@@ -171,10 +171,11 @@ void sampler_window(struct sampler *s, const struct lens *l, const struct captur
 	fates_window(s->fates, l, c, w);
 }
 
-void sampler_settle(struct sampler *s, const struct lens *l, double factor, bool is_final)
+void sampler_settle(struct sampler *s, const struct lens *l,
+		    const struct pace_settlement *settlement)
 {
-	samples_settle(s->samples, l->watch->slot, factor, is_final);
-	fates_settle(s->fates, l->watch->slot, factor, is_final);
+	samples_settle(s->samples, l->watch->slot, settlement);
+	fates_settle(s->fates, l->watch->slot, settlement);
 }
 
 void sampler_add(struct sampler *s, const struct lens *l, const struct pgd_sample *from,

@@ -28,9 +28,9 @@ void sampler_open(struct sampler *s, const struct lens *l, struct capture *c);
 /* The blocks that a window has caught alive. */
 void sampler_window(struct sampler *s, const struct lens *l, const struct capture *c,
 		    const struct lens_window *w, double now_sec);
-/* Pending samples of this target have been given weights that were wrong by this factor; they stay
- * pending if the new ones are not final. */
-void sampler_settle(struct sampler *s, const struct lens *l, double factor, bool is_final);
+/* What weights of pending samples of this target rest on is known better. */
+void sampler_settle(struct sampler *s, const struct lens *l,
+		    const struct pace_settlement *settlement);
 /* One block of a target that was followed exactly until now: weight 1 or, if only some of its
  * blocks were kept, more. */
 void sampler_add(struct sampler *s, const struct lens *l, const struct pgd_sample *from,

@@ -251,7 +251,7 @@ static void take_samples(struct windows *w, struct lens *l, const struct shutter
 	uint64_t cpu_ns = lens_cpu_ns(l);
 	double stands_for_ns = (double)(cpu_ns - l->cpu_ns) - l->traps_ns;
 	struct lens_window sw = { .walk_of = walk_of(w),
-				  .is_pending = l->pace.is_pending,
+				  .pending = l->pace.is_pending ? PACE_OPEN : PACE_FOR_GOOD,
 				  .n_walked = r->gate.walked };
 
 	log_debug(
@@ -287,12 +287,11 @@ static void take_samples(struct windows *w, struct lens *l, const struct shutter
 /* How fast the target was about the last sampling windows is known only now. */
 static void take_count(const struct windows *w, struct lens *l, const struct pace_window *pw)
 {
-	double factor;
+	struct pace_settlement settlement;
 
 	pace_count(&l->pace, pw, &w->cost);
-	factor = pace_settle(&l->pace);
-	if (isfinite(factor))
-		sampler_settle(w->sampler, l, factor, !(l->pace.pending_rate > 0));
+	if (pace_settle(&l->pace, &settlement))
+		sampler_settle(w->sampler, l, &settlement);
 }
 
 /* What hits with the gate open have cost. */

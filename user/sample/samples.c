@@ -244,16 +244,14 @@ void samples_del(struct samples *s, struct sample *sample)
 	row_del(s, container_of(sample, struct row, sample));
 }
 
-void samples_settle(struct samples *s, uint32_t number, double factor, bool is_final)
+void samples_settle(struct samples *s, uint32_t number, const struct pace_settlement *settlement)
 {
 	struct slot *slot = slot_of(s, number);
 
 	for (size_t i = 0; slot && i < slot->n; i++) {
 		struct sample *sample = &slot->heap[i]->sample;
 
-		if (sample->is_pending && isfinite(factor))
-			sample->weight = fmax(sample->weight * factor, 1);
-		sample->is_pending &= !is_final;
+		sample->weight = pace_settle_weight(settlement, sample->weight, &sample->pending);
 	}
 }
 

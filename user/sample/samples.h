@@ -18,6 +18,7 @@
 
 #include "lib/cleanup.h"
 #include "sample/fingerprint.h"
+#include "target/pace.h"
 
 #define SAMPLES_MAX 32768 /* rows, if nobody says otherwise; 8 MiB when all were in use once */
 
@@ -34,8 +35,7 @@ struct sample {
 	uint32_t bytes;
 	uint8_t lane; /* enum pgd_lane */
 	bool is_followed; /* the kernel has a row for it, which goes when it sees the block die */
-	bool is_pending; /* its weight rests on a rate that will be known better; samples_settle()
-			  */
+	uint8_t pending; /* enum pace_pending, of its weight: samples_settle() */
 	uint8_t next_age; /* index into survival_age_sec of the next look that counts there */
 	struct fingerprint print;
 };
@@ -79,10 +79,8 @@ size_t samples_due(struct samples *s, uint32_t slot, double now_sec, struct samp
 void samples_alive(struct samples *s, struct sample *sample, double now_sec);
 #define SAMPLES_LOOK_MAX_SEC 300.0
 void samples_del(struct samples *s, struct sample *sample);
-/* The pending ones of a slot stand for so many times the blocks that was thought, but never for
- * less than themselves; if that is final they are pending no more. A factor that is not finite
- * leaves them as they are. */
-void samples_settle(struct samples *s, uint32_t slot, double factor, bool is_final);
+/* Of all of a slot, pace_settle_weight(). */
+void samples_settle(struct samples *s, uint32_t slot, const struct pace_settlement *settlement);
 /* All of a slot, and what it lost: the next target there starts anew. */
 void samples_forget(struct samples *s, uint32_t slot);
 

@@ -263,14 +263,12 @@ void witnesses_take(struct witnesses *ws, uint32_t slot, const struct pgd_witnes
 	to->has_met_full = false;
 }
 
-void witnesses_settle(struct witnesses *ws, uint32_t slot, double factor, bool is_final)
+void witnesses_settle(struct witnesses *ws, uint32_t slot, const struct pace_settlement *settlement)
 {
 	for (size_t i = 0; ws->slots[slot] && i < PGD_WITNESSES_MAX; i++) {
 		struct witness *w = &ws->slots[slot]->of[i];
 
-		if (w->is_pending && isfinite(factor))
-			w->weight = fmax(w->weight * factor, 1);
-		w->is_pending &= !is_final;
+		w->weight = pace_settle_weight(settlement, w->weight, &w->pending);
 	}
 }
 

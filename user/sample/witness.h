@@ -26,6 +26,7 @@
 #include "lib/cleanup.h"
 #include "pgd_abi.h"
 #include "sample/fingerprint.h"
+#include "target/pace.h"
 
 #define WITNESSES_A_WINDOW 32
 #define WITNESSES_FEW	   32 /* of a target whose collections cost nearly what they may */
@@ -35,7 +36,7 @@ struct witness {
 	double weight; /* how many blocks it stands for */
 	uint32_t bytes;
 	bool is_taken; /* witnesses_take() knows it */
-	bool is_pending; /* its weight will be known better */
+	uint8_t pending; /* enum pace_pending, of its weight */
 	bool has_met_full; /* that it has been in a full collection was told */
 };
 
@@ -73,7 +74,8 @@ static inline void witness_unwatch(struct pgd_witness *row)
 void witnesses_take(struct witnesses *ws, uint32_t slot, const struct pgd_witness *row,
 		    const struct witness *witness);
 /* As samples_settle(). */
-void witnesses_settle(struct witnesses *ws, uint32_t slot, double factor, bool is_final);
+void witnesses_settle(struct witnesses *ws, uint32_t slot,
+		      const struct pace_settlement *settlement);
 
 /* What has become of witnesses since the last call. CYCLES_MET_FULL comes first, once at most. */
 typedef void (*witnesses_tell_t)(void *userdata, uint32_t slot, const struct witness *witness,

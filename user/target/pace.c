@@ -411,12 +411,36 @@ void pace_count(struct pace *p, const struct pace_window *w, const struct pace_c
 	p->seen.n_counts++;
 }
 
-double pace_settle(struct pace *p)
+bool pace_settle(struct pace *p, struct pace_settlement *ret)
 {
-	double rate = pace_best_rate(p), was = p->pending_rate;
+	double rate = pace_best_rate(p), around = rate;
 
-	if (!(was > 0) || p->turn != PACE_THIN || isnan(rate))
-		return NAN;
-	p->pending_rate = p->seen.is_late_new && !isnan(pace_rate(p)) ? 0 : rate;
-	return rate / was;
+	if (!(p->pending_rate > 0) || p->turn != PACE_THIN || isnan(rate))
+		return false;
+	*ret = (struct pace_settlement){ rate / p->pending_rate, 1, 0 };
+	p->pending_rate = rate;
+	if (!p->seen.is_late_new || isnan(pace_rate(p)))
+		return true;
+	if (p->before_rate > 0)
+		around = (p->before_rate + rate) / 2;
+	if (p->closed_rate > 0)
+		ret->closed = around / p->closed_rate;
+	ret->n_steps = 1;
+	p->before_rate = p->closed_rate;
+	p->closed_rate = rate;
+	p->pending_rate = 0;
+	return true;
+}
+
+void pace_settle_end(struct pace *p)
+{
+	p->pending_rate = p->closed_rate = p->before_rate = 0;
+}
+
+double pace_settle_weight(const struct pace_settlement *s, double weight, uint8_t *pending)
+{
+	double factor = *pending == PACE_OPEN ? s->open : *pending == PACE_CLOSED ? s->closed : 1;
+
+	*pending -= *pending < s->n_steps ? *pending : s->n_steps;
+	return isfinite(factor) ? fmax(weight * factor, 1) : weight;
 }

@@ -23,11 +23,12 @@
  *
  * What a hit costs is remembered for long, the rate is not: a program that begins to keep what it
  * dropped before takes new pages from the kernel, does the same work a quarter slower, and has
- * hits at other sites. So the work of some sampling windows is pending until it is known how long
- * a hit of the thin set took in its counting windows before, among and after them, and what share
- * it had in these windows themselves: both of the same time. A rate of so little scatters; but
- * weights of many windows add up, where that averages out, while a rate of long ago, or a share of
- * another time, is wrong for all of them.
+ * hits at other sites. So a rate is made of what is of the same time: how long a hit of the thin
+ * set took in its counting windows, and what share it had in the sampling windows between them. And
+ * the work of these is by the mean of the rates of the time before and the time after, for which it
+ * is pending: by their own rate those windows would weigh least that have most of what the thin
+ * set's sites take, by chance. A rate of so little scatters; but weights of many windows add up,
+ * where that averages out, while a rate of long ago, or a share of another time, is wrong for all.
  * Pure: no clock, no I/O.
  */
 #ifndef USER_TARGET_PACE_H
@@ -50,6 +51,25 @@ struct pace_window {
 	uint64_t cpu_ns; /* CPU time that the target used meanwhile */
 	const uint32_t *site_hits; /* by site */
 };
+
+/* Is a weight for good? If not, it rests on a rate that will be known better. */
+enum pace_pending {
+	PACE_FOR_GOOD = 0,
+	PACE_CLOSED, /* on that of its own time (struct pace_late), until the next one's is known,
+			too */
+	PACE_OPEN, /* its time is not over, or the rate is not known well enough to be believed */
+};
+
+/* What weights (one over work) are to be multiplied by; and by how many steps they come nearer to
+ * FOR_GOOD then. */
+struct pace_settlement {
+	double open, closed;
+	uint8_t n_steps;
+};
+static const struct pace_settlement pace_as_they_are = { 1, 1, PACE_OPEN };
+
+/* What it is now, at least 1. */
+double pace_settle_weight(const struct pace_settlement *s, double weight, uint8_t *pending);
 
 enum pace_set {
 	PACE_THIN = 0,
@@ -92,8 +112,9 @@ struct pace {
 	double allocs; /* of all sites, in these */
 	struct pace_seen seen;
 	double guess_rate; /* allocations a second, by scouting or with the sets before */
-	double pending_rate; /* what pending work rests on; 0: nothing is pending */
-	bool is_pending; /* what pace_sample() has said last is */
+	double pending_rate; /* what work that is PACE_OPEN rests on; 0: none is */
+	double closed_rate, before_rate; /* what PACE_CLOSED work rests on; of the time before it */
+	bool is_pending; /* what pace_sample() has said last is: PACE_OPEN */
 	double count_ns; /* what a hit costs at least */
 	double heaviness; /* share of traps in the CPU time of late sampling windows */
 };
@@ -111,10 +132,10 @@ double pace_sample(struct pace *p, const struct pace_window *w, const struct pac
 /* A counting window with the sites of is_ref[turn] on. cost->count_ns: what a hit costs at least.
  */
 void pace_count(struct pace *p, const struct pace_window *w, const struct pace_cost *cost);
-/* After pace_count(): what weights (one over work) of all that is pending are to be multiplied by.
- * NAN: nothing is, or it stays so. They are still pending after it if p->pending_rate is not 0: the
- * rate is not known well enough to be believed, but better than what they rested on. */
-double pace_settle(struct pace *p);
+/* After pace_count(): is anything known better now? */
+bool pace_settle(struct pace *p, struct pace_settlement *ret);
+/* What is pending stays as it is. */
+void pace_settle_end(struct pace *p);
 
 /* Would a counting window help now? `on`: sites that are hit, by index. Chooses p->turn, and
  * p->is_ref anew when that is due. */
