@@ -36,6 +36,8 @@ def main():
     for program in (harness.PYGROWD, harness.PYGROWCTL):
         if not os.access(program, os.X_OK):
             sys.exit("run.py: no %s: run make first" % program)
+    # A shell's background job ignores SIGINT, and so does what it starts: trials of it would test that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for module in MODULES + [long for long in LONG if long[len("test_"):] in options.k]:
         importlib.import_module(module)
     supported, foreign, missing = harness.pythons(not options.no_fetch)
