@@ -14,15 +14,13 @@ import time
 
 from harness import assert_text_is, is_running, need_fast_traps, once, text_of, wait_until
 from loaded import Loaded, Places, guards_of
-from test_discovery import ONLY, answers, free_port, regimes, write
+from test_discovery import LEVELS, ONLY, answers, free_port, regimes, write
 
 CRASHES = int(os.environ.get("PYGROWD_CRASHES", 100))
 FROM_START = (0.0, 3.0)  # seconds
 KINDS = ("from the start", "in mid-window", "in mid-write")
 CALM = 20  # processes with all sites on, in started_again_at_once
 PUT_IN_ORDER = 60  # seconds; 0.15 for each of them, unless all cores are busy
-# A daemon that is started again writes nothing in the step of the one before: steps of a second.
-LEVELS = "history-levels = '1s for 10m, 10s for 1h, 1m for 1d'\n"
 ADDS_AFTER = 2.0  # a daemon that has answered for so long has written something
 choose = random.Random(100)
 Known = collections.namedtuple("Known", "first ticks stacks")

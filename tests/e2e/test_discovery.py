@@ -47,6 +47,8 @@ def start(t, config, *words):
 
 # What runs on this host besides is left alone: all of these tests watch their own workloads only.
 ONLY = "include ours { cmdline = '%s' }\n"
+# Of a history: steps of a second. Who is started again writes nothing in the step of the one before.
+LEVELS = "history-levels = '1s for 10m, 10s for 1h, 1m for 1d'\n"
 
 
 @once

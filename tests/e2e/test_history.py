@@ -11,9 +11,8 @@ import subprocess
 import time
 
 from harness import need_fast_traps, once, seconds_of, wait_until
-from test_discovery import ONLY, answers, wait_regime, write
+from test_discovery import LEVELS, ONLY, answers, wait_regime, write
 
-LEVELS = "history-levels = '1s for 10m, 10s for 1h, 1m for 1d'\n"
 PLENTY = "overhead = 50%\nhost-overhead = 100%\n"
 LEAK = "leak_large"
 RATE_POINTS = 30  # of a rate, a second apart

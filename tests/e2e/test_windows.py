@@ -283,6 +283,18 @@ def exits_between_and_in_windows(t):
     assert pygrowd.stop()[0] == 0, pygrowd.stderr()
 
 
+def wait_all_are(pygrowd, programs, regimes):
+    rows = []
+
+    def all_are():
+        rows[:] = pygrowd.json("status")["processes"] if pygrowd.is_watching(programs[-1].pid) else []
+        return len(rows) == len(programs) and all(row["regime"] in regimes for row in rows)
+    try:
+        wait_until("all are %s" % " or ".join(regimes), all_are, MANY_SECONDS)
+    except AssertionError as late:
+        raise AssertionError("%s; %s; %s" % (late, [row["regime"] for row in rows], pygrowd.stderr()[-300:]))
+
+
 @once
 def many_that_do_a_little(t):
     """Each looks idle, and is too busy to be followed exactly: found out of a few at a time."""
@@ -291,15 +303,7 @@ def many_that_do_a_little(t):
     for program in programs:
         assert program.popen.stdout.readline() == b"ready\n", program.stderr()
     pygrowd = t.pygrowd([program.pid for program in programs], exact=False)
-    rows = []
-
-    def all_observed():
-        rows[:] = pygrowd.json("status")["processes"] if pygrowd.is_watching(programs[-1].pid) else []
-        return len(rows) == MANY and all(row["regime"] in ("windows", "exact") for row in rows)
-    try:
-        wait_until("all are observed", all_observed, MANY_SECONDS)
-    except AssertionError as late:
-        raise AssertionError("%s; %s; %s" % (late, [row["regime"] for row in rows], pygrowd.stderr()[-300:]))
+    wait_all_are(pygrowd, programs, ("windows", "exact"))
     assert pygrowd.stop()[0] == 0, pygrowd.stderr()
 
 
@@ -308,16 +312,12 @@ def many_wake_together(t):
     """Workers that were idle, each followed exactly, get requests in the same second."""
     workers = [t.target("busy.py", "json") for _ in range(MANY)]
     pygrowd = t.pygrowd([worker.pid for worker in workers], exact=False)
-
-    def all_are(*regimes):
-        rows = pygrowd.json("status")["processes"] if pygrowd.is_watching(workers[-1].pid) else []
-        return len(rows) == MANY and all(row["regime"] in regimes for row in rows)
-    wait_until("all are followed", lambda: all_are("exact"), MANY_SECONDS)
+    wait_all_are(pygrowd, workers, ("exact",))
     for worker in workers:
         worker.tell("pace", 20)
     for worker in workers:
         worker.answer()
-    wait_until("all are in windows", lambda: all_are("windows"), MANY_SECONDS)
+    wait_all_are(pygrowd, workers, ("windows",))
     assert pygrowd.stop()[0] == 0, pygrowd.stderr()
 
 

@@ -31,9 +31,9 @@ struct sim {
 	uint32_t site_hits[PGD_SITES_MAX];
 	uint64_t n_windows, n_counts, n_unknown, n_rates;
 	double sum_rates; /* what pace_rate() said in sampling windows */
-	/* Sampling windows, and what their weights were in terms of the right ones, in all; those
-	 * that are to be set right. */
-	double n_weights, weights[PACE_OPEN + 1]; /* by enum pace_pending */
+	/* Sampling windows, and what their weights were in terms of the right ones, in all, by enum
+	 * pace_pending. */
+	double n_weights, weights[PACE_OPEN + 1];
 };
 
 static struct sim sim;
