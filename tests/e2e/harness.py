@@ -6,6 +6,7 @@ with it. It reports through asserts (one result), or through Context.result() (m
 knows how pygrowd works: only what INTERFACE and --help promise.
 """
 import datetime
+import errno
 import functools
 import json
 import os
@@ -13,6 +14,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -195,6 +197,7 @@ class Pygrowd(Process):
         argv += words
         super().__init__(argv)
         self.pids = pids
+        self.has_answered = False
 
     def wait_watching(self, seconds=PATIENCE):
         for pid in self.pids:
@@ -208,6 +211,10 @@ class Pygrowd(Process):
         return re.search(r"watching pid %d\b" % pid, self.stderr())
 
     def ctl(self, *words):
+        """Once it answers: it is watching, and its socket's file is there, a moment before."""
+        if not self.has_answered:
+            wait_until("'%s' answers" % self.socket, lambda: self.popen.poll() is not None or self.is_answering())
+            self.has_answered = True
         return ctl(self.socket, *words)
 
     def json(self, *words):
@@ -215,6 +222,10 @@ class Pygrowd(Process):
         assert done.returncode == 0, "pygrowctl %s: %s%s" % (" ".join(words), done.stderr,
                                                              self.end_of_it())
         return json.loads(done.stdout)
+
+    def is_answering(self):
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(self.socket) not in (errno.ENOENT, errno.ECONNREFUSED)
 
     def end_of_it(self):
         """Nothing while it runs; else how it ended, and its last words."""

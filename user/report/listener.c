@@ -42,14 +42,14 @@ static int stale_remove(const struct sockaddr_un *address)
 	return unlink(address->sun_path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-/* Not being able to give it to the group is survivable: root can still ask. */
-static void group_set(const char *path)
+/* Of those who may ask; (gid_t)-1: no such group here. It can take the host's directory service. */
+static gid_t group_of_host(void)
 {
 	struct group group, *found = NULL;
 	char buf[4096];
 
-	if (getgrnam_r(PGD_SOCKET_GROUP, &group, buf, sizeof(buf), &found) == 0 && found)
-		(void)!lchown(path, (uid_t)-1, found->gr_gid);
+	getgrnam_r(PGD_SOCKET_GROUP, &group, buf, sizeof(buf), &found);
+	return found ? found->gr_gid : (gid_t)-1;
 }
 
 static int parent_make(const char *path)
@@ -60,11 +60,12 @@ static int parent_make(const char *path)
 }
 
 /* The socket is bound: its file is there. */
-static int file_settle(struct listener *l, const char *path)
+static int file_settle(struct listener *l, const char *path, gid_t group)
 {
 	struct stat st;
 
-	group_set(path);
+	/* Not being able to give it away is survivable: root can still ask. */
+	(void)!lchown(path, (uid_t)-1, group);
 	if (lstat(path, &st) < 0)
 		return -errno;
 	l->dev = st.st_dev;
@@ -77,6 +78,8 @@ static int file_settle(struct listener *l, const char *path)
 int listener_open(const char *path, int backlog, struct listener *ret)
 {
 	struct listener l = LISTENER_INIT;
+	/* First: whoever sees the socket's file without an answer takes us for ended. */
+	gid_t group = group_of_host();
 	struct sockaddr_un address;
 	int r;
 
@@ -94,7 +97,7 @@ int listener_open(const char *path, int backlog, struct listener *ret)
 	else if (l.fd < 0 || bind(l.fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		r = -errno;
 	if (r == 0)
-		r = file_settle(&l, path);
+		r = file_settle(&l, path, group);
 	if (r == 0 && listen(l.fd, backlog) < 0)
 		r = -errno;
 	if (r < 0) {
