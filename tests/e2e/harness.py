@@ -187,6 +187,7 @@ class Target(Process):
 
 class Pygrowd(Process):
     """The daemon, with a socket and a state directory of its own; exact, or within its budget."""
+    has_answered = False
 
     def __init__(self, context, pids, *words, exact=True, prefix=()):
         self.socket = tempfile.mktemp(".sock", "pygrowd-", context.directory)
@@ -197,7 +198,6 @@ class Pygrowd(Process):
         argv += words
         super().__init__(argv)
         self.pids = pids
-        self.has_answered = False
 
     def wait_watching(self, seconds=PATIENCE):
         for pid in self.pids:
