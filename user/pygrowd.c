@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/pygrowd.c — the observer: parse, open, run, report, close. */
 #include <locale.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "daemon/check.h"
@@ -13,6 +14,8 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "report/journal.h"
+
+#define BIG_BYTES 0x100000 /* of one allocation: goes back to the kernel when it is freed */
 
 /* Those that were named, or whoever the rules let in. */
 static int take_on(const struct setup *s, struct pipeline *p, struct roster **ret_roster,
@@ -43,6 +46,8 @@ int main(int argc, char **argv)
 	double elapsed_sec = 0;
 
 	setlocale(LC_CTYPE, "");
+	/* Else malloc learns to keep what the first program file took, read as a whole, for good. */
+	mallopt(M_MMAP_THRESHOLD, BIG_BYTES);
 	options_parse(&setup.flags, argc, argv);
 	if (journal_open() && log_level_get() < LOG_LEVEL_INFO)
 		log_set_level(LOG_LEVEL_INFO); /* who reads it can leave out what it is not after */

@@ -140,7 +140,7 @@ static void sim_step(void)
 	if (isnan(said_ns))
 		return;
 	sim.n_weights++;
-	sim.weights[sim.pace.is_pending ? PACE_OPEN : PACE_FOR_GOOD] += work_ns / said_ns;
+	sim.weights[sim.pace.pending] += work_ns / said_ns;
 }
 
 /* How far off weights of the next n windows are: the right ones over the work that pace said. */
@@ -423,7 +423,7 @@ static void pace__time_tells_where_the_rate_is_not_known(void **state)
 			double said = pace_sample(&sim.pace, &w, &cost);
 
 			assert_true(fabs(said - ((double)w.cpu_ns - traps_ns)) < 1);
-			assert_false(sim.pace.is_pending);
+			assert_int_equal(sim.pace.pending, PACE_FOR_GOOD);
 		}
 		assert_true(pace_error(&sim.pace) > 0.08 && pace_error(&sim.pace) < 0.5);
 	}
@@ -444,7 +444,7 @@ static void pace__guesses_are_pending_until_the_rate_is_known(void **state)
 		rates[i] = (float)(sim.target.share[i] * 2e6);
 	pace_prime(&sim.pace, sim.on, rates, &cost);
 	assert_true(fabs(pace_sample(&sim.pace, &w, &cost) - 1000 / 2e6 * 1e9) < 1000);
-	assert_true(sim.pace.is_pending);
+	assert_int_equal(sim.pace.pending, PACE_OPEN);
 	assert_false(pace_settle(&sim.pace, &settlement));
 	for (unsigned i = 0; i < 100 && sim.pace.pending_rate > 0; i++) {
 		bool counts = pace_wants_count(&sim.pace, sim.on, i);

@@ -154,9 +154,10 @@ static bool busy_turn(double from, double to)
 	busy_window(busy.on, SAMPLE_HIT, floor(from + rand01() * (to - from)), 1e9, &w);
 	w.frees = w.allocs;
 	pace_sample(&busy.pace, &w, &cost);
-	if (busy.pace.is_pending)
+	if (busy.pace.pending == PACE_OPEN) {
 		busy.rates[PACE_OPEN] += busy.pace.pending_rate;
-	busy.n_rates[PACE_OPEN] += busy.pace.is_pending;
+		busy.n_rates[PACE_OPEN]++;
+	}
 	return true;
 }
 

@@ -150,7 +150,7 @@ static bool sample(double step_ns, const struct pace_cost *cost, double span_ns,
 			size_t at = run.n_samples[k]++;
 
 			assert_true(at < SAMPLES_MAX);
-			run.pending[k][at] = run.pace.is_pending ? PACE_OPEN : PACE_FOR_GOOD;
+			run.pending[k][at] = run.pace.pending;
 			run.samples[k][at] = (struct estimate_sample){ run.n_windows, 64,
 								       span_ns / work_ns, span_ns };
 		}

@@ -251,7 +251,7 @@ static void take_samples(struct windows *w, struct lens *l, const struct shutter
 	uint64_t cpu_ns = lens_cpu_ns(l);
 	double stands_for_ns = (double)(cpu_ns - l->cpu_ns) - l->traps_ns;
 	struct lens_window sw = { .walk_of = walk_of(w),
-				  .pending = l->pace.is_pending ? PACE_OPEN : PACE_FOR_GOOD,
+				  .pending = l->pace.pending,
 				  .n_walked = r->gate.walked };
 
 	log_debug(

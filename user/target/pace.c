@@ -329,15 +329,17 @@ static double work_by_rate(struct pace *p, double allocs, double cpu_ns)
 
 	if (!(p->pending_rate > 0))
 		p->pending_rate = isnan(rate) ? p->guess_rate : rate;
-	p->is_pending = p->pending_rate > 0;
-	return p->is_pending ? fmin(allocs / p->pending_rate * NS_PER_SEC, cpu_ns) : NAN;
+	if (!(p->pending_rate > 0))
+		return NAN;
+	p->pending = PACE_OPEN;
+	return fmin(allocs / p->pending_rate * NS_PER_SEC, cpu_ns);
 }
 
 double pace_sample(struct pace *p, const struct pace_window *w, const struct pace_cost *cost)
 {
 	double cpu_ns = (double)w->cpu_ns, traps_ns, share, by_time, part, at_rate;
 
-	p->is_pending = false;
+	p->pending = PACE_FOR_GOOD;
 	if (!w->cpu_ns)
 		return 0;
 	traps_ns = (double)w->allocs * cost->alloc_ns + (double)w->frees * cost->free_ns;

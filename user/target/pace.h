@@ -114,7 +114,7 @@ struct pace {
 	double guess_rate; /* allocations a second, by scouting or with the sets before */
 	double pending_rate; /* what work that is PACE_OPEN rests on; 0: none is */
 	double closed_rate, before_rate; /* what PACE_CLOSED work rests on; of the time before it */
-	bool is_pending; /* what pace_sample() has said last is: PACE_OPEN */
+	enum pace_pending pending; /* what pace_sample() has said last is: PACE_OPEN or _FOR_GOOD */
 	double count_ns; /* what a hit costs at least */
 	double heaviness; /* share of traps in the CPU time of late sampling windows */
 };
@@ -126,8 +126,8 @@ void pace_init(struct pace *p, const uint8_t *is_alloc, size_t n_sites);
 void pace_prime(struct pace *p, const uint8_t *on, const float *rates,
 		const struct pace_cost *cost);
 /* CPU time, in ns, that the work in this sampling window would have taken without us; at most
- * cpu_ns. p->is_pending: by a rate that will be known better, see pace_settle(). NAN: nobody
- * has an idea. */
+ * cpu_ns. p->pending: PACE_OPEN if by a rate that will be known better, see pace_settle(). NAN:
+ * nobody has an idea. */
 double pace_sample(struct pace *p, const struct pace_window *w, const struct pace_cost *cost);
 /* A counting window with the sites of is_ref[turn] on. cost->count_ns: what a hit costs at least.
  */
