@@ -46,8 +46,7 @@ int main(int argc, char **argv)
 	double elapsed_sec = 0;
 
 	setlocale(LC_CTYPE, "");
-	/* Else malloc learns to keep what the first program file took, read as a whole, for good.
-	 */
+	/* Else malloc learns from the first program file, read as a whole, to keep its memory. */
 	mallopt(M_MMAP_THRESHOLD, BIG_BYTES);
 	options_parse(&setup.flags, argc, argv);
 	if (journal_open() && log_level_get() < LOG_LEVEL_INFO)
