@@ -210,11 +210,15 @@ class Pygrowd(Process):
                                                                        self.stderr())
         return re.search(r"watching pid %d\b" % pid, self.stderr())
 
-    def ctl(self, *words):
-        """Once it answers: it is watching, and its socket's file is there, a moment before."""
+    def wait_answering(self):
+        """It is watching, and its socket's file is there, a moment before; or it has ended."""
         if not self.has_answered:
-            wait_until("'%s' answers" % self.socket, lambda: self.popen.poll() is not None or self.is_answering())
+            wait_until("'%s' answers; it says: %s" % (self.socket, self.stderr()),
+                       lambda: self.popen.poll() is not None or self.is_answering())
             self.has_answered = True
+
+    def ctl(self, *words):
+        self.wait_answering()
         return ctl(self.socket, *words)
 
     def json(self, *words):

@@ -11,7 +11,7 @@ import signal
 import time
 
 from harness import Pygrowd, once, seconds_of, wait_until
-from test_discovery import ONLY, answers, wait_regime, write
+from test_discovery import ONLY, wait_regime, write
 
 SCALE = "alert-scale = 0.4%\n"
 INTERVAL = "100ms"
@@ -96,7 +96,7 @@ class Service:
     def start(self):
         pygrowd = self.t.pygrowd([], "--state", self.state, "-c", self.config, "--interval", INTERVAL,
                                  exact=False)
-        wait_until("pygrowd answers; it says: %s" % pygrowd.stderr(), lambda: answers(pygrowd))
+        pygrowd.wait_answering()
         return pygrowd
 
     def hooked(self):

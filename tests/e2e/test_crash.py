@@ -14,7 +14,7 @@ import time
 
 from harness import assert_text_is, is_running, need_fast_traps, once, text_of, wait_until
 from loaded import Loaded, Places, guards_of
-from test_discovery import LEVELS, ONLY, answers, free_port, regimes, write
+from test_discovery import LEVELS, ONLY, free_port, regimes, write
 
 CRASHES = int(os.environ.get("PYGROWD_CRASHES", 100))
 FROM_START = (0.0, 3.0)  # seconds
@@ -46,7 +46,7 @@ class Service:
 
     def start_answering(self):
         pygrowd = self.start()
-        wait_until("pygrowd answers; it says: %s" % pygrowd.stderr(), lambda: has_answered(pygrowd))
+        pygrowd.json("status")
         return pygrowd
 
     def wait_write(self, seconds=5):
@@ -80,12 +80,6 @@ class Service:
             return Known(first, ticks, stacks)
         finally:
             connection.close()
-
-
-def has_answered(pygrowd):
-    assert pygrowd.popen.poll() is None, "pygrowd ended with %d: %s" % (pygrowd.popen.returncode,
-                                                                     pygrowd.stderr())
-    return answers(pygrowd)
 
 
 def assert_goes_on(before, now, adds):

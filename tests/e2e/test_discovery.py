@@ -28,10 +28,6 @@ def wait_regime(pygrowd, pid, wanted, seconds=15):
                                                         pygrowd.stderr()), is_so, seconds)
 
 
-def answers(pygrowd):
-    return pygrowd.ctl("status").returncode == 0
-
-
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -41,7 +37,7 @@ def free_port():
 def start(t, config, *words):
     path = write(os.path.join(t.directory, "pygrowd.conf"), config)
     pygrowd = t.pygrowd([], "-c", path, *words, exact=False)
-    wait_until("pygrowd answers; it says: %s" % pygrowd.stderr(), lambda: answers(pygrowd))
+    pygrowd.wait_answering()
     return pygrowd, path
 
 
@@ -137,7 +133,6 @@ def match_and_metrics(t):
     target, port = t.target("leak_23.py"), free_port()
     pygrowd = t.pygrowd([], "--match", "corpus/leak_[0-9]+", "--metrics", "127.0.0.1:%d" % port,
                         "-c", write(os.path.join(t.directory, "empty.conf"), ""), exact=False)
-    wait_until("pygrowd answers; it says: %s" % pygrowd.stderr(), lambda: answers(pygrowd))
     wait_regime(pygrowd, target.pid, ("exact",))
     t.result("discovery__match")
     target.ask("steadily", "large", 20)

@@ -11,7 +11,7 @@ import subprocess
 import time
 
 from harness import need_fast_traps, once, seconds_of, wait_until
-from test_discovery import LEVELS, ONLY, answers, wait_regime, write
+from test_discovery import LEVELS, ONLY, wait_regime, write
 
 PLENTY = "overhead = 50%\nhost-overhead = 100%\n"
 LEAK = "leak_large"
@@ -30,7 +30,6 @@ class Service:
 
     def start(self):
         pygrowd = self.t.pygrowd([], "--state", self.state, "-c", self.config, exact=False)
-        wait_until("pygrowd answers; it says: %s" % pygrowd.stderr(), lambda: answers(pygrowd))
         wait_regime(pygrowd, self.target.pid, ("exact",))
         return pygrowd
 
@@ -140,7 +139,6 @@ def show_what_was(t):
     wait_regime(pygrowd, service.target.pid, ("gone",))
     pygrowd.stop()
     pygrowd = t.pygrowd([], "--state", service.state, "-c", service.config, exact=False)
-    wait_until("pygrowd answers", lambda: answers(pygrowd))
     gone = pygrowd.json("show", stack["id"][:6])["stacks"][0]
     t.result("history__show_of_an_ended_process", None if gone["is_gone"] and gone["pid"] is None and
              gone["frames"] == stack["frames"] and gone["last_bytes"] > 0 and

@@ -203,7 +203,7 @@ def a_thousand_clients(t):
     port = free_port()
     try:
         pygrowd = t.pygrowd(t.target("leak_23.py"), "--metrics", "127.0.0.1:%d" % port).wait_watching()
-        wait_until("it answers", lambda: pygrowd.ctl("status").returncode == 0)
+        pygrowd.wait_answering()
         idle = descriptors(pygrowd)
         clients = [connect(pygrowd) for _ in range(PLACES)]
         refused = answer(connect(pygrowd))
@@ -226,7 +226,7 @@ def a_thousand_clients(t):
 def hostile_clients(t):
     """Each is told what is wrong, nobody else notices, nothing of them stays."""
     pygrowd = t.pygrowd(t.target("leak_23.py")).wait_watching()
-    wait_until("it answers", lambda: pygrowd.ctl("status").returncode == 0)
+    pygrowd.wait_answering()
     idle, began = descriptors(pygrowd), time.monotonic()
     silent, unread = connect(pygrowd), connect(pygrowd)
     slow = connect(pygrowd)
@@ -276,7 +276,7 @@ def ctl_as(t, pygrowd, *groups):
 def others_may_not_ask(t):
     """Not through the socket's mode; nor if somebody has loosened it."""
     pygrowd = t.pygrowd(t.target("leak_23.py")).wait_watching()
-    wait_until("it answers", lambda: pygrowd.ctl("status").returncode == 0)
+    pygrowd.wait_answering()
     done = ctl_as(t, pygrowd)
     assert done.returncode == 1 and "Permission denied" in done.stderr, done
     os.chmod(pygrowd.socket, 0o666)
@@ -300,7 +300,6 @@ def command_lines_are_their_owners(t):
                         *t.python.command, os.path.join(t.directory, "leak_23.py"), "token")
     assert nobodys.popen.stdout.readline(), nobodys.stderr()
     pygrowd = t.pygrowd([roots.pid, nobodys.pid]).wait_watching()
-    wait_until("it answers", lambda: pygrowd.ctl("status").returncode == 0)
     everything = pygrowd.json("status")
     for pid, word, uid in ((roots.pid, "secret", 0), (nobodys.pid, "token", NOBODY)):
         row = process_row(everything, pid)

@@ -12,7 +12,7 @@ import signal
 import urllib.request
 
 from harness import CORPUS, Skip, once, process_row, wait_until
-from test_discovery import ONLY, answers, free_port, regimes, wait_regime, write
+from test_discovery import ONLY, free_port, regimes, wait_regime, write
 
 WORKERS = 4
 REQUESTS = 40
@@ -23,9 +23,7 @@ CGROUPS = ("/sys/fs/cgroup/systemd", "/sys/fs/cgroup")  # where systemd's tree i
 
 def start(t, cmdline):
     path = write(os.path.join(t.directory, "pygrowd.conf"), "metrics = off\n" + ONLY % cmdline)
-    pygrowd = t.pygrowd([], "-c", path, "--overhead", "50%", "--host-overhead", "100%", exact=False)
-    wait_until("pygrowd answers; it says: %s" % pygrowd.stderr(), lambda: answers(pygrowd))
-    return pygrowd
+    return t.pygrowd([], "-c", path, "--overhead", "50%", "--host-overhead", "100%", exact=False)
 
 
 def wait_watched(pygrowd, pids):

@@ -28,7 +28,7 @@ struct scene {
 	double slower; /* times as long for the same work when it keeps, */
 	double rarer; /* and so many times as often at sites that were seldom hit */
 	double lead_ns, keep_ns; /* nothing is kept yet; then */
-	double bias_max, holds_max; /* of few clusters intervals are wide: estimate.c */
+	double bias_max; /* beyond what so few runs scatter */
 };
 
 /* In a step: how likely, and how many blocks then. */
@@ -221,24 +221,24 @@ static void pace_sim__intervals_hold_what_is_kept(void **state)
 {
 	static const struct scene rows[] = {
 		{ "traps of 0.5 us", 16e6, 500, 950, 1900, 0, 12000, 130e6, 0.02, 0, 1, 1, 8e9, 6e9,
-		  0.03, 0.99 },
+		  0.02 },
 		{ "noise, and slower by 8 %", 16e6, 500, 950, 1900, 0.15, 9000, 150e6, 0.03, 0.05,
-		  1.08, 1, 8e9, 6e9, 0.03, 1 },
+		  1.08, 1, 8e9, 6e9, 0.02 },
 		{ "slower by a quarter", 16e6, 500, 950, 1900, 0.15, 9000, 150e6, 0.03, 0.05, 1.25,
-		  1, 8e9, 6e9, 0.03, 0.99 },
+		  1, 8e9, 6e9, 0.02 },
 		{ "and seldom sites half", 16e6, 500, 950, 1900, 0.15, 9000, 150e6, 0.03, 0.05,
-		  1.25, 0.5, 8e9, 6e9, 0.05, 1 },
+		  1.25, 0.5, 8e9, 6e9, 0.03 },
 		{ "or twice as often", 16e6, 500, 950, 1900, 0.15, 9000, 300e6, 0.03, 0.05, 1.25, 2,
-		  8e9, 6e9, 0.06, 1 },
+		  8e9, 6e9, 0.04 },
 		{ "half, few hits", 16e6, 500, 950, 1900, 0.15, 5000, 300e6, 0.03, 0.05, 1.25, 0.5,
-		  8e9, 6e9, 0.05, 1 },
+		  8e9, 6e9, 0.03 },
 		{ "traps of 5 us", 14e6, 5250, 5900, 7000, 0.1, 2000, 280e6, 0.03, 0.05, 1, 1, 8e9,
-		  6e9, 0.08, 1 },
+		  6e9, 0.03 },
 		{ "and slower by a quarter", 14e6, 5250, 5900, 7000, 0.1, 2000, 280e6, 0.03, 0.05,
-		  1.25, 1, 8e9, 6e9, 0.08, 1 },
+		  1.25, 1, 8e9, 6e9, 0.03 },
 		/* as the demo has it within 1 %: it keeps from the start, 15 windows sample */
 		{ "5 us, first half minute", 4e6, 5250, 5900, 7000, 0.1, 600, 900e6, 0.03, 0.05, 1,
-		  1, 0.5e9, 25e9, 0.17, 1 },
+		  1, 0.5e9, 25e9, 0.1 },
 	};
 
 	(void)state;
@@ -257,10 +257,11 @@ static void pace_sim__intervals_hold_what_is_kept(void **state)
 				      "within %.0f %%, said +-%.0f %%\n",
 				      rows[i].name, sites[keepers[k]].n, o[k].holds * 100,
 				      o[k].bias * 100, scatter * 100, o[k].error * 100);
-			assert_true(o[k].holds >= 0.9 && o[k].holds <= rows[i].holds_max + 1e-9);
-			assert_true(fabs(o[k].bias) < rows[i].bias_max);
-			/* Another mixture is taken for scatter, too. */
-			assert_true(o[k].error < (rows[i].rarer == 1 ? 2.2 : 2.6) * scatter);
+			assert_true(o[k].holds >= 0.9);
+			assert_true(fabs(o[k].bias) < rows[i].bias_max + scatter / sqrt(RUNS));
+			/* That bars are not too wide. Another mixture is taken for scatter, too. */
+			assert_true(o[k].error < (rows[i].rarer == 1 ? 2.2 : 2.6) * scatter *
+							 (1 + 2 / sqrt(2 * RUNS)));
 		}
 	}
 }

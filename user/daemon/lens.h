@@ -54,6 +54,7 @@ struct lens {
 	bool is_to_import; /* it has left ALWAYS, with blocks that are followed: regime_import() */
 	double tried_sec; /* monotonic: when it was put into ALWAYS without being scouted; 0: never
 			   */
+	double new_share; /* of a core, used while it was new; 0: it is no more */
 	bool was_cut; /* the last scouting window was, by its hits */
 	bool is_scouted; /* sites[] is known, from now or from before */
 	/* Rare sites go on by groups, each with links of its own: one that turns busy takes no
@@ -116,7 +117,8 @@ void lens_busy_sites(const struct lens *l, uint8_t on[PGD_SITES_MAX]);
 uint64_t lens_cpu_ns(const struct lens *l);
 
 #define LENS_NEW_SEC	0.3
-#define LENS_IDLE_SHARE 0.05 /* of a core */
+#define LENS_IDLE_SHARE 0.003 /* of a core, and all its sites go on to see whether it is */
+#define LENS_BUSY_SHARE 0.05
 
 /* ── scouting ─── */
 /* Sites that are busy may be no more: a counting window with them on, now and then, tells. */

@@ -163,17 +163,21 @@ static size_t count_on_trial(const struct windows *w)
 	return n;
 }
 
-/* Is it idle? Then all its sites go on at once, and a trip would tell if that was wrong. Where
- * forty workers do a little each, it is wrong of all of them, and they would trip together, each
- * slowed many times until its turn has come: a few at a time, the others wait. */
+/* Is it idle? Then all its sites go on at once, and a trip would tell if that was wrong: of who
+ * does a little it would be, at five times what scouting costs. Where forty workers wake up
+ * together, it is wrong of all of them, each slowed many times until its turn has come: a few at a
+ * time, the others wait. */
 void regime_look_at_new(struct windows *w, struct lens *l)
 {
-	double sec = clock_monotonic_sec() - l->began_sec;
+	double sec = clock_monotonic_sec() - l->began_sec, share;
 
 	if (sec < LENS_NEW_SEC)
 		return;
-	if ((double)(lens_cpu_ns(l) - l->cpu_ns) / WINDOWS_NS_PER_SEC >= LENS_IDLE_SHARE * sec) {
+	share = (double)(lens_cpu_ns(l) - l->cpu_ns) / WINDOWS_NS_PER_SEC / sec;
+	if (share >= LENS_IDLE_SHARE) {
 		lens_scout_again(l);
+		l->new_share = share;
+		l->was_cut = share >= LENS_BUSY_SHARE;
 	} else if (count_on_trial(w) < TRIALS_MAX) {
 		l->tried_sec = clock_monotonic_sec();
 		regime_always(w, l);
@@ -185,12 +189,15 @@ void regime_settle(struct windows *w, struct lens *l)
 {
 	const struct pace_cost always = windows_always_cost(w);
 	const struct pace_cost rare = { always.alloc_ns + WINDOWS_BIRTH_OWN_NS, always.free_ns, 0 };
-	double share = lens_always_share(l, &always);
+	double share = lens_always_share(l, &always), may = w->share;
 
+	if (l->new_share > 0)
+		may = fmax(may, WINDOWS_FLOOR_SHARE / l->new_share);
+	l->new_share = 0;
 	l->is_scouted = true;
 	log_debug(0, "pid %d: all sites always on would cost %.1f %% of its CPU time",
 		  l->watch->pid, share * 100);
-	if (share < w->share / 2) {
+	if (share < may / 2) {
 		regime_always(w, l);
 		return;
 	}

@@ -79,7 +79,7 @@ int fsutil_file_save(const char *path, const void *data, size_t data_bytes, mode
 	_cleanup_close_ int fd = -1;
 	int r;
 
-	if (asprintf(&tmp, "%s.XXXXXX", path) < 0) {
+	if (asprintf(&tmp, "%s" FSUTIL_TMP_END, path) < 0) {
 		tmp = NULL;
 		return -ENOMEM;
 	}

@@ -15,7 +15,6 @@
 #define NAME_DIGITS   20
 #define NAME_END      ".json"
 #define NAME_BYTES    (NAME_DIGITS + sizeof(NAME_END))
-#define TMP_END_BYTES 7 /* ".XXXXXX" of fsutil_file_save() */
 #define PATH_BYTES    4096
 #define FILES_MAX     (4 * SINK_QUEUE_MAX) /* that are looked at; nobody but us writes there */
 
@@ -120,7 +119,7 @@ static bool is_ours(const char *name, bool *ret_is_tmp)
 	if (strspn(name, "0123456789") != NAME_DIGITS ||
 	    strncmp(name + NAME_DIGITS, NAME_END, strlen(NAME_END)) != 0)
 		return false;
-	*ret_is_tmp = len == NAME_BYTES - 1 + TMP_END_BYTES && name[NAME_BYTES - 1] == '.';
+	*ret_is_tmp = len == NAME_BYTES - 1 + strlen(FSUTIL_TMP_END) && name[NAME_BYTES - 1] == '.';
 	return *ret_is_tmp || len == NAME_BYTES - 1;
 }
 

@@ -24,7 +24,7 @@
 #define COST_DIFFERS	0.1 /* of the cost, between the sets: standard error */
 #define CPU_ERROR	0.03 /* of the CPU time of a counting window: standard error */
 #define SCATTER_GUESS	10.0 /* hits come in bursts: their variance is so many times Poisson's; */
-#define SCATTER_WORTH	4.0 /* counts that guess is worth */
+#define SCATTER_WORTH	8.0 /* counts that guess is worth, and then the mean of all for each kind */
 #define SCATTER_HITS	5.0 /* fewer that were expected say nothing of it */
 #define SCATTER_MAX	100.0 /* of one count: more is no scatter but a change */
 
@@ -70,29 +70,38 @@ static double square(double x)
 	return x * x;
 }
 
-/* The variance of counts of hits, in terms of Poisson's. */
-static double scatter_of(const struct pace *p)
+/* The mean of what was learned, from a guess that is worth some counts. */
+static double mean_from(double guess, double sum, double n)
 {
-	return fmax((SCATTER_GUESS * SCATTER_WORTH + p->seen.scatter) /
-			    (SCATTER_WORTH + p->seen.n_scatter),
+	return (SCATTER_WORTH * guess + sum) / (SCATTER_WORTH + n);
+}
+
+/* The variance of counts of hits, in terms of Poisson's: until it was seen for this kind, as that
+ * of all. */
+static double scatter_of(const struct pace *p, enum pace_scatter of)
+{
+	double sum = 0, n = 0;
+
+	for (unsigned i = 0; i < PACE_SCATTERS; i++)
+		sum += p->seen.scatter[i], n += p->seen.n_scatter[i];
+	return fmax(mean_from(mean_from(SCATTER_GUESS, sum, n), p->seen.scatter[of],
+			      p->seen.n_scatter[of]),
 		    1);
 }
 
-/* As many were expected, by a share or rate that was learned from `known` hits. Returns how far off
- * that is, squared, over what Poisson's would be; 0: that cannot be said. */
-static double off_squared(double seen, double expected, double known)
+/* As many were expected, by a share or rate that was learned from `known` hits; they are `share` of
+ * what they were expected by (0: it was time). How far off is that, squared, over what Poisson's
+ * would be? */
+static void learn_scatter(struct pace *p, enum pace_scatter of, double seen, double expected,
+			  double share, double known)
 {
-	if (!(expected >= SCATTER_HITS) || !(known >= expected))
-		return 0;
-	return square(seen - expected) / (expected * (1 + expected / known));
-}
+	double off;
 
-static void learn_scatter(struct pace *p, double off)
-{
-	if (!(off > 0))
+	if (!(expected >= SCATTER_HITS) || !(known >= expected) || !(share < 1))
 		return;
-	p->seen.scatter += fmin(off, SCATTER_MAX);
-	p->seen.n_scatter++;
+	off = square(seen - expected) / (expected * (1 - share) * (1 + expected / known));
+	p->seen.scatter[of] += fmin(off, SCATTER_MAX);
+	p->seen.n_scatter[of]++;
 }
 
 /* Thin set's hits, and wide set's hits, wherever both could be seen. */
@@ -121,7 +130,8 @@ static void estimate_work(const struct pace *p, struct pace_estimate *e)
 	if (!(hits > 0))
 		return;
 	e->work_ns = fmax(ns / hits - e->cost_ns, ns / hits / 2);
-	e->of_late = scatter_of(p) / hits + square(CPU_ERROR * ns / hits / e->work_ns) / 2;
+	e->of_late =
+		scatter_of(p, PACE_OF_TIME) / hits + square(CPU_ERROR * ns / hits / e->work_ns) / 2;
 }
 
 /* Hits that the thin set's share of the wide one's was taken from. */
@@ -136,9 +146,10 @@ static bool says_enough(const struct pace *p, const struct pace_late *l)
 {
 	double thin_of_wide = hits_seen(p, PACE_THIN) / hits_seen(p, PACE_WIDE);
 	double wide = p->seen.share_hits[PACE_WIDE] / p->seen.share_allocs * l->allocs;
-	double enough = fmax(LATE_HITS_MIN, LATE_SCATTER * scatter_of(p));
+	double enough = fmax(LATE_HITS_MIN, LATE_SCATTER * scatter_of(p, PACE_OF_WIDE));
 
-	return wide >= enough / 2 && thin_of_wide * (wide + l->wide_hits[PACE_WIDE]) >= enough;
+	return wide >= fmax(LATE_HITS_MIN, LATE_SCATTER * scatter_of(p, PACE_OF_ALL)) / 2 &&
+	       thin_of_wide * (wide + l->wide_hits[PACE_WIDE]) >= enough;
 }
 
 struct pace_shares pace_late_shares(const struct pace *p)
@@ -160,12 +171,14 @@ static void estimate_share(const struct pace *p, struct pace_estimate *e)
 
 	/* The inverse of what scatters is too much on average. */
 	e->inverse_share = s.all / s.of_all * (s.wide / s.thin) /
-			   (1 + fmin(scatter_of(p) * (of_all + of_thin), MADE_UP_MAX));
+			   (1 + fmin(scatter_of(p, PACE_OF_ALL) * of_all +
+					     scatter_of(p, PACE_OF_WIDE) * of_thin,
+				     MADE_UP_MAX));
 }
 
 bool pace_estimate(const struct pace *p, struct pace_estimate *e)
 {
-	double scatter = scatter_of(p), wide_ns, thin, from, work_ns;
+	double scatter = scatter_of(p, PACE_OF_TIME), wide_ns, thin, from, work_ns;
 	bool is_two = pace_has_two(p);
 
 	if (!is_counted(p, PACE_THIN) || (is_two && !is_counted(p, PACE_WIDE)) ||
@@ -174,8 +187,9 @@ bool pace_estimate(const struct pace *p, struct pace_estimate *e)
 	thin = hits_seen(p, PACE_THIN) / hits_seen(p, PACE_WIDE);
 	from = 1 / p->seen.share_hits[PACE_WIDE] -
 	       1 / fmax(p->seen.share_allocs, p->seen.share_hits[PACE_WIDE]);
-	e->of_share = scatter * from;
-	e->of_thin = scatter * (1 / hits_seen(p, PACE_THIN) - 1 / hits_seen(p, PACE_WIDE));
+	e->of_share = scatter_of(p, PACE_OF_ALL) * from;
+	e->of_thin = scatter_of(p, PACE_OF_WIDE) *
+		     (1 / hits_seen(p, PACE_THIN) - 1 / hits_seen(p, PACE_WIDE));
 	e->hit_ns = p->seen.ref_ns[PACE_THIN] / p->seen.ref_hits[PACE_THIN];
 	e->cost_ns = p->count_ns + PACE_COST_MORE_NS;
 	wide_ns = is_two ? p->seen.ref_ns[PACE_WIDE] / p->seen.ref_hits[PACE_WIDE] : 0;
@@ -293,14 +307,23 @@ static void forget(struct pace *p)
 		p->hits[i] *= (float)FORGET;
 	p->allocs *= FORGET;
 	p->seen.share_allocs *= FORGET;
-	p->seen.scatter *= FORGET;
-	p->seen.n_scatter *= FORGET;
+	for (unsigned of = 0; of < PACE_SCATTERS; of++) {
+		p->seen.scatter[of] *= FORGET;
+		p->seen.n_scatter[of] *= FORGET;
+	}
+}
+
+static void learn_share_of_wide(struct pace *p, double thin, double wide)
+{
+	double share = hits_seen(p, PACE_THIN) / hits_seen(p, PACE_WIDE);
+
+	learn_scatter(p, PACE_OF_WIDE, thin, wide * share, share, hits_seen(p, PACE_THIN));
 }
 
 static void remember(struct pace *p, const struct pace_window *w)
 {
 	double allocs = (double)w->allocs;
-	double seen[PACE_SETS] = { hits_in(p, w, PACE_THIN), hits_in(p, w, PACE_WIDE) };
+	double seen[PACE_SETS] = { hits_in(p, w, PACE_THIN), hits_in(p, w, PACE_WIDE) }, share;
 
 	forget(p);
 	for (unsigned k = 0; k < PACE_SETS; k++)
@@ -311,11 +334,12 @@ static void remember(struct pace *p, const struct pace_window *w)
 	p->allocs += allocs;
 	if (!p->has_refs)
 		return;
-	if (p->seen.share_allocs > 0)
-		learn_scatter(p, off_squared(seen[PACE_WIDE],
-					     allocs * p->seen.share_hits[PACE_WIDE] /
-						     p->seen.share_allocs,
-					     p->seen.share_hits[PACE_WIDE]));
+	if (p->seen.share_allocs > 0) {
+		share = p->seen.share_hits[PACE_WIDE] / p->seen.share_allocs;
+		learn_scatter(p, PACE_OF_ALL, seen[PACE_WIDE], share * allocs, share,
+			      p->seen.share_hits[PACE_WIDE]);
+	}
+	learn_share_of_wide(p, seen[PACE_THIN], seen[PACE_WIDE]);
 	p->seen.share_allocs += allocs;
 	for (unsigned k = 0; k < PACE_SETS; k++)
 		p->seen.share_hits[k] += seen[k], p->seen.next.share_hits[k] += seen[k];
@@ -365,8 +389,8 @@ static void learn_from_thin(struct pace *p, double hits, double cpu_ns)
 	const struct pace_late *known = p->seen.late.thin_hits > 0 ? &p->seen.late : next;
 
 	if (known->thin_hits > 0)
-		learn_scatter(p, off_squared(hits, cpu_ns * known->thin_hits / known->thin_ns,
-					     known->thin_hits));
+		learn_scatter(p, PACE_OF_TIME, hits, cpu_ns * known->thin_hits / known->thin_ns, 0,
+			      known->thin_hits);
 	next->thin_hits += hits;
 	next->thin_ns += cpu_ns;
 	p->seen.is_late_new = says_enough(p, next);
@@ -378,11 +402,7 @@ static void learn_from_thin(struct pace *p, double hits, double cpu_ns)
 
 static void learn_from_wide(struct pace *p, double thin, double wide)
 {
-	if (hits_seen(p, PACE_WIDE) > 0)
-		learn_scatter(p,
-			      off_squared(thin,
-					  wide * hits_seen(p, PACE_THIN) / hits_seen(p, PACE_WIDE),
-					  hits_seen(p, PACE_THIN)));
+	learn_share_of_wide(p, thin, wide);
 	p->seen.next.wide_hits[PACE_THIN] += thin;
 	p->seen.next.wide_hits[PACE_WIDE] += wide;
 	p->seen.wide_hits[PACE_THIN] += thin;

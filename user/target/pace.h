@@ -84,6 +84,15 @@ struct pace_late {
 	double thin_hits, thin_ns;
 };
 
+/* What hits are counted by, and scatter about. Each by its own amount: how long something takes on
+ * cores that others use as well is one thing, what two sets have of the same hits another. */
+enum pace_scatter {
+	PACE_OF_TIME = 0, /* hits of the thin set, by the time that was counted */
+	PACE_OF_ALL, /* of the wide set, by all hits */
+	PACE_OF_WIDE, /* of the thin set, by the wide one's */
+	PACE_SCATTERS,
+};
+
 /* What windows have shown since the sets were chosen. */
 struct pace_seen {
 	/* Sums as pace.hits and .allocs: of all sites, and of each set. */
@@ -95,8 +104,8 @@ struct pace_seen {
 	/* The shortest such time that says enough; and what has come since. */
 	struct pace_late late, next;
 	bool is_late_new; /* late: since the last counting window */
-	double scatter,
-		n_scatter; /* of counts, squared, over what Poisson's would be; and how many */
+	/* Of counts, squared, over what Poisson's would be; and how many. */
+	double scatter[PACE_SCATTERS], n_scatter[PACE_SCATTERS];
 	unsigned n_counts; /* counting windows */
 	double since_count[PACE_SETS]; /* sampling windows since the last one of each set */
 };
