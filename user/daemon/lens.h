@@ -117,7 +117,7 @@ void lens_busy_sites(const struct lens *l, uint8_t on[PGD_SITES_MAX]);
 uint64_t lens_cpu_ns(const struct lens *l);
 
 #define LENS_NEW_SEC	0.3
-#define LENS_IDLE_SHARE 0.003 /* of a core, and all its sites go on to see whether it is */
+#define LENS_IDLE_SHARE 0.001 /* of a core, and all its sites go on to see whether it is */
 #define LENS_BUSY_SHARE 0.05
 
 /* ── scouting ─── */
