@@ -262,6 +262,25 @@ static void pace__rate_is_that_of_all_sites(void **state)
 	assert_true(fabs(sim.sum_rates / sim.n_rates / 12.5e6 - 1) < 0.03);
 }
 
+static void pace__hits_cost_what_they_cost_here(void **state)
+{
+	(void)state;
+	for (double factor = 1; factor < 3; factor += 0.5) {
+		double sum = 0;
+
+		for (uint64_t seed = 0; seed < SEEDS; seed++) {
+			sim_start(12.5e6, 0.8);
+			sim.target.random ^= seed << 32;
+			sim.target.cost_factor = factor;
+			assert_true(pace_hit_ns(&sim.pace) > 0); /* a guess */
+			sim_bias(100);
+			sum += pace_hit_ns(&sim.pace) / SEEDS;
+		}
+		if (!(fabs(sum / (cost.count_ns * factor) - 1) < 0.15))
+			fail_msg("%.1f times: %.0f ns", factor, sum);
+	}
+}
+
 static void pace__refs_are_a_small_share_of_all(void **state)
 {
 	static const struct {
@@ -571,6 +590,7 @@ int main(void)
 		cmocka_unit_test(pace__light_windows_need_no_counting),
 		cmocka_unit_test(pace__counting_is_seldom_once_the_rate_is_known),
 		cmocka_unit_test(pace__rate_is_that_of_all_sites),
+		cmocka_unit_test(pace__hits_cost_what_they_cost_here),
 		cmocka_unit_test(pace__refs_are_a_small_share_of_all),
 		cmocka_unit_test(pace__refs_are_sites_that_are_on),
 		cmocka_unit_test(pace__drifting_shares_are_followed),

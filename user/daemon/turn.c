@@ -294,16 +294,6 @@ static void take_count(const struct windows *w, struct lens *l, const struct pac
 		sampler_settle(w->sampler, l, &settlement);
 }
 
-/* What hits with the gate open have cost. */
-static double loss_of(const struct windows *w, const struct lens *l, const struct shutter_result *r)
-{
-	struct pace_cost cost = windows_cost(w, l);
-
-	if (r->kind == PGD_GATE_COUNT)
-		return (double)r->gate.allocs * cost.count_ns;
-	return (double)r->gate.allocs * cost.alloc_ns + (double)r->gate.frees * cost.free_ns;
-}
-
 static const char *const purpose_name[] = { [WINDOWS_SAMPLE] = "sample",
 					    [WINDOWS_RATE] = "count",
 					    [WINDOWS_SCOUT] = "scout",
@@ -315,7 +305,7 @@ void turn_result(struct windows *w)
 	struct lens *l = w->open;
 	struct pace_window pw;
 	struct pgd_hits hits;
-	double loss_ns, all_ns, part;
+	double loss_ns, all_ns;
 
 	if (!r)
 		return;
@@ -323,13 +313,9 @@ void turn_result(struct windows *w)
 	if (!l)
 		return;
 	hits = windows_take_hits(w, l);
-	loss_ns = loss_of(w, l, r);
 	/* All hits together cannot have cost more CPU time than was used. */
-	part = fmin(1, (double)r->cpu_ns / loss_ns);
-	if (!(part > 0))
-		part = 1;
-	loss_ns *= part;
-	all_ns = fmax(windows_hit_cost(w, l, &hits) * part, loss_ns);
+	loss_ns = fmin(windows_loss(w, l, r), (double)r->cpu_ns);
+	all_ns = loss_ns + windows_shut_cost(w, l, r, &hits);
 	w->open = NULL;
 	l->traps_ns += all_ns;
 	l->watch->n_windows++;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* user/daemon/windows_cost.c — what do hits cost a target, and what does its budget pay? */
+#include <math.h>
+
 #include "daemon/windows_internal.h"
 #include "lib/clock.h"
 
@@ -19,14 +21,41 @@ struct pace_cost windows_always_cost(const struct windows *w)
 
 double windows_hit_cost(const struct windows *w, const struct lens *l, const struct pgd_hits *hits)
 {
-	struct pace_cost cost = windows_cost(w, l), always = windows_always_cost(w);
+	struct pace_cost always = windows_always_cost(w);
+	double free_ns = l->state == LENS_ALWAYS ? always.free_ns : windows_cost(w, l).free_ns;
 
-	if (l->state == LENS_ALWAYS)
-		return (double)hits->alloc * always.alloc_ns + (double)hits->free * always.free_ns;
-	if (w->open != l) /* rare sites: their stacks are walked, too */
-		return (double)hits->alloc * always.alloc_ns + (double)hits->free * cost.free_ns;
-	return (double)hits->alloc * cost.alloc_ns + (double)hits->free * cost.free_ns +
-	       (double)hits->counted * cost.count_ns;
+	return (double)hits->alloc * always.alloc_ns + (double)hits->free * free_ns;
+}
+
+static double counted_ns(const struct windows *w, const struct lens *l)
+{
+	return fmax(pace_hit_ns(&l->pace), w->cost.count_ns);
+}
+
+double windows_loss(const struct windows *w, const struct lens *l, const struct shutter_result *r)
+{
+	struct pace_cost cost = windows_cost(w, l);
+
+	if (r->kind == PGD_GATE_COUNT)
+		return (double)r->gate.allocs * counted_ns(w, l);
+	return (double)r->gate.allocs * cost.alloc_ns + (double)r->gate.frees * cost.free_ns;
+}
+
+static double beyond(uint64_t all, uint64_t in_gate)
+{
+	return all > in_gate ? (double)(all - in_gate) : 0;
+}
+
+double windows_shut_cost(const struct windows *w, const struct lens *l,
+			 const struct shutter_result *r, const struct pgd_hits *hits)
+{
+	struct pace_cost cost = windows_cost(w, l);
+
+	if (r->kind == PGD_GATE_COUNT)
+		return beyond(hits->counted, r->gate.allocs) * counted_ns(w, l) +
+		       (double)(hits->alloc + hits->free) * cost.free_ns;
+	return (beyond(hits->alloc, r->gate.allocs) + beyond(hits->free, r->gate.frees)) *
+	       cost.free_ns;
 }
 
 struct pgd_hits windows_take_hits(struct windows *w, struct lens *l)

@@ -72,11 +72,18 @@ static inline struct lens *windows_lens_of_slot(const struct windows *w, uint32_
 }
 
 /* ── windows_cost.c ─── */
-/* What hits in windows of this target cost, each; and all of these. */
+/* What hits in windows of this target cost, each. */
 struct pace_cost windows_cost(const struct windows *w, const struct lens *l);
 /* Of targets whose every block is followed. */
 struct pace_cost windows_always_cost(const struct windows *w);
+/* These hits without a window: whose every block is followed, or at rare sites, whose stacks are
+ * walked, too. */
 double windows_hit_cost(const struct windows *w, const struct lens *l, const struct pgd_hits *hits);
+/* Hits of a window: with its gate open; and of all of these those that met it shut, as sites went
+ * on or came off, which do little more than trap. */
+double windows_loss(const struct windows *w, const struct lens *l, const struct shutter_result *r);
+double windows_shut_cost(const struct windows *w, const struct lens *l,
+			 const struct shutter_result *r, const struct pgd_hits *hits);
 /* Hits since the last call. */
 struct pgd_hits windows_take_hits(struct windows *w, struct lens *l);
 /* The open window is over: what its traps have cost, and all else. */

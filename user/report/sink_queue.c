@@ -12,11 +12,11 @@
 #include "lib/log.h"
 #include "report/sink_queue.h"
 
-#define NAME_DIGITS   20
-#define NAME_END      ".json"
-#define NAME_BYTES    (NAME_DIGITS + sizeof(NAME_END))
-#define PATH_BYTES    4096
-#define FILES_MAX     (4 * SINK_QUEUE_MAX) /* that are looked at; nobody but us writes there */
+#define NAME_DIGITS 20
+#define NAME_END    ".json"
+#define NAME_BYTES  (NAME_DIGITS + sizeof(NAME_END))
+#define PATH_BYTES  4096
+#define FILES_MAX   (4 * SINK_QUEUE_MAX) /* that are looked at; nobody but us writes there */
 
 struct text {
 	uint64_t number;

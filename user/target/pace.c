@@ -253,6 +253,14 @@ double pace_best_rate(const struct pace *p)
 	return rate_of(&e);
 }
 
+double pace_hit_ns(const struct pace *p)
+{
+	struct pace_estimate e;
+
+	return pace_estimate(p, &e) && is_believed(p, &e) ? e.cost_ns
+							  : p->count_ns + PACE_COST_MORE_NS;
+}
+
 double pace_count_ns(const struct pace *p)
 {
 	double ns = counting[p->turn].first_ns;

@@ -156,6 +156,8 @@ double pace_count_ns(const struct pace *p);
 bool pace_is_wanting(const struct pace *p);
 /* Allocations a second of CPU time, lately; NAN: not known well enough yet. */
 double pace_rate(const struct pace *p);
+/* What a hit of a counting window costs this target, ns; a guess until that was seen. */
+double pace_hit_ns(const struct pace *p);
 /* Relative standard error that what pace_sample() says has for long, not of one window: it does not
  * average out. */
 double pace_error(const struct pace *p);
