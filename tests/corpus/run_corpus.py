@@ -38,7 +38,7 @@ MODES = {
     # Windows see one allocation in a hundred, whatever time does: leaks have to be faster to be seen
     # in a day. What lives for less than 2 s does not count, so time must not be too fast. The budget
     # is a share of what a process uses: so it has to use some of a core.
-    "windows": Mode(1, 50, 10, 4.5, 40, "500ms", 12, 2,
+    "windows": Mode(1, 50, 10, 5.5, 40, "500ms", 8, 3,
                     ("--overhead", "50%", "--host-overhead", "100%")),
 }
 
