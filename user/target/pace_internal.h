@@ -11,9 +11,6 @@
 
 #define PACE_BY_TIME_BELOW 0.25 /* share of traps: below, by time alone; */
 #define PACE_COUNTS_WANTED 10 /* counting windows, two of three, until the rate is believed */
-/* If the two equations are one: more than in a loop of nothing else, for caches and predictors; how
- * long the trap itself takes (0.5 µs, or 5 where page tables are switched) does not change that. */
-#define PACE_COST_MORE_NS  480.0
 
 /* What is known. */
 struct pace_estimate {
@@ -37,6 +34,8 @@ bool pace_estimate(const struct pace *p, struct pace_estimate *ret);
 struct pace_shares pace_late_shares(const struct pace *p);
 /* As pace_rate(), however badly it is known, as long as that is said: NAN. */
 double pace_best_rate(const struct pace *p);
+/* What a hit costs, ns, until that was seen here. */
+double pace_guess_hit_ns(const struct pace *p);
 /* Is the thin set so much less than the wide one that there are two equations? */
 bool pace_has_two(const struct pace *p);
 

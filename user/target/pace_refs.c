@@ -96,7 +96,7 @@ static double thin_share(const struct pace *p)
 
 static double thin_wanted(const struct pace *p)
 {
-	double rate = pace_best_rate(p), cost_sec = (p->count_ns + PACE_COST_MORE_NS) / NS_PER_SEC;
+	double rate = pace_best_rate(p), cost_sec = pace_guess_hit_ns(p) / NS_PER_SEC;
 
 	rate = isnan(rate) ? p->guess_rate : rate;
 	if (!(rate > 0))
