@@ -66,23 +66,23 @@ def tick(kind, ticks):
     return {"bytes": sum(sizes), "blocks": len(sizes), "function": leak.__name__}
 
 
-def steadily(kind, seconds):
-    """Leak in the background at an even rate, so that the growth rate is known as well."""
-    thread = threading.Thread(target=tick_for, args=(kind, float(seconds)), daemon=True)
-    thread.start()
-    return {"bytes_per_second": sum(blocks_of(LEAKS[kind]())) * PER_TICK * TICKS_PER_SECOND}
-
-
 TICKS_PER_SECOND = 20
 
 
-def tick_for(kind, seconds):
+def steadily(kind, seconds, per_second=TICKS_PER_SECOND):
+    """Leak in the background at an even rate, so that the growth rate is known as well."""
+    args = (kind, float(seconds), float(per_second))
+    threading.Thread(target=tick_for, args=args, daemon=True).start()
+    return {"bytes_per_second": sum(blocks_of(LEAKS[kind]())) * PER_TICK * args[-1]}
+
+
+def tick_for(kind, seconds, per_second):
     begin = time.monotonic()
     ticks = 0
-    while ticks < seconds * TICKS_PER_SECOND:
+    while ticks < seconds * per_second:
         tick(kind, 1)
         ticks += 1
-        time.sleep(max(0.0, begin + ticks / TICKS_PER_SECOND - time.monotonic()))
+        time.sleep(max(0.0, begin + ticks / per_second - time.monotonic()))
 
 
 def drop():

@@ -12,13 +12,14 @@ import shutil
 import sqlite3
 import time
 
-from harness import assert_text_is, is_running, need_fast_traps, once, text_of, wait_until
+from harness import assert_text_is, is_running, once, text_of, wait_until
 from loaded import Loaded, Places, guards_of
 from test_discovery import LEVELS, ONLY, free_port, regimes, write
 
 CRASHES = int(os.environ.get("PYGROWD_CRASHES", 100))
 FROM_START = (0.0, 3.0)  # seconds
 KINDS = ("from the start", "in mid-window", "in mid-write")
+TICKS_PER_SECOND = 1  # of the calm one: so little that all of it is followed, at any cost of a trap
 CALM = 20  # processes with all sites on, in started_again_at_once
 PUT_IN_ORDER = 60  # seconds; 0.15 for each of them, unless all cores are busy
 ADDS_AFTER = 2.0  # a daemon that has answered for so long has written something
@@ -127,10 +128,9 @@ def crash(service, kind, places, texts, before):
 
 @once
 def a_hundred_times(t):
-    need_fast_traps()
     busy, calm = Loaded(t, "leak_beside.py", "json").saturate(), t.target("leak_23.py")
     texts, service = {pid: text_of(pid) for pid in (busy.pid, calm.pid)}, Service(t, "corpus/leak_")
-    calm.ask("steadily", "large", 3600)
+    calm.ask("steadily", "large", 3600, TICKS_PER_SECOND)
     pygrowd = service.start_answering()
     places = Places(busy.pid)
     wait_until("the calm one is watched", lambda: regimes(pygrowd)[calm.pid][0] == "exact")
