@@ -4,6 +4,7 @@
  * The text at the site is compared before, while and after. Needs root.
  */
 #include "bpfchild.h"
+#include "lib/clock.h"
 #include "lib/strbuf.h"
 #include "target/procmem.h"
 
@@ -193,6 +194,66 @@ static void probes__the_price_of_a_trap_is_the_same_on_a_busy_machine(void **sta
 	assert_true(crowded_ns < 2 * alone_ns);
 }
 
+#define N_BESIDE     32
+#define BESIDE_HITS  5000
+#define BESIDE_TRIES 9
+
+/* The cheapest of some batches, in CPU time. */
+static double own_hit_ns(void)
+{
+	uint64_t best_ns = UINT64_MAX;
+
+	for (int i = 0; i < BESIDE_TRIES; i++) {
+		uint64_t start_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID), ns;
+
+		for (int hit = 0; hit < BESIDE_HITS; hit++)
+			child_free(64);
+		ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - start_ns;
+		best_ns = ns < best_ns ? ns : best_ns;
+	}
+	return (double)best_ns / BESIDE_HITS;
+}
+
+/* At a trap the kernel asks for each process whose site it is whether that is meant. */
+static void window__a_trap_costs_more_for_each_process_beside(void **state)
+{
+	struct probes_options o = { .live_max = 1024 };
+	struct strbuf why = STRBUF_INIT;
+	struct probes *p = NULL;
+	struct child beside[N_BESIDE];
+	struct window own = WINDOW_INIT, w[N_BESIDE];
+	struct site site = { .kind = SITE_FREE, .reg = PGD_REG_DI };
+	struct sites sites = { .v = &site, .n = 1 };
+	struct window_target t = { .path = "/proc/self/exe", .pid = getpid() };
+	double alone_ns, beside_ns, each_ns;
+
+	(void)state;
+	site.offset = child_offset(child_site_free);
+	if (probes_open(&o, &p, &why) < 0)
+		fail_msg("%s", why.buf);
+	probes_prog_fds(p, t.prog_fds);
+	assert_ok(window_open(&own, probes_method(p), &t, &sites, &frees));
+	alone_ns = own_hit_ns();
+	for (int i = 0; i < N_BESIDE; i++) {
+		child_start(&beside[i]);
+		t.pid = beside[i].pid;
+		w[i] = (struct window)WINDOW_INIT;
+		assert_ok(window_open(&w[i], probes_method(p), &t, &sites, &frees));
+	}
+	beside_ns = own_hit_ns();
+	each_ns = (beside_ns - alone_ns) / N_BESIDE;
+	print_message("a hit costs %.0f ns, beside %d processes %.0f: %.1f for each\n", alone_ns,
+		      N_BESIDE, beside_ns, each_ns);
+	assert_true(each_ns > 1 && each_ns < 200);
+	for (int i = 0; i < N_BESIDE; i++) {
+		window_close(&w[i]);
+		child_stop(&beside[i]);
+	}
+	window_close(&own);
+	probes_close(p);
+	strbuf_done(&why);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -201,6 +262,7 @@ int main(void)
 		cmocka_unit_test(window__text_is_restored_when_the_watcher_is_killed),
 		cmocka_unit_test(probes__one_target_too_many_is_refused),
 		cmocka_unit_test(probes__the_price_of_a_trap_is_the_same_on_a_busy_machine),
+		cmocka_unit_test(window__a_trap_costs_more_for_each_process_beside),
 	};
 
 	return cmocka_run_group_tests_name("window", tests, NULL, NULL);

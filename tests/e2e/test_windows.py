@@ -99,7 +99,7 @@ def idle_is_exact(t, python, _):
     wait_regime(pygrowd, target.pid, "exact", 10)
     truths = []
     for _ in range(5):
-        truths.append(target.ask("tick", "small", 4))
+        truths.append(target.ask("tick", "small", 1))
         report = pygrowd.report()
     assert_exact(process_row(report, target.pid))
     all_of_it = {"function": "leak_small", "bytes": sum(truth["bytes"] for truth in truths)}

@@ -211,21 +211,22 @@ static double bucket_max(const struct windows *w, const struct lens *l)
 }
 
 /* Of one hit, and of what we do about it. */
-static double hit_cost(const struct windows *w, enum lens_state state)
+static double hit_cost(const struct windows *w, const struct lens *l)
 {
-	return windows_always_cost(w).alloc_ns + (state == LENS_ALWAYS ? 0 : WINDOWS_BIRTH_OWN_NS);
+	return windows_always_cost(w, l).alloc_ns +
+	       (l->state == LENS_ALWAYS ? 0 : WINDOWS_BIRTH_OWN_NS);
 }
 
-double always_rare_may(const struct windows *w, double work_ns)
+double always_rare_may(const struct windows *w, const struct lens *l, double work_ns)
 {
-	return WINDOWS_RARE_SHARE * w->share * work_ns / hit_cost(w, LENS_WINDOWS);
+	return WINDOWS_RARE_SHARE * w->share * work_ns / hit_cost(w, l);
 }
 
 /* The kernel may count down what is in the bucket. */
 void always_set_trip(struct windows *w, const struct lens *l)
 {
 	struct pgd_trip *trip = &w->shared.trips[l->watch->slot];
-	double hit_ns = hit_cost(w, l->state);
+	double hit_ns = hit_cost(w, l);
 
 	/* Closing a link takes a grace period, and there are some of them. */
 	trip->is_off = clock_monotonic_sec() < l->coming_off_sec;

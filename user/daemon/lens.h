@@ -67,6 +67,8 @@ struct lens {
 	 * begins to grow is taken at such sites. 0: it has been on in a window. */
 	uint64_t came_off_cpu_ns[PGD_SITES_MAX];
 	clockid_t cpu_clock; /* of the target */
+	uint32_t binary; /* a number that targets of the same binary have in common */
+	size_t n_beside; /* others of them that have all sites on now */
 	/* What sites that are always on may still cost: a bucket that fills by the budget. When it
 	 * is empty they come off. */
 	double bucket_ns;

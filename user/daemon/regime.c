@@ -187,7 +187,7 @@ void regime_look_at_new(struct windows *w, struct lens *l)
 /* All of its sites are known. */
 void regime_settle(struct windows *w, struct lens *l)
 {
-	const struct pace_cost always = windows_always_cost(w);
+	const struct pace_cost always = windows_always_cost(w, l);
 	const struct pace_cost rare = { always.alloc_ns + WINDOWS_BIRTH_OWN_NS, always.free_ns, 0 };
 	double share = lens_always_share(l, &always), may = w->share;
 
@@ -207,12 +207,12 @@ void regime_settle(struct windows *w, struct lens *l)
 
 void regime_calm_done(struct windows *w, struct lens *l, const struct shutter_result *r)
 {
-	double trap_ns = probes_trap_ns(w->probes);
-	double cost_ns = trap_ns + (WINDOWS_EXACT_ALLOC_NS + WINDOWS_EXACT_FREE_NS) / 2;
-	double cpu_ns = (double)r->cpu_ns - (double)r->gate.allocs * w->cost.count_ns;
+	const struct pace_cost cost = windows_cost(w, l), always = windows_always_cost(w, l);
+	double always_ns = (double)r->gate.allocs * (always.alloc_ns + always.free_ns) / 2;
+	double cpu_ns = (double)r->cpu_ns - (double)r->gate.allocs * cost.count_ns;
 	double may_ns = fmax(w->share * cpu_ns, WINDOWS_FLOOR_SHARE * (double)r->gate_ns);
 
-	if (r->gate.allocs < LENS_CALM_HITS && (double)r->gate.allocs * cost_ns < may_ns / 2)
+	if (r->gate.allocs < LENS_CALM_HITS && always_ns < may_ns / 2)
 		regime_always(w, l);
 }
 
@@ -233,7 +233,7 @@ void regime_trip(struct windows *w, struct lens *l)
 
 		log_debug(0, "pid %d: rare sites are not, %u births", l->watch->pid, l->n_births);
 		if (lens_promote_rare(l, always_rare_hits(w, l), work_ns / WINDOWS_NS_PER_SEC,
-				      always_rare_may(w, work_ns) / 2)) {
+				      always_rare_may(w, l, work_ns) / 2)) {
 			always_take_off_busy(w, l);
 		} else {
 			always_take_off(w, l);

@@ -93,10 +93,10 @@ static void plan_sample(struct windows *w, struct lens *l, struct shutter_plan *
 /* Whoever is not understood yet goes first: nothing can be said of it, or at what cost. */
 static bool scout_somebody(struct windows *w, struct shutter_plan *plan)
 {
-	const struct pace_cost always = windows_always_cost(w);
-
 	for (size_t i = 0; i < w->n_lenses; i++) {
 		struct lens *l = w->lenses[i];
+		const struct pace_cost cost = windows_cost(w, l);
+		const struct pace_cost always = windows_always_cost(w, l);
 
 		if (l->state != LENS_SCOUTING || windows_is_gone(l) ||
 		    clock_monotonic_sec() < l->scout_after_sec)
@@ -107,7 +107,7 @@ static bool scout_somebody(struct windows *w, struct shutter_plan *plan)
 			regime_settle(w, l);
 			continue;
 		}
-		plan_count(plan, lens_scout_hits(&w->cost), LENS_SCOUT_WALL_NS, 0);
+		plan_count(plan, lens_scout_hits(&cost), LENS_SCOUT_WALL_NS, 0);
 		w->purpose = WINDOWS_SCOUT;
 		start(w, l, plan);
 		return true;
@@ -232,8 +232,7 @@ static void turn_measure_done(struct windows *w, const struct shutter_result *r)
 static void learn_cost(const struct windows *w, struct lens *l, const struct shutter_result *r,
 		       double work_ns)
 {
-	double model_ns =
-		(double)r->gate.allocs * w->cost.alloc_ns + (double)r->gate.frees * w->cost.free_ns;
+	double model_ns = windows_loss(w, l, r) / l->cost_scale;
 	double scale = ((double)r->cpu_ns - work_ns) / model_ns;
 
 	if (l->pace.heaviness < 0.5 || !(model_ns > 0) || !isfinite(scale) ||
@@ -287,9 +286,10 @@ static void take_samples(struct windows *w, struct lens *l, const struct shutter
 /* How fast the target was about the last sampling windows is known only now. */
 static void take_count(const struct windows *w, struct lens *l, const struct pace_window *pw)
 {
+	const struct pace_cost cost = windows_cost(w, l);
 	struct pace_settlement settlement;
 
-	pace_count(&l->pace, pw, &w->cost);
+	pace_count(&l->pace, pw, &cost);
 	if (pace_settle(&l->pace, &settlement))
 		sampler_settle(w->sampler, l, &settlement);
 }
@@ -304,6 +304,7 @@ void turn_result(struct windows *w)
 	const struct shutter_result *r = shutter_take(w->shutter);
 	struct lens *l = w->open;
 	struct pace_window pw;
+	struct pace_cost cost;
 	struct pgd_hits hits;
 	double loss_ns, all_ns;
 
@@ -312,6 +313,7 @@ void turn_result(struct windows *w)
 	turn_measure_done(w, r);
 	if (!l)
 		return;
+	cost = windows_cost(w, l);
 	hits = windows_take_hits(w, l);
 	/* All hits together cannot have cost more CPU time than was used. */
 	loss_ns = fmin(windows_loss(w, l, r), (double)r->cpu_ns);
@@ -340,7 +342,7 @@ void turn_result(struct windows *w)
 	if (w->purpose == WINDOWS_SCOUT || w->purpose == WINDOWS_CALM) {
 		windows_pay(w, l, all_ns, (double)r->own_ns);
 		if (!r->error && !r->is_late && w->purpose == WINDOWS_SCOUT)
-			lens_scout_done(l, shutter_plan(w->shutter)->on, r, &w->cost);
+			lens_scout_done(l, shutter_plan(w->shutter)->on, r, &cost);
 		else if (!r->error && !r->is_late)
 			regime_calm_done(w, l, r);
 		turn_next(w);

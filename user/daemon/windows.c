@@ -47,6 +47,20 @@ static int on_birth(void *userdata, void *data, size_t n_bytes)
 	return 0;
 }
 
+/* At their sites the kernel asks for all of them. */
+static void count_beside(struct windows *w)
+{
+	size_t n_on[PGD_TARGETS_MAX] = { 0 };
+
+	for (size_t i = 0; i < w->n_lenses; i++)
+		n_on[w->lenses[i]->binary] += w->lenses[i]->always.n_fds > 0;
+	for (size_t i = 0; i < w->n_lenses; i++) {
+		struct lens *l = w->lenses[i];
+
+		l->n_beside = n_on[l->binary] - (l->always.n_fds > 0);
+	}
+}
+
 /* ── the beat ─────────────────────────────────────────────────────────────────────────────── */
 
 static void beat_one(struct windows *w, struct lens *l)
@@ -83,6 +97,7 @@ void windows_beat(struct windows *w)
 {
 	ring_buffer__consume(w->births);
 	turn_result(w);
+	count_beside(w);
 	for (size_t i = 0; i < w->n_lenses; i++)
 		if (!windows_is_gone(w->lenses[i]))
 			beat_one(w, w->lenses[i]);
@@ -106,6 +121,24 @@ void windows_estimate(struct windows *w)
 
 /* ── targets ──────────────────────────────────────────────────────────────────────────────── */
 
+/* Below PGD_TARGETS_MAX, since no more are watched. */
+static uint32_t binary_of(const struct windows *w, const struct watch *watch)
+{
+	bool is_used[PGD_TARGETS_MAX] = { false };
+	uint32_t unused = 0;
+
+	for (size_t i = 0; i < w->n_lenses; i++) {
+		const struct lens *l = w->lenses[i];
+
+		if (!strcmp(l->watch->build_id, watch->build_id))
+			return l->binary;
+		is_used[l->binary] = true;
+	}
+	while (is_used[unused])
+		unused++;
+	return unused;
+}
+
 int windows_add(struct windows *w, struct watch *watch, struct strbuf *why)
 {
 	_cleanup_(lens_freep) struct lens *l = NULL;
@@ -120,6 +153,7 @@ int windows_add(struct windows *w, struct watch *watch, struct strbuf *why)
 		r = always_put_on_gc(w, l);
 	if (r < 0)
 		return strbuf_fail(why, r, "pid %d: cannot watch it: %s", watch->pid, strerror(-r));
+	l->binary = binary_of(w, watch);
 	probes_set_mode(w->probes, watch->slot, PGD_MODE_WINDOWS);
 	budget_add(w->budget, watch->slot, clock_monotonic_ns(), lens_cpu_ns(l));
 	watch->opened_sec = clock_monotonic_sec();

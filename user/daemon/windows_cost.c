@@ -5,15 +5,21 @@
 #include "daemon/windows_internal.h"
 #include "lib/clock.h"
 
-struct pace_cost windows_cost(const struct windows *w, const struct lens *l)
+static double beside_ns(const struct lens *l)
 {
-	return (struct pace_cost){ w->cost.alloc_ns * l->cost_scale,
-				   w->cost.free_ns * l->cost_scale, w->cost.count_ns };
+	return (double)l->n_beside * WINDOWS_BESIDE_NS;
 }
 
-struct pace_cost windows_always_cost(const struct windows *w)
+struct pace_cost windows_cost(const struct windows *w, const struct lens *l)
 {
-	double trap_ns = probes_trap_ns(w->probes);
+	return (struct pace_cost){ (w->cost.alloc_ns + beside_ns(l)) * l->cost_scale,
+				   (w->cost.free_ns + beside_ns(l)) * l->cost_scale,
+				   w->cost.count_ns + beside_ns(l) };
+}
+
+struct pace_cost windows_always_cost(const struct windows *w, const struct lens *l)
+{
+	double trap_ns = probes_trap_ns(w->probes) + beside_ns(l);
 
 	return (struct pace_cost){ trap_ns + WINDOWS_EXACT_ALLOC_NS,
 				   trap_ns + WINDOWS_EXACT_FREE_NS, 0 };
@@ -21,7 +27,7 @@ struct pace_cost windows_always_cost(const struct windows *w)
 
 double windows_hit_cost(const struct windows *w, const struct lens *l, const struct pgd_hits *hits)
 {
-	struct pace_cost always = windows_always_cost(w);
+	struct pace_cost always = windows_always_cost(w, l);
 	double free_ns = l->state == LENS_ALWAYS ? always.free_ns : windows_cost(w, l).free_ns;
 
 	return (double)hits->alloc * always.alloc_ns + (double)hits->free * free_ns;
@@ -29,7 +35,7 @@ double windows_hit_cost(const struct windows *w, const struct lens *l, const str
 
 static double counted_ns(const struct windows *w, const struct lens *l)
 {
-	return fmax(pace_hit_ns(&l->pace), w->cost.count_ns);
+	return fmax(pace_hit_ns(&l->pace), windows_cost(w, l).count_ns);
 }
 
 double windows_loss(const struct windows *w, const struct lens *l, const struct shutter_result *r)

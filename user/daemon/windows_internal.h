@@ -23,6 +23,9 @@
  * docs/OVERHEAD.md measures them. */
 #define WINDOWS_EXACT_ALLOC_NS 1600.0
 #define WINDOWS_EXACT_FREE_NS  600.0
+/* At a site that other targets of the same binary have on as well, the kernel asks for each of them
+ * at every trap whether it is meant. Nearly all of it is waiting for memory: docs/OVERHEAD.md. */
+#define WINDOWS_BESIDE_NS      50.0
 #define WINDOWS_BIRTH_OWN_NS   6000.0 /* of our own CPU: a rare site's block, from ring to sample */
 #define WINDOWS_RARE_SHARE     0.1 /* of the budget, for rare sites that are always on */
 #define WINDOWS_FLOOR_SHARE    0.001 /* of a core: who allocates so little is followed */
@@ -48,7 +51,7 @@ struct windows {
 	struct ring_buffer *births;
 	struct lens **lenses;
 	size_t n_lenses;
-	struct pace_cost cost;
+	struct pace_cost cost; /* of a hit where no other target is asked for */
 	struct lens *open; /* whose window is open; NULL: nobody's, or it was given up meanwhile */
 	enum windows_purpose purpose; /* of that window */
 	bool is_let_off; /* it is no turn of the budget's: a new target's */
@@ -74,8 +77,8 @@ static inline struct lens *windows_lens_of_slot(const struct windows *w, uint32_
 /* ── windows_cost.c ─── */
 /* What hits in windows of this target cost, each. */
 struct pace_cost windows_cost(const struct windows *w, const struct lens *l);
-/* Of targets whose every block is followed. */
-struct pace_cost windows_always_cost(const struct windows *w);
+/* If its every block were followed. */
+struct pace_cost windows_always_cost(const struct windows *w, const struct lens *l);
 /* These hits without a window: whose every block is followed, or at rare sites, whose stacks are
  * walked, too. */
 double windows_hit_cost(const struct windows *w, const struct lens *l, const struct pgd_hits *hits);
@@ -111,7 +114,7 @@ bool always_tend(struct windows *w, struct lens *l, double cost_ns);
 /* What is in it now, for the kernel to count down. */
 void always_set_trip(struct windows *w, const struct lens *l);
 /* Hits that rare sites may have in so much of the target's CPU time. */
-double always_rare_may(const struct windows *w, double work_ns);
+double always_rare_may(const struct windows *w, const struct lens *l, double work_ns);
 uint32_t *always_rare_hits(const struct windows *w, const struct lens *l);
 
 /* ── regime.c ─── */
