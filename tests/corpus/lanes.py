@@ -25,6 +25,7 @@ ASK_TRIES = 6
 # Before whatever else runs, programs and pygrowd alike: who has to wait for CPU seems to have less load.
 FIRST = ("nice", "-n", "-10")
 SHOWN_MAX = 1000
+LEAK_PATIENCE = 2
 
 Job = collections.namedtuple("Job", "case seed")
 
@@ -85,7 +86,7 @@ class Batch:
         """Every run with a verdict, as they come."""
         try:
             self.start()
-            end = time.monotonic() + 3600 * self.options.hours / self.options.speedup
+            end = time.monotonic() + self.seconds_at_most()
             while self.undecided() and time.monotonic() < end:
                 time.sleep(POLL_SECONDS)
                 yield from self.look()
@@ -99,6 +100,11 @@ class Batch:
                 run.program.end()
             if self.pygrowd:
                 self.pygrowd.end()
+
+    def seconds_at_most(self):
+        """A batch of leaks is over with its last alert, and nearly always is long before."""
+        patience = LEAK_PATIENCE if self.jobs[0].case.leak else 1
+        return 3600 * self.options.hours / self.options.speedup * patience
 
     def undecided(self):
         return [run for run in self.runs if not run.verdict]
