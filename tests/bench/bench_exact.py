@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What does exact mode cost: a hit, and a whole program, beside memleak and tracemalloc?
+"""What does exact mode cost: a hit, alone or beside others, and a program; memleak, tracemalloc?
 
 Watched and unwatched slices of one process alternate, ratios are taken within a round, and the
 median round is printed: a busy machine shifts both sides. No number is promised here.
@@ -13,10 +13,10 @@ It prints nothing while it is measured: reading and naming stacks is not part of
 import os
 import statistics
 
-from kit import harness, table
+from kit import BUDGET, Daemon, harness, spread, table
 from memleak import MEMLEAK, Memleak
 
-KNOBS = {"rounds": 3, "slice": 0.7, "blocks": 20000, "repeats": 5}
+KNOBS = {"rounds": 3, "slice": 0.7, "blocks": 20000, "repeats": 5, "beside": 50}
 LOOPS = ["json", "churn", "service"]
 DEPTHS = (5, 10, 40)
 
@@ -108,6 +108,40 @@ def hits(t, knob):
     target.end()
 
 
+def hit_in_loop(target, pygrowd, bare, seconds):
+    """Nanoseconds of a hit in the JSON loop, which does so many steps a second by itself."""
+    def hits_so_far():
+        return harness.process_row(pygrowd.report(), target.pid)["hits"]
+    before = hits_so_far()
+    per_second = target.ask("run", "json", seconds)["per_second"]
+    hits_of_step = (hits_so_far() - before) / (per_second * seconds)
+    return (1 / per_second - 1 / bare) / hits_of_step * 1e9
+
+
+def beside(t, knob):
+    """At each trap the kernel asks for all processes whose site it is whether they are meant."""
+    target = t.target("loops.py")
+    pids = [t.target("busy.py", "json").pid for _ in range(knob["beside"])]
+    bare = target.ask("run", "json", knob["slice"])["per_second"]
+    pygrowd, pairs = t.pygrowd(target).wait_watching(), []
+
+    def hit_ns():
+        return hit_in_loop(target, pygrowd, bare, 3 * knob["slice"])
+    for _ in range(knob["rounds"]):
+        alone, others = hit_ns(), Daemon(t, pids, overhead=BUDGET)
+        harness.wait_until("all sites of all others are on", lambda: [
+            row["regime"] for row in others.rows().values()].count("exact") == len(pids), 120)
+        pairs.append((alone, hit_ns()))
+        others.leave()
+    pygrowd.end()
+    print("A hit in the JSON loop, alone and beside %d idle processes of the same binary that are watched"
+          " (%d rounds):\n" % (len(pids), len(pairs)))
+    table(["hit", "ns"], [["alone", "%.0f" % statistics.median(alone for alone, _ in pairs)],
+                          ["for each process beside",
+                           spread([(more - alone) / len(pids) for alone, more in pairs], "%.0f")]])
+
+
 def run(t, knob):
     hits(t, knob)
+    beside(t, knob)
     slowdown(t, knob)
