@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What does exact mode cost: a hit, alone or beside others, and a program; memleak, tracemalloc?
+"""What does exact mode cost: a hit, and a whole program, beside memleak and tracemalloc?
 
 Watched and unwatched slices of one process alternate, ratios are taken within a round, and the
 median round is printed: a busy machine shifts both sides. No number is promised here.
@@ -121,24 +121,25 @@ def hit_in_loop(target, pygrowd, bare, seconds):
 def beside(t, knob):
     """At each trap the kernel asks for all processes whose site it is whether they are meant."""
     target = t.target("loops.py")
-    pids = [t.target("busy.py", "json").pid for _ in range(knob["beside"])]
+    idle = [t.target("busy.py", "json") for _ in range(knob["beside"])]
     bare = target.ask("run", "json", knob["slice"])["per_second"]
     pygrowd, pairs = t.pygrowd(target).wait_watching(), []
 
     def hit_ns():
         return hit_in_loop(target, pygrowd, bare, 3 * knob["slice"])
     for _ in range(knob["rounds"]):
-        alone, others = hit_ns(), Daemon(t, pids, overhead=BUDGET)
-        harness.wait_until("all sites of all others are on", lambda: [
-            row["regime"] for row in others.rows().values()].count("exact") == len(pids), 120)
+        alone, others = hit_ns(), Daemon(t, [process.pid for process in idle], overhead=BUDGET)
+        others.wait_watching(120, ["exact"])
         pairs.append((alone, hit_ns()))
         others.leave()
     pygrowd.end()
-    print("A hit in the JSON loop, alone and beside %d idle processes of the same binary that are watched"
-          " (%d rounds):\n" % (len(pids), len(pairs)))
+    for process in [target] + idle:
+        process.end()
+    print("A hit in the JSON loop, alone and beside %d idle processes of the same binary that are"
+          " watched (%d rounds):\n" % (len(idle), len(pairs)))
     table(["hit", "ns"], [["alone", "%.0f" % statistics.median(alone for alone, _ in pairs)],
                           ["for each process beside",
-                           spread([(more - alone) / len(pids) for alone, more in pairs], "%.0f")]])
+                           spread([(more - alone) / len(idle) for alone, more in pairs], "%.0f")]])
 
 
 def run(t, knob):

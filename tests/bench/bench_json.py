@@ -2,8 +2,9 @@
 """What does the default budget cost a JSON loop at 100 % CPU: alone, four at once, beside idle ones?
 
 Idle ones are watched, too, and have all sites on: for each of them the kernel asks at every trap of
-the loop whether it is meant. Targets count their iterations in memory that we map, so that nobody has to ask them. Many short
-slices in turns, since a virtual machine's speed varies by some per cent from second to second.
+the loop whether it is meant. Targets count their iterations in memory that we map, so that nobody
+has to ask them. Many short slices in turns, since a virtual machine's speed varies by some per cent
+from second to second.
 """
 import statistics
 

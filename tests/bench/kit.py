@@ -59,10 +59,10 @@ class Daemon(harness.Pygrowd):
             return {}
         return {row["pid"]: row for row in json.loads(done.stdout)["processes"]}
 
-    def wait_watching(self, seconds=harness.PATIENCE):
+    def wait_watching(self, seconds=harness.PATIENCE, regimes=("exact", "windows")):
         def all_watched():
             rows = self.rows()
-            return all(rows.get(pid, {}).get("regime") in ("exact", "windows") for pid in self.pids)
+            return all(rows.get(pid, {}).get("regime") in regimes for pid in self.pids)
         harness.wait_until("pygrowd watches %s; it says: %s" % (self.pids, self.stderr()), all_watched,
                            seconds)
         return self

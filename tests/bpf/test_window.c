@@ -8,7 +8,10 @@
 #include "lib/strbuf.h"
 #include "target/procmem.h"
 
-#define BUSY_MAX 64
+#define BUSY_MAX     64
+#define N_BESIDE     32
+#define BESIDE_HITS  5000
+#define BESIDE_TRIES 9
 
 static const struct window_pick frees = { .progs = 1u << WINDOW_ON_FREE };
 
@@ -193,10 +196,6 @@ static void probes__the_price_of_a_trap_is_the_same_on_a_busy_machine(void **sta
 	print_message("a trap costs %.0f ns, on a busy machine %.0f\n", alone_ns, crowded_ns);
 	assert_true(crowded_ns < 2 * alone_ns);
 }
-
-#define N_BESIDE     32
-#define BESIDE_HITS  5000
-#define BESIDE_TRIES 9
 
 /* The cheapest of some batches, in CPU time. */
 static double own_hit_ns(void)

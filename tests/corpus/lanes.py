@@ -25,7 +25,7 @@ ASK_TRIES = 6
 # Before whatever else runs, programs and pygrowd alike: who has to wait for CPU seems to have less load.
 FIRST = ("nice", "-n", "-10")
 SHOWN_MAX = 1000
-LEAK_PATIENCE = 2
+LEAK_PATIENCE = 2  # times as long as a harmless program, until an alert
 
 Job = collections.namedtuple("Job", "case seed")
 

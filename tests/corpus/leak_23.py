@@ -71,9 +71,10 @@ TICKS_PER_SECOND = 20
 
 def steadily(kind, seconds, per_second=TICKS_PER_SECOND):
     """Leak in the background at an even rate, so that the growth rate is known as well."""
-    args = (kind, float(seconds), float(per_second))
-    threading.Thread(target=tick_for, args=args, daemon=True).start()
-    return {"bytes_per_second": sum(blocks_of(LEAKS[kind]())) * PER_TICK * args[-1]}
+    per_second = float(per_second)
+    thread = threading.Thread(target=tick_for, args=(kind, float(seconds), per_second), daemon=True)
+    thread.start()
+    return {"bytes_per_second": sum(blocks_of(LEAKS[kind]())) * PER_TICK * per_second}
 
 
 def tick_for(kind, seconds, per_second):

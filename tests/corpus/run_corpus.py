@@ -29,8 +29,8 @@ ROW = "%-4s %-13s %-31s %4s %7s %7s %7s  %s"
 
 # How a mode is run. seeds: runs of each program, so that both modes take half an hour. speedup:
 # of time. scale: the programs' SCALE before that. hours: of compressed time that a harmless program is
-# watched, and a leak, until an alert, for at most twice as long. rate: requests a second of each program. j: programs at a time under each of so many
-# daemons.
+# watched, and a leak, until an alert, for at most twice as long. rate: requests a second of each
+# program. j: programs at a time under each of so many daemons.
 Mode = collections.namedtuple("Mode", "seeds speedup scale hours rate interval j daemons words")
 MODES = {
     # At SCALE 60 the slow leaks are 1 KiB a minute, and a cache is full after 20 minutes.
@@ -117,7 +117,8 @@ def parse_options():
     parser.add_argument("--first-seed", type=int, default=1, metavar="N", help="of these runs")
     parser.add_argument("-k", default="", metavar="REGEX", help="only programs whose name matches")
     parser.add_argument("--hours", type=float, metavar="N",
-                        help="of compressed time that a harmless program is watched, a leak for twice that at most")
+                        help="of compressed time that a harmless program is watched, and a leak for "
+                             "twice that at most")
     parser.add_argument("--speedup", type=float, metavar="X", help="an hour in 3600/X seconds")
     parser.add_argument("--scale", type=float, metavar="X",
                         help="of the programs, before that: stretches their periods")

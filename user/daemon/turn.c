@@ -95,12 +95,13 @@ static bool scout_somebody(struct windows *w, struct shutter_plan *plan)
 {
 	for (size_t i = 0; i < w->n_lenses; i++) {
 		struct lens *l = w->lenses[i];
-		const struct pace_cost cost = windows_cost(w, l);
-		const struct pace_cost always = windows_always_cost(w, l);
+		struct pace_cost cost, always;
 
 		if (l->state != LENS_SCOUTING || windows_is_gone(l) ||
 		    clock_monotonic_sec() < l->scout_after_sec)
 			continue;
+		cost = windows_cost(w, l);
+		always = windows_always_cost(w, l);
 		if (lens_always_share(l, &always) > w->share)
 			lens_scout_no_frees(l);
 		if (!lens_scout_plan(l, plan->on)) {
@@ -304,7 +305,6 @@ void turn_result(struct windows *w)
 	const struct shutter_result *r = shutter_take(w->shutter);
 	struct lens *l = w->open;
 	struct pace_window pw;
-	struct pace_cost cost;
 	struct pgd_hits hits;
 	double loss_ns, all_ns;
 
@@ -313,7 +313,6 @@ void turn_result(struct windows *w)
 	turn_measure_done(w, r);
 	if (!l)
 		return;
-	cost = windows_cost(w, l);
 	hits = windows_take_hits(w, l);
 	/* All hits together cannot have cost more CPU time than was used. */
 	loss_ns = fmin(windows_loss(w, l, r), (double)r->cpu_ns);
@@ -340,6 +339,8 @@ void turn_result(struct windows *w)
 		(double)r->cpu_ns / 1e6, (double)r->gate_ns / 1e6, loss_ns / 1e6, all_ns / 1e6,
 		(double)r->own_ns / 1e6);
 	if (w->purpose == WINDOWS_SCOUT || w->purpose == WINDOWS_CALM) {
+		const struct pace_cost cost = windows_cost(w, l);
+
 		windows_pay(w, l, all_ns, (double)r->own_ns);
 		if (!r->error && !r->is_late && w->purpose == WINDOWS_SCOUT)
 			lens_scout_done(l, shutter_plan(w->shutter)->on, r, &cost);

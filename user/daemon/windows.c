@@ -47,21 +47,26 @@ static int on_birth(void *userdata, void *data, size_t n_bytes)
 	return 0;
 }
 
-/* At their sites the kernel asks for all of them. */
+/* ── the beat ─────────────────────────────────────────────────────────────────────────────── */
+
+static bool has_all_on(const struct lens *l)
+{
+	return l->always.n_fds > 0;
+}
+
+/* At the sites of one binary the kernel asks for all targets that have them on. */
 static void count_beside(struct windows *w)
 {
 	size_t n_on[PGD_TARGETS_MAX] = { 0 };
 
 	for (size_t i = 0; i < w->n_lenses; i++)
-		n_on[w->lenses[i]->binary] += w->lenses[i]->always.n_fds > 0;
+		n_on[w->lenses[i]->binary] += has_all_on(w->lenses[i]);
 	for (size_t i = 0; i < w->n_lenses; i++) {
 		struct lens *l = w->lenses[i];
 
-		l->n_beside = n_on[l->binary] - (l->always.n_fds > 0);
+		l->n_beside = n_on[l->binary] - has_all_on(l);
 	}
 }
-
-/* ── the beat ─────────────────────────────────────────────────────────────────────────────── */
 
 static void beat_one(struct windows *w, struct lens *l)
 {
